@@ -1,0 +1,73 @@
+package backing
+
+import (
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// O_DIRECT wants addresses aligned as well. Buffers of the transport rarely
+// are; they go through aligned ones, a bounded piece at a time.
+
+const bounceSize = 256 << 10
+
+// bounce holds aligned buffers between uses; what it holds, the collector may
+// take back.
+var bounce = sync.Pool{New: func() any {
+	b := alignUp(make([]byte, bounceSize+4096), 4096)[:bounceSize]
+	return &b
+}}
+
+func aligned(p []byte, align int) bool {
+	return len(p) > 0 && uintptr(unsafe.Pointer(&p[0]))%uintptr(align) == 0
+}
+
+// alignUp cuts the front of b so that it starts at a multiple of align.
+func alignUp(b []byte, align int) []byte {
+	if r := int(uintptr(unsafe.Pointer(&b[0])) % uintptr(align)); r != 0 {
+		b = b[align-r:]
+	}
+	return b
+}
+
+func (s *File) misaligned(n int, off int64) bool {
+	return n%s.align != 0 || off%int64(s.align) != 0
+}
+
+func (s *File) bounceRead(p []byte, off int64) (int, error) {
+	if s.misaligned(len(p), off) {
+		return 0, s.wrap("read", 0, off, unix.EINVAL)
+	}
+	b := bounce.Get().(*[]byte)
+	defer bounce.Put(b)
+	done := 0
+	for done < len(p) {
+		n := min(len(p)-done, bounceSize)
+		m, err := s.readAll((*b)[:n], off+int64(done))
+		copy(p[done:], (*b)[:m])
+		done += m
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (s *File) bounceWrite(p []byte, off int64) (int, error) {
+	if s.misaligned(len(p), off) {
+		return 0, s.wrap("write", 0, off, unix.EINVAL)
+	}
+	b := bounce.Get().(*[]byte)
+	defer bounce.Put(b)
+	done := 0
+	for done < len(p) {
+		n := copy((*b)[:], p[done:])
+		m, err := s.writeAll((*b)[:n], off+int64(done))
+		done += m
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
