@@ -1,0 +1,108 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Marshal writes the document as YAML in its canonical order, with its
+// secrets: what it returns belongs into files of mode 0600 only. Redacted
+// first for what people see.
+func Marshal(d *Document) ([]byte, error) {
+	text, err := yaml.Dump(d, yaml.WithIndent(2), yaml.WithLineWidth(-1))
+	if err != nil {
+		return nil, fmt.Errorf("write document %q: %w", d.Name, err)
+	}
+	return text, nil
+}
+
+// MarshalJSONRevealed writes the document as JSON with its secrets. JSON by
+// json.Marshal hides them.
+func MarshalJSONRevealed(d *Document) ([]byte, error) {
+	text, err := Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	var plain map[string]any
+	if err := yaml.Load(text, &plain); err != nil {
+		return nil, fmt.Errorf("write document %q: %w", d.Name, err)
+	}
+	return json.Marshal(plain)
+}
+
+// Clone returns a deep copy.
+func (d *Document) Clone() *Document {
+	c := *d
+	c.Devices = append([]Device(nil), d.Devices...)
+	c.ISCSI.Portals = append([]Portal(nil), d.ISCSI.Portals...)
+	c.ISCSI.Discovery = d.ISCSI.Discovery.clone()
+	c.Targets = make([]Target, 0, len(d.Targets))
+	for _, t := range d.Targets {
+		c.Targets = append(c.Targets, t.Clone())
+	}
+	c.DeviceGroups = make([]DeviceGroup, 0, len(d.DeviceGroups))
+	for _, g := range d.DeviceGroups {
+		c.DeviceGroups = append(c.DeviceGroups, g.Clone())
+	}
+	c.API.Users = append([]APIUser(nil), d.API.Users...)
+	for i := range c.API.Users {
+		c.API.Users[i].Tokens = append([]Token(nil), c.API.Users[i].Tokens...)
+	}
+	return &c
+}
+
+// Clone returns a deep copy.
+func (t Target) Clone() Target {
+	if t.RelativeIDs != nil {
+		ids := make(map[int]int, len(t.RelativeIDs))
+		for tag, id := range t.RelativeIDs {
+			ids[tag] = id
+		}
+		t.RelativeIDs = ids
+	}
+	t.Portals = append([]string(nil), t.Portals...)
+	t.Auth = t.Auth.clone()
+	p := &t.Parameters
+	p.HeaderDigest = append([]string(nil), p.HeaderDigest...)
+	p.DataDigest = append([]string(nil), p.DataDigest...)
+	if p.InitialR2T != nil {
+		p.InitialR2T = new(*p.InitialR2T)
+	}
+	if p.ImmediateData != nil {
+		p.ImmediateData = new(*p.ImmediateData)
+	}
+	t.LUNs = append([]LUN(nil), t.LUNs...)
+	t.Groups = append([]Group(nil), t.Groups...)
+	for i := range t.Groups {
+		g := &t.Groups[i]
+		g.Initiators = append([]string(nil), g.Initiators...)
+		g.LUNs = append([]LUN(nil), g.LUNs...)
+	}
+	return t
+}
+
+// Clone returns a deep copy.
+func (g DeviceGroup) Clone() DeviceGroup {
+	g.Devices = append([]string(nil), g.Devices...)
+	g.TargetGroups = append([]TargetGroup(nil), g.TargetGroups...)
+	for i := range g.TargetGroups {
+		g.TargetGroups[i].Targets = append([]GroupTarget(nil), g.TargetGroups[i].Targets...)
+	}
+	return g
+}
+
+func (a Auth) clone() Auth {
+	a.Algorithms = append([]string(nil), a.Algorithms...)
+	a.Users = append([]CHAPUser(nil), a.Users...)
+	for i := range a.Users {
+		a.Users[i].Initiators = append([]string(nil), a.Users[i].Initiators...)
+	}
+	if a.Mutual != nil {
+		m := *a.Mutual
+		m.Initiators = append([]string(nil), m.Initiators...)
+		a.Mutual = &m
+	}
+	return a
+}

@@ -1,0 +1,85 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Secret is text that must not be seen: it prints as "(secret)" in logs,
+// format verbs and JSON. Its value is in the document's own YAML (Marshal)
+// and wherever code converts it with string().
+type Secret string
+
+// Hidden is what a secret prints as. A document that comes back with it keeps
+// the secret that it had (KeepSecrets).
+const Hidden = "(secret)"
+
+// String hides the secret; an empty one stays empty.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return Hidden
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return `"` + s.String() + `"` }
+
+// Format hides the secret from every verb, %x and %q included.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue hides the secret from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalJSON hides the secret.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// Redacted returns a copy of the document in which every secret reads
+// "(secret)", for YAML that people see.
+func (d *Document) Redacted() *Document {
+	c := d.Clone()
+	c.eachSecret(func(_ string, s *Secret) { *s = Secret(s.String()) })
+	return c
+}
+
+// KeepSecrets puts the secrets of previous where d has "(secret)": a document
+// that was read redacted, edited and sent back keeps its secrets. One that
+// previous does not have stays "(secret)", and Validate refuses it.
+func (d *Document) KeepSecrets(previous *Document) {
+	if previous == nil {
+		return
+	}
+	had := map[string]Secret{}
+	previous.eachSecret(func(path string, s *Secret) { had[path] = *s })
+	d.eachSecret(func(path string, s *Secret) {
+		if old, ok := had[path]; ok && *s == Hidden {
+			*s = old
+		}
+	})
+}
+
+// eachSecret visits every secret with a path made of names, so that it is the
+// same after list items were moved.
+func (d *Document) eachSecret(visit func(path string, s *Secret)) {
+	auth := func(path string, a *Auth) {
+		for i := range a.Users {
+			visit(path+"/user/"+a.Users[i].Name, &a.Users[i].Secret)
+		}
+		if a.Mutual != nil {
+			visit(path+"/mutual/"+a.Mutual.Name, &a.Mutual.Secret)
+		}
+	}
+	auth("discovery", &d.ISCSI.Discovery)
+	for i := range d.Targets {
+		auth("target/"+d.Targets[i].Name, &d.Targets[i].Auth)
+	}
+	for i := range d.API.Users {
+		u := &d.API.Users[i]
+		visit("api/"+u.Name+"/password", &u.Password)
+		for j := range u.Tokens {
+			visit("api/"+u.Name+"/token/"+u.Tokens[j].Name, &u.Tokens[j].Hash)
+		}
+	}
+}
