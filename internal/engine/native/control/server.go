@@ -1,0 +1,195 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// Handler answers requests in the target process. Requests of one connection
+// come one after another. It closes the files that it does not keep.
+type Handler interface {
+	Handle(ctx context.Context, op string, body []byte, files []*os.File) (any, error)
+}
+
+// Server is the target process's end of the socket.
+type Server struct {
+	handler Handler
+	log     *slog.Logger
+	owner   int // user that may connect, besides root
+
+	mu      sync.Mutex
+	conns   map[*serverConn]struct{}
+	closed  bool
+	pending []Event // of the time when nobody was connected
+	lost    int     // events that pending had no room for
+	wg      sync.WaitGroup
+}
+
+// maxPending bounds the events that are kept for the next daemon.
+const maxPending = 1024
+
+// maxQueued bounds the events that wait for a daemon that does not read.
+const maxQueued = 4096
+
+// closeWait bounds how long Close waits for a daemon that does not read.
+const closeWait = 500 * time.Millisecond
+
+// NewServer makes a server. Processes of user owner and root may connect.
+func NewServer(h Handler, owner int, log *slog.Logger) *Server {
+	return &Server{handler: h, owner: owner, log: log, conns: map[*serverConn]struct{}{}}
+}
+
+// serverConn is one connected daemon.
+type serverConn struct {
+	conn
+	events chan Event
+	lost   int // events dropped because the daemon does not read; under Server.mu
+}
+
+// Serve accepts daemons at l until Close; it then returns nil.
+func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	for {
+		uc, err := l.AcceptUnix()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("accept on control socket: %w", err)
+		}
+		if cred, err := peer(uc); err != nil || cred.Uid != 0 && int(cred.Uid) != s.owner {
+			s.log.Warn("control connection of another user refused", "err", err)
+			uc.Close()
+			continue
+		}
+		sc := &serverConn{conn: conn{c: uc}, events: make(chan Event, maxQueued)}
+		if !s.add(sc) {
+			uc.Close()
+			return nil
+		}
+		s.wg.Go(func() { s.pump(sc) })
+		s.wg.Go(func() { s.serve(ctx, sc) })
+	}
+}
+
+// add takes a daemon in and gives it what happened while there was none.
+func (s *Server) add(sc *serverConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[sc] = struct{}{}
+	for i, e := range s.pending {
+		if i == 0 {
+			e.Lost = s.lost
+		}
+		sc.events <- e // there is room: maxPending < maxQueued
+	}
+	s.pending, s.lost = nil, 0
+	return true
+}
+
+// serve answers one daemon's requests until it is gone.
+func (s *Server) serve(ctx context.Context, sc *serverConn) {
+	defer s.drop(sc)
+	for {
+		f, err := sc.read()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+				s.log.Warn("control connection ended", "err", err)
+			}
+			return
+		}
+		answer := &frame{ID: f.ID}
+		if got, err := s.handler.Handle(ctx, f.Op, f.Body, f.files); err != nil {
+			var e *Error
+			if !errors.As(err, &e) {
+				e = &Error{Code: Failed, Text: err.Error()}
+			} else {
+				e = &Error{Code: e.Code, Text: err.Error()}
+			}
+			answer.Error = e
+		} else if got != nil {
+			if answer.Body, err = json.Marshal(got); err != nil {
+				answer.Error = Errorf(Failed, "encode answer: %v", err)
+			}
+		}
+		if err := sc.write(answer); err != nil {
+			return
+		}
+	}
+}
+
+// pump sends one daemon its events until it is gone.
+func (s *Server) pump(sc *serverConn) {
+	for e := range sc.events {
+		body, err := json.Marshal(e)
+		if err != nil {
+			continue
+		}
+		if sc.write(&frame{Op: opEvent, Body: body}) != nil {
+			sc.c.Close()
+			for range sc.events { //nolint:revive // until drop closes it
+			}
+			return
+		}
+	}
+}
+
+func (s *Server) drop(sc *serverConn) {
+	sc.c.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, sc)
+	close(sc.events)
+}
+
+// Publish sends e to every daemon that is connected, or keeps it for the next
+// one. It never waits.
+func (s *Server) Publish(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	if len(s.conns) == 0 {
+		if len(s.pending) == maxPending {
+			s.pending = append(s.pending[:0], s.pending[1:]...)
+			s.lost++
+		}
+		s.pending = append(s.pending, e)
+		return
+	}
+	for sc := range s.conns {
+		e.Lost = sc.lost
+		select {
+		case sc.events <- e:
+			sc.lost = 0
+		default:
+			sc.lost++
+		}
+	}
+}
+
+// Close lets every connection have the answer that it waits for, ends it, and
+// returns when none is served any more.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for sc := range s.conns {
+		sc.c.SetWriteDeadline(time.Now().Add(closeWait))
+		sc.c.CloseRead() // the next read is EOF
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
