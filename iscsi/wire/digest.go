@@ -12,6 +12,10 @@ const DigestLength = 4
 // runs with the processor's own instruction. It is never written.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// padding is what is put behind data. It is never written; on the stack it
+// would escape to the heap with each digest.
+var padding [3]byte
+
 // Digest returns the CRC32C of p. p is a header with its additional segments,
 // or a data segment with its padding.
 func Digest(p []byte) uint32 { return crc32.Update(0, castagnoli, p) }
@@ -21,10 +25,9 @@ func Digest(p []byte) uint32 { return crc32.Update(0, castagnoli, p) }
 func UpdateDigest(digest uint32, p []byte) uint32 { return crc32.Update(digest, castagnoli, p) }
 
 // DataDigest returns the digest of data that still lacks its padding; padding
-// is of zeros and counts (RFC 7143 11.2.4).
+// is of zeros and counts (RFC 7143 11.2.3).
 func DataDigest(data []byte) uint32 {
-	var zeros [4]byte
-	return UpdateDigest(Digest(data), zeros[:Padding(len(data))])
+	return UpdateDigest(Digest(data), padding[:Padding(len(data))])
 }
 
 // PutDigest writes a digest to p in its order on the wire: the CRC's bits are

@@ -111,8 +111,10 @@ func checkPair(key, value string) error {
 	if key[0] < 'A' || key[0] > 'Z' {
 		return fmt.Errorf("%w: key %q does not begin with a capital letter", ErrText, key)
 	}
+	// X# begins the registered extension keys (RFC 7143 13.26), though 6.1 has
+	// no # in its alphabet.
 	for i := range len(key) {
-		if c := key[i]; !isAlnum(c) && !strings.ContainsRune(".-+@_", rune(c)) {
+		if c := key[i]; !isAlnum(c) && !strings.ContainsRune(".-+@_#", rune(c)) {
 			return fmt.Errorf("%w: key %q", ErrText, key)
 		}
 	}
