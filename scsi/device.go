@@ -25,8 +25,54 @@ type Device interface {
 	// Reset is a logical unit reset (SAM-5 6.3.3): a medium removal that was
 	// prevented is allowed again, and so on.
 	Reset()
-	// NexusLost says that initiator port n is gone (SAM-5 6.3.4).
+	// NexusLost says that p's I_T nexus is gone (SAM-5 6.3.4).
 	NexusLost(p *Path)
+}
+
+// Conditioner is a Device that is not always ready: its medium is out, it is
+// stopped, or it is busy with itself.
+type Conditioner interface {
+	// Condition is what TEST UNIT READY fails with and REQUEST SENSE tells;
+	// false when the device is ready.
+	Condition() (Sense, bool)
+}
+
+// Moder is a Device with mode pages of its own, beyond the Control and the
+// Informational Exceptions Control page that Unit has.
+type Moder interface {
+	// ModePages lists the pages. It is read once, when the Unit is made.
+	ModePages() []ModePage
+	// ModeParameter is the DEVICE-SPECIFIC PARAMETER of the mode parameter
+	// header (SBC-4 6.5.1). Unit adds the WP bit (80h) for paths that are
+	// read-only and for SWP; the device sets it if it is read-only itself.
+	ModeParameter() byte
+	// BlockDescriptor appends the mode parameter block descriptor to b: 8
+	// bytes, or 16 for a long one (SBC-4 6.5.2). It appends nothing if the
+	// type has none. MODE SELECT accepts only the same block length.
+	BlockDescriptor(b []byte, long bool) []byte
+}
+
+// ModePage is a mode page that a Device has. Its bodies are without the two
+// (with Sub: four) byte header.
+type ModePage struct {
+	Code, Sub byte
+	Default   []byte // default values; also after every reset
+	Mask      []byte // a bit for each bit that MODE SELECT may change; as long as Default
+	// Check looks at a body that MODE SELECT would set and returns the offset
+	// of the byte in it that cannot be; -1 if all is well. Nil: all is well.
+	Check func(body []byte) int
+	// Changed says that body holds now: after MODE SELECT (it may wait for the
+	// device) and after a reset. If it fails so does the MODE SELECT. Nil: the
+	// device does not care.
+	Changed func(body []byte) error
+}
+
+// Logger is a Device with log pages.
+type Logger interface {
+	// LogPages lists the page codes, ascending, without 00h and 2Fh.
+	LogPages() []byte
+	// LogPage appends a page's parameters (without the 4 byte header) to b.
+	LogPage(page byte, b []byte) []byte
 }
 
 // Command is one row of a device's command table. The table serves dispatch,
@@ -75,4 +121,11 @@ const (
 	// KeepsAttention: does not report and clear a unit attention (INQUIRY,
 	// REPORT LUNS, REQUEST SENSE; SAM-5 5.14.6).
 	KeepsAttention
+	// InStandby: also served in standby state, but not in unavailable state
+	// (SPC-5 5.17.2.4.4).
+	InStandby
+
+	// notReserved6: allowed by every persistent reservation, but not by
+	// another nexus's RESERVE(6) (SPC-2 table 10).
+	notReserved6
 )

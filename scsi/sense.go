@@ -123,6 +123,7 @@ const (
 	LUNotReadyTargetPortStandby  uint16 = 0x040b
 	LUNotReadyTargetPortUnavail  uint16 = 0x040c
 	LUNotReadyAsymmetricTransit  uint16 = 0x040a
+	LUNotReadyOffline            uint16 = 0x0412
 	WriteError                   uint16 = 0x0c00
 	UnrecoveredReadError         uint16 = 0x1100
 	ParameterListLengthError     uint16 = 0x1a00
@@ -132,6 +133,7 @@ const (
 	InvalidFieldInCDB            uint16 = 0x2400
 	LogicalUnitNotSupported      uint16 = 0x2500
 	InvalidFieldInParameterList  uint16 = 0x2600
+	InvalidReleaseOfReservation  uint16 = 0x2604
 	WriteProtected               uint16 = 0x2700
 	SpaceAllocationFailed        uint16 = 0x2707
 	MediumMayHaveChanged         uint16 = 0x2800
@@ -150,8 +152,11 @@ const (
 	MediumNotPresentTrayOpen     uint16 = 0x3a02
 	InquiryDataChanged           uint16 = 0x3f03
 	ReportedLUNsDataChanged      uint16 = 0x3f0e
+	SavingParametersNotSupported uint16 = 0x3900
 	InternalTargetFailure        uint16 = 0x4400
+	InvalidMessageError          uint16 = 0x4900
 	MediumRemovalPrevented       uint16 = 0x5302
 	InsufficientReservationRes   uint16 = 0x5502
 	InsufficientRegistrationRes  uint16 = 0x5504
+	SetTargetPortGroupsFailed    uint16 = 0x670a
 )

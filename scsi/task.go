@@ -1,5 +1,7 @@
 package scsi
 
+import "sync/atomic"
+
 // Task is one SCSI command on its way through a logical unit (SAM-5 4.5).
 //
 // The transport owns and reuses Tasks; nobody keeps one after its status was
@@ -35,8 +37,29 @@ type Task struct {
 	Sense      Sense // meaningful when Status is CheckCondition
 	WouldBlock bool  // not ended: Execute it again with MayBlock
 
-	aborted bool // see Abort
+	aborted  atomic.Bool // see Abort
+	detached atomic.Bool // see Detached
+	nexus    *Nexus
+	lined    bool // admitted through the path's line (order.go)
+	place    place
 }
+
+// Abort marks t as aborted by task management: its status is not sent, and a
+// command that is under way ends soon. It is the transport's to call, with
+// everything else that an abort asks of it.
+func (t *Task) Abort() { t.aborted.Store(true) }
+
+// Aborted says that nobody waits for t any more. Commands that take long look
+// at it between their steps.
+func (t *Task) Aborted() bool { return t.aborted.Load() }
+
+// Detached says that t is still under way but is done with the unit: who waits
+// for aborted tasks need not wait for this one (and must not: it may itself be
+// waiting for the tasks of others).
+func (t *Task) Detached() bool { return t.detached.Load() }
+
+// Nexus is the I_T nexus that t came through.
+func (t *Task) Nexus() *Nexus { return t.nexus }
 
 // Transfer takes a task's Data-In towards the initiator. Each transport has
 // one. It belongs to a single task and is used by one goroutine at a time.
@@ -50,10 +73,6 @@ type Transfer interface {
 	// Sent says that the first n bytes of the last Room are Data-In.
 	Sent(n int)
 }
-
-// LUN is a logical unit number in its simple form: 0 to 16383. The eight byte
-// form of SAM-5 4.7 is a matter of the transport (see ParseLUN).
-type LUN uint16
 
 // TaskAttr is a task attribute (SAM-5 8.6), coded as iSCSI codes it
 // (RFC 7143 11.3.1).
@@ -108,4 +127,10 @@ func (t *Task) Reply(p []byte, limit int) {
 // Fail ends t with CHECK CONDITION and the sense given.
 func (t *Task) Fail(s Sense) {
 	t.Status, t.Sense = CheckCondition, s
+}
+
+// AppendSense appends t's sense data to b, in the format that the unit's
+// D_SENSE bit asks for (SPC-5 7.5.10).
+func (t *Task) AppendSense(b []byte) []byte {
+	return t.Sense.Encode(b, t.Path != nil && t.Path.Unit.mode.descriptorSense())
 }
