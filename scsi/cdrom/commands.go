@@ -14,7 +14,6 @@ func (d *Drive) Commands() []scsi.Command {
 	medium := scsi.ReadsMedium
 	free := scsi.NoReservation | scsi.AnyState
 	return []scsi.Command{
-		{Name: "TEST UNIT READY", Op: 0x00, Usage: []byte{0x00, 0, 0, 0, 0, 0x07}, Access: medium, Do: d.testUnitReady},
 		{Name: "START STOP UNIT", Op: 0x1b, Usage: []byte{0x1b, 0x01, 0, 0, 0xf3, 0x07}, Access: medium, Do: d.startStop},
 		{Name: "PREVENT ALLOW MEDIUM REMOVAL", Op: 0x1e, Usage: []byte{0x1e, 0, 0, 0, 0x03, 0x07}, Access: medium, Do: d.preventAllow},
 		{Name: "READ CAPACITY", Op: 0x25, Usage: []byte{0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0x07}, Access: medium, Do: d.readCapacity},
@@ -36,8 +35,6 @@ func (d *Drive) Commands() []scsi.Command {
 
 // good serves commands that have nothing to do on a virtual drive.
 func good(*scsi.Task) {}
-
-func (d *Drive) testUnitReady(t *scsi.Task) { d.loaded(t) }
 
 // startStop is MMC-6 6.43. Spinning up and down has no meaning here; LOEJ
 // moves the tray. A disc that an initiator ejected lies in the open tray and

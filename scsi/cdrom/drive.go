@@ -159,3 +159,10 @@ func (d *Drive) loaded(t *scsi.Task) *disc {
 	}
 	return m
 }
+
+// What a unit asks of a device.
+var (
+	_ scsi.Device      = (*Drive)(nil)
+	_ scsi.Moder       = (*Drive)(nil)
+	_ scsi.Conditioner = (*Drive)(nil)
+)

@@ -178,9 +178,8 @@ func TestDiscsComeAndGo(t *testing.T) {
 	host := &scsi.Path{}
 	ready := func(want uint16) {
 		t.Helper()
-		task, _ := run(t, d, host, 0x00)
-		if want == 0 && task.Status != scsi.Good || want != 0 && task.Sense.Code != want {
-			t.Fatalf("TEST UNIT READY: status %#x, sense %04x, want %04x", task.Status, task.Sense.Code, want)
+		if why, not := d.Condition(); not != (want != 0) || why.Code != want {
+			t.Fatalf("condition %04x, want %04x", why.Code, want)
 		}
 	}
 	event := func(want byte) {
