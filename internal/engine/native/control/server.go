@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// Handler answers requests in the target process. Requests of one connection
-// come one after another. It closes the files that it does not keep.
+// Handler answers requests in the target process. They come at once: one that
+// waits for a dead disk must not keep others from being asked. It closes the
+// files that it does not keep.
 type Handler interface {
 	Handle(ctx context.Context, op string, body []byte, files []*os.File) (any, error)
 }
@@ -76,7 +77,6 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 			uc.Close()
 			return nil
 		}
-		s.wg.Go(func() { s.pump(sc) })
 		s.wg.Go(func() { s.serve(ctx, sc) })
 	}
 }
@@ -99,9 +99,19 @@ func (s *Server) add(sc *serverConn) bool {
 	return true
 }
 
+// maxAtOnce bounds the requests of a daemon that are being answered.
+const maxAtOnce = 64
+
 // serve answers one daemon's requests until it is gone.
 func (s *Server) serve(ctx context.Context, sc *serverConn) {
-	defer s.drop(sc)
+	var busy sync.WaitGroup
+	busy.Go(func() { s.pump(sc) })
+	defer func() {
+		s.leave(sc)
+		busy.Wait() // for the last answers and events
+		sc.c.Close()
+	}()
+	slots := make(chan struct{}, maxAtOnce)
 	for {
 		f, err := sc.read()
 		if err != nil {
@@ -110,27 +120,37 @@ func (s *Server) serve(ctx context.Context, sc *serverConn) {
 			}
 			return
 		}
-		answer := &frame{ID: f.ID}
-		if got, err := s.handler.Handle(ctx, f.Op, f.Body, f.files); err != nil {
-			var e *Error
-			if !errors.As(err, &e) {
-				e = &Error{Code: Failed, Text: err.Error()}
-			} else {
-				e = &Error{Code: e.Code, Text: err.Error()}
+		slots <- struct{}{}
+		busy.Go(func() {
+			defer func() { <-slots }()
+			if sc.write(s.answer(ctx, f)) != nil {
+				sc.c.Close() // ends the read above
 			}
-			answer.Error = e
-		} else if got != nil {
-			if answer.Body, err = json.Marshal(got); err != nil {
-				answer.Error = Errorf(Failed, "encode answer: %v", err)
-			}
-		}
-		if err := sc.write(answer); err != nil {
-			return
-		}
+		})
 	}
 }
 
-// pump sends one daemon its events until it is gone.
+// answer has the handler answer a request.
+func (s *Server) answer(ctx context.Context, f *frame) *frame {
+	a := &frame{ID: f.ID}
+	got, err := s.handler.Handle(ctx, f.Op, f.Body, f.files)
+	if err != nil {
+		a.Error = &Error{Code: Failed, Text: err.Error()}
+		var e *Error
+		if errors.As(err, &e) {
+			a.Error.Code = e.Code
+		}
+		return a
+	}
+	if got != nil {
+		if a.Body, err = json.Marshal(got); err != nil {
+			a.Error = Errorf(Failed, "encode answer: %v", err)
+		}
+	}
+	return a
+}
+
+// pump sends one daemon its events until there are no more.
 func (s *Server) pump(sc *serverConn) {
 	for e := range sc.events {
 		body, err := json.Marshal(e)
@@ -138,16 +158,13 @@ func (s *Server) pump(sc *serverConn) {
 			continue
 		}
 		if sc.write(&frame{Op: opEvent, Body: body}) != nil {
-			sc.c.Close()
-			for range sc.events { //nolint:revive // until drop closes it
-			}
-			return
+			sc.c.Close() // serve then notices; what is left is dropped
 		}
 	}
 }
 
-func (s *Server) drop(sc *serverConn) {
-	sc.c.Close()
+// leave takes a daemon out of the list: events are for others from now on.
+func (s *Server) leave(sc *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, sc)

@@ -46,6 +46,7 @@ type Portal struct {
 	Address  string `json:"address"`
 	Group    int    `json:"group"`
 	Announce string `json:"announce,omitempty"`
+	Bound    string `json:"bound,omitempty"` // served: where it really listens
 }
 
 // Auth says who may log in.
