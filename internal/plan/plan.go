@@ -33,11 +33,11 @@ type Phase int
 
 // Phases, in order.
 const (
-	Prepare  Phase = iota // make what nobody uses yet
-	Teardown              // take away, from the top of the stack down
-	Build                 // put in place, from the bottom up
-	Enable                // let initiators in
-	Final                 // destroy what nobody uses any more
+	Prepare  Phase = iota + 1 // make what nobody uses yet
+	Teardown                  // take away, from the top of the stack down
+	Build                     // put in place, from the bottom up
+	Enable                    // let initiators in
+	Final                     // destroy what nobody uses any more
 )
 
 // Step is one change to one object.
@@ -127,8 +127,11 @@ func (b *Builder) Add(s Step) {
 	if s.ID == "" {
 		s.ID = StepID(s.Action, s.Object)
 	}
-	if s.Phase == Prepare && s.Action == Delete {
-		s.Phase = Teardown
+	if s.Phase == 0 {
+		s.Phase = Build
+		if s.Action == Delete {
+			s.Phase = Teardown
+		}
 	}
 	b.plan.Steps = append(b.plan.Steps, s)
 	b.ranks = append(b.ranks, b.rank)

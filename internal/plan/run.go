@@ -2,7 +2,6 @@ package plan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -115,7 +114,7 @@ func (r Runner) undo(ctx context.Context, p *Plan, done []int, failed *Step, why
 	ctx = context.WithoutCancel(ctx)
 	// The step that failed may have been done in part. Its own error is what
 	// is told; a second one from here would say the same again.
-	if failed.Undo != nil && !errors.Is(why, context.Canceled) {
+	if failed.Undo != nil {
 		_ = failed.Undo(ctx)
 	}
 	for k := len(done) - 1; k >= 0; k-- {

@@ -1,0 +1,227 @@
+// Package vdisk is the layer of stores: the image files of vdisk_fileio
+// devices, which it makes, grows and, when told by name, deletes; and a look
+// at the files and block devices of other devices, so that one that is
+// missing is told before anything is touched.
+package vdisk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/plan"
+)
+
+// Files is the part of the host that this layer works with (host.Files).
+type Files interface {
+	Stat(path string) (host.FileInfo, error)
+	Create(ctx context.Context, path string, size int64, allocate bool, progress func(done int64)) error
+	Grow(ctx context.Context, path string, size int64, allocate bool, progress func(done int64)) error
+	Remove(path string) error
+}
+
+// Layer plans image files.
+type Layer struct {
+	Files   Files
+	DataDir string // relative paths are below it
+}
+
+// Name is vdisk.
+func (Layer) Name() string { return "vdisk" }
+
+// Observe looks at the store of each device that is declared, or was.
+func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *layer.Observed) error {
+	seen.Stores = map[string]layer.Store{}
+	look := func(devices []config.Device) {
+		for _, d := range devices {
+			if _, known := seen.Stores[d.Path]; d.Path != "" && !known {
+				seen.Stores[d.Path] = l.look(d.Path)
+			}
+		}
+	}
+	look(declared.Devices)
+	if seen.InForce != nil {
+		look(seen.InForce.Devices)
+	}
+	return ctx.Err()
+}
+
+func (l Layer) look(path string) layer.Store {
+	fi, err := l.Files.Stat(l.full(path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return layer.Store{}
+	case err != nil:
+		return layer.Store{Err: err}
+	}
+	return layer.Store{Exists: true, Size: fi.Size, Allocated: fi.Allocated, Block: fi.Block}
+}
+
+func (l Layer) full(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(l.DataDir, path)
+}
+
+// Plan makes image files that are missing and grows those that are too small.
+func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Builder) {
+	paths := make(map[string]bool, len(declared.Devices))
+	names := make(map[string]bool, len(declared.Devices))
+	for _, d := range declared.Devices {
+		paths[d.Path], names[d.Name] = true, true
+		if d.Path == "" {
+			continue
+		}
+		store := seen.Stores[d.Path]
+		switch {
+		case store.Err != nil:
+			l.unavailable(d, seen, b, store.Err.Error())
+		case d.Handler == config.FileIO && store.Exists:
+			l.existing(d, store, seen, b)
+		case d.Handler == config.FileIO:
+			l.missing(d, seen, b)
+		case !store.Exists:
+			l.unavailable(d, seen, b, fmt.Sprintf("%s does not exist", d.Path))
+		case d.Handler == config.BlockIO && !store.Block:
+			b.Problem("device/"+d.Name, "%s is a file, no block device; its handler is vdisk_fileio", d.Path)
+		}
+	}
+	if seen.InForce == nil {
+		return
+	}
+	for _, d := range seen.InForce.Devices {
+		if d.Handler == config.FileIO && !names[d.Name] && !paths[d.Path] {
+			l.removed(d, seen, b)
+		}
+	}
+}
+
+// unavailable refuses a new device whose store cannot be had, and leaves out
+// one that was declared before: the rest of the array is to be served.
+func (l Layer) unavailable(d config.Device, seen *layer.Observed, b *plan.Builder, why string) {
+	if l.declaredBefore(d, seen) {
+		b.Block("device/"+d.Name, "%s; it is left as it is", why)
+		return
+	}
+	b.Problem("device/"+d.Name, "%s", why)
+}
+
+// declaredBefore says whether the document in force has the device on this store.
+func (l Layer) declaredBefore(d config.Device, seen *layer.Observed) bool {
+	v, ok := seen.Before("device/" + d.Name)
+	if !ok {
+		return false
+	}
+	before := v.(config.Device)
+	return before.Handler == d.Handler && before.Path == d.Path
+}
+
+func (l Layer) missing(d config.Device, seen *layer.Observed, b *plan.Builder) {
+	object := "image/" + d.Name
+	if l.declaredBefore(d, seen) {
+		// A file system that is not mounted looks the same as a file that is
+		// gone: an empty image in its place would be served as the data.
+		b.Block("device/"+d.Name, "its image file %s is missing; bring it back, or remove the device to give it up", d.Path)
+		return
+	}
+	if d.Size == 0 {
+		b.Problem("device/"+d.Name, "%s does not exist; give the device a size to have it made", d.Path)
+		return
+	}
+	full, size, thick := l.full(d.Path), int64(d.Size), d.Provisioning == config.Thick
+	kind := "thin"
+	if thick {
+		kind = "thick"
+	}
+	made := false
+	b.Add(plan.Step{
+		Layer: l.Name(), Object: object, Action: plan.Create, Phase: plan.Prepare,
+		Sentence: fmt.Sprintf("Create image file %s of %s (%s)", d.Path, d.Size.Human(), kind),
+		Do: func(ctx context.Context, report plan.Report) error {
+			err := l.Files.Create(ctx, full, size, thick, progress(report, 0, size))
+			made = err == nil
+			return err
+		},
+		Undo: func(context.Context) error {
+			// Only what this step made: a file that was there is somebody's.
+			if !made {
+				return nil
+			}
+			return l.Files.Remove(full)
+		},
+	})
+}
+
+func (l Layer) existing(d config.Device, store layer.Store, seen *layer.Observed, b *plan.Builder) {
+	object := "image/" + d.Name
+	has := config.Size(store.Size)
+	switch {
+	case store.Block:
+		b.Problem("device/"+d.Name, "%s is a block device; its handler is vdisk_blockio", d.Path)
+		return
+	case has == 0 && d.Size == 0:
+		b.Problem("device/"+d.Name, "%s is empty; give the device a size", d.Path)
+		return
+	case !l.declaredBefore(d, seen):
+		b.Note(object, "%s exists already (%s); it is served with what it holds", d.Path, has.Human())
+	}
+	switch {
+	case d.Size > has:
+		full, thick := l.full(d.Path), d.Provisioning == config.Thick
+		b.Add(plan.Step{
+			Layer: l.Name(), Object: object, Action: plan.Change, Phase: plan.Prepare,
+			Sentence: fmt.Sprintf("Grow image file %s from %s to %s", d.Path, has.Human(), d.Size.Human()),
+			Do: func(ctx context.Context, report plan.Report) error {
+				return l.Files.Grow(ctx, full, int64(d.Size), thick, progress(report, int64(has), int64(d.Size)))
+			},
+			// An initiator may have seen the new size: it is never taken back,
+			// and a larger file than declared does no harm.
+			Undo: func(context.Context) error { return nil },
+		})
+	case d.Size != 0 && d.Size < has:
+		if v, ok := seen.Before("device/" + d.Name); ok && v.(config.Device).Size == d.Size {
+			b.Note(object, "%s has %s, more than the declared %s; it is served whole", d.Path, has.Human(), d.Size.Human())
+			return
+		}
+		b.Problem("device/"+d.Name, "%s has %s and is not cut to %s: shrinking destroys data; remove the device and make a new one", d.Path, has.Human(), d.Size.Human())
+	}
+}
+
+// removed keeps the image of a device that is not declared any more, unless
+// its deletion is asked for by name.
+func (l Layer) removed(d config.Device, seen *layer.Observed, b *plan.Builder) {
+	object := "image/" + d.Name
+	store := seen.Stores[d.Path]
+	if !store.Exists || store.Block {
+		return
+	}
+	size := config.Size(store.Size)
+	if !slices.Contains(seen.Destroy, object) {
+		b.Note(object, "file %s (%s) stays; name --destroy %s to delete it with its data", d.Path, size.Human(), object)
+		return
+	}
+	full := l.full(d.Path)
+	b.Add(plan.Step{
+		Layer: l.Name(), Object: object, Action: plan.Delete, Phase: plan.Final,
+		Needs:    []plan.ID{plan.StepID(plan.Delete, "device/"+d.Name)},
+		Sentence: fmt.Sprintf("Delete image file %s", d.Path),
+		Destroys: fmt.Sprintf("%s with %s of data is lost", size.Human(), config.Size(store.Allocated).Human()),
+		Do:       func(context.Context, plan.Report) error { return l.Files.Remove(full) },
+	})
+}
+
+// progress turns bytes done into a fraction of what is to be done.
+func progress(report plan.Report, from, to int64) func(int64) {
+	return func(done int64) {
+		if report != nil && to > from {
+			report(float64(done-from) / float64(to-from))
+		}
+	}
+}
