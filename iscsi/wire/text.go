@@ -108,7 +108,9 @@ func checkPair(key, value string) error {
 	if key == "" || len(key) > MaxKeyLength {
 		return fmt.Errorf("%w: key of %d bytes, 1 to %d are allowed", ErrText, len(key), MaxKeyLength)
 	}
-	if key[0] < 'A' || key[0] > 'Z' {
+	// RFC 7143 6.1 wants a capital letter first, and has in 13.24 one key
+	// without.
+	if (key[0] < 'A' || key[0] > 'Z') && key != "iSCSIProtocolLevel" {
 		return fmt.Errorf("%w: key %q does not begin with a capital letter", ErrText, key)
 	}
 	// X# begins the registered extension keys (RFC 7143 13.26), though 6.1 has

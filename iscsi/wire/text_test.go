@@ -27,6 +27,7 @@ func TestParseText(t *testing.T) {
 		{name: "= in the value", text: "CHAP_C=0bAA==\x00", want: Text{{"CHAP_C", "0bAA=="}}},
 		{name: "empty value", text: "SendTargets=\x00", want: Text{{"SendTargets", ""}}},
 		{name: "private key", text: "X-com.example@a_b+c=1\x00X#Node=2\x00", want: Text{{"X-com.example@a_b+c", "1"}, {"X#Node", "2"}}},
+		{name: "small letter of RFC 7143 13.24", text: "iSCSIProtocolLevel=1\x00", want: Text{{"iSCSIProtocolLevel", "1"}}},
 		{name: "UTF-8", text: "InitiatorAlias=Zürich 1\x00", want: Text{{"InitiatorAlias", "Zürich 1"}}},
 		{name: "value of 255 bytes", text: "A=" + long[1:] + "\x00", want: Text{{"A", long[1:]}}},
 		{name: "list of long values", text: "A=" + long[1:] + "," + long[1:] + "\x00", want: Text{{"A", long[1:] + "," + long[1:]}}},
