@@ -1,0 +1,82 @@
+# The targets of the tree; `make help` lists them.
+
+GO ?= go
+# Packages that make check tests with the race detector; PKG=./scsi/... narrows it.
+PKG ?= ./...
+FUZZTIME ?= 60s
+ROUNDS ?= 5
+
+GOLANGCI_VERSION := v2.15.0
+CACHE := $(CURDIR)/.cache
+GOLANGCI := $(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+
+# The version comes from git by way of the build's own record; a tree without
+# git, or one that git does not trust, builds all the same.
+VCS := $(shell git rev-parse --git-dir >/dev/null 2>&1 && git status --porcelain >/dev/null 2>&1 && echo true || echo false)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## static bin/esos and bin/esos-target
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./cmd/...
+
+.PHONY: run
+run: build ## serve a 1 GiB thin disk from ./var on 127.0.0.1:3260; Ctrl-C ends it
+	@exec bin/esos serve --data-dir var
+
+.PHONY: check
+check: format vet lint unit ## gofmt, vet, golangci-lint, unit tests with -race: what a commit must pass
+
+.PHONY: format
+format:
+	@out=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go' -not -path './.cache/*')); \
+	if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI)
+	$(GOLANGCI) run ./...
+
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_VERSION), once"
+	GOBIN=$(dir $(GOLANGCI)) GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+.PHONY: unit
+unit:
+	ESOS_TEST= CGO_ENABLED=1 $(GO) test -race -timeout 5m $(PKG)
+
+.PHONY: deps
+deps: ## install with apt what the tests need (needs root or sudo)
+	scripts/install-deps test
+
+.PHONY: test
+test: deps check ## all of check, conformance, and one end-to-end test in a VM for each area; under 30 minutes
+	ESOS_TEST=smoke $(GO) test -count=1 -timeout 25m -p 1 -v ./test/... | scripts/verdicts
+
+.PHONY: test-full
+test-full: deps check ## every bar that a machine can check
+	ESOS_TEST=full $(GO) test -count=1 -timeout 80m -p 1 -v ./test/... | scripts/verdicts
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (60s) each
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+.PHONY: bench
+bench: ## the Go benchmarks of all packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-peers
+bench-peers: build ## ESOS and Debian's tgt side by side, ROUNDS (5) alternating rounds
+	scripts/install-deps bench
+	$(GO) run ./bench/peers -rounds $(ROUNDS)
+
+.PHONY: clean
+clean: ## remove what was built; ./var stays
+	rm -rf bin .cache
