@@ -68,22 +68,22 @@ func (u *Unit) stateGate(port uint16) uint32 {
 // all ports, active and optimized. Initiators whose state changes by it are
 // told: ASYMMETRIC ACCESS STATE CHANGED (SPC-5 5.17.2.7).
 func (u *Unit) SetAccess(groups []PortGroup) {
-	u.setAccess(groups, nil)
+	u.setAccess(groups, statusImplicit, nil)
 }
 
-func (u *Unit) setAccess(groups []PortGroup, by *Path) {
+func (u *Unit) setAccess(groups []PortGroup, how byte, by *Path) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	same := slices.EqualFunc(u.groups, groups, func(a, b PortGroup) bool {
 		return a.ID == b.ID && a.State == b.State && a.Preferred == b.Preferred && slices.Equal(a.Ports, b.Ports)
 	})
-	if same {
+	if same && (u.groups == nil) == (groups == nil) {
 		return
 	}
-	u.groups = nil
-	for _, g := range groups {
-		g.Ports = slices.Clone(g.Ports)
-		u.groups = append(u.groups, g)
+	u.stateSetBy = how
+	u.groups = slices.Clone(groups)
+	for i := range u.groups {
+		u.groups[i].Ports = slices.Clone(u.groups[i].Ports)
 	}
 	u.regateAll()
 	u.attention(AsymmetricAccessStateChanged, by)

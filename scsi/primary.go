@@ -19,6 +19,10 @@ func (u *Unit) primary() []Command {
 		{Name: "REPORT LUNS", Op: 0xa0, Usage: []byte{0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04},
 			Access: everywhere | KeepsAttention, Parse: parseReportLUNs, Do: reportLUNs},
 	}
+	for _, more := range [][]Command{u.modeCommands(), u.logCommands(), u.reportCommands(),
+		u.accessCommands(), u.reserveCommands(), u.persistCommands()} {
+		rows = append(rows, more...)
+	}
 	return rows
 }
 

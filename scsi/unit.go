@@ -22,7 +22,10 @@ type Unit struct {
 	paths     map[*Path]struct{}
 	reserved6 *Path // who holds a RESERVE(6); nil if nobody does
 	pr        reservation
-	groups    []PortGroup
+	// groups are the target port groups, nil if the unit is in no device
+	// group. The slice is replaced as a whole, never changed.
+	groups     []PortGroup
+	stateSetBy byte
 }
 
 // Identity is what a logical unit tells of itself. It comes from the
