@@ -1,0 +1,186 @@
+package disk
+
+import (
+	"errors"
+
+	"github.com/esos-project/esos/backing"
+	"github.com/esos-project/esos/scsi"
+)
+
+func (d *Disk) parseRead(t *scsi.Task) {
+	if n, ok := d.admit(t); ok {
+		t.InLen = n
+	}
+}
+
+func (d *Disk) parseWrite(t *scsi.Task) {
+	if !d.writable(t) {
+		return
+	}
+	if n, ok := d.admit(t); ok {
+		t.OutLen = n
+	}
+}
+
+// admit checks what READ, WRITE and their kin have in common and returns the
+// number of bytes that the CDB names.
+func (d *Disk) admit(t *scsi.Task) (int, bool) {
+	if !d.ready(t) || !plain(t) {
+		return 0, false
+	}
+	lba, blocks := extent(t.CDB)
+	if !d.fits(t, lba, uint64(blocks)) {
+		return 0, false
+	}
+	if uint64(blocks)<<d.shift > maxTransfer {
+		t.Fail(scsi.InvalidField(lengthField(t.CDB)))
+		return 0, false
+	}
+	return int(blocks) << d.shift, true
+}
+
+// read serves READ (6), (10), (12) and (16).
+func (d *Disk) read(t *scsi.Task) {
+	lba, _ := extent(t.CDB)
+	off := int64(lba << d.shift)
+	if t.Moved == 0 && fua(t.CDB) && !d.through.Load() {
+		// What is newer in the cache has to be on the medium before it may be
+		// told (SBC-4 5.16, FUA).
+		if !d.sync(t) {
+			return
+		}
+	}
+	pass, ok := d.enter(t, off, t.InLen)
+	if !ok {
+		return
+	}
+	defer d.gate.leave(pass)
+	for t.Moved < t.InLen {
+		room := t.Transfer.Room(t.InLen - t.Moved)
+		if room == nil {
+			return
+		}
+		n, err := d.readSome(t, room, off+int64(t.Moved))
+		if n > 0 {
+			t.Transfer.Sent(n)
+			t.Moved += n
+		}
+		if err != nil {
+			d.stopped(t, "read", off+int64(t.Moved), err)
+			return
+		}
+	}
+}
+
+func (d *Disk) readSome(t *scsi.Task, p []byte, off int64) (int, error) {
+	if t.MayBlock {
+		return d.store.ReadAt(p, off)
+	}
+	if d.prompt == nil {
+		return 0, backing.ErrWouldBlock
+	}
+	return d.prompt.TryReadAt(p, off)
+}
+
+// write serves WRITE (6), (10), (12) and (16). An initiator that makes less
+// Data-Out than its CDB asks for has what it sent written, and no more.
+func (d *Disk) write(t *scsi.Task) {
+	lba, _ := extent(t.CDB)
+	if d.put(t, int64(lba<<d.shift)) {
+		d.stable(t)
+	}
+}
+
+// put writes Task.Out from t.Moved on. It returns false when the task ended or
+// has to wait.
+func (d *Disk) put(t *scsi.Task, off int64) bool {
+	if t.Moved >= len(t.Out) {
+		return true
+	}
+	pass, ok := d.enter(t, off, len(t.Out))
+	if !ok {
+		return false
+	}
+	defer d.gate.leave(pass)
+	for t.Moved < len(t.Out) {
+		n, err := d.writeSome(t, t.Out[t.Moved:], off+int64(t.Moved))
+		t.Moved += n
+		if err != nil {
+			d.stopped(t, "write", off+int64(t.Moved), err)
+			return false
+		}
+	}
+	return true
+}
+
+func (d *Disk) writeSome(t *scsi.Task, p []byte, off int64) (int, error) {
+	if t.MayBlock {
+		return d.store.WriteAt(p, off)
+	}
+	if d.prompt == nil {
+		return 0, backing.ErrWouldBlock
+	}
+	return d.prompt.TryWriteAt(p, off)
+}
+
+// stable ends a write: with FUA, or on a write-through disk, only when it
+// would survive a power cut.
+func (d *Disk) stable(t *scsi.Task) {
+	if d.through.Load() || fua(t.CDB) {
+		d.sync(t)
+	}
+}
+
+// sync makes all that was written stable. It returns false when the task ended
+// or has to wait.
+func (d *Disk) sync(t *scsi.Task) bool {
+	if !t.MayBlock {
+		t.WouldBlock = true
+		return false
+	}
+	if err := d.store.Sync(); err != nil {
+		d.stopped(t, "sync", -1, err)
+		return false
+	}
+	return true
+}
+
+// stopped ends a task that an error of the store stopped, or puts it off.
+func (d *Disk) stopped(t *scsi.Task, op string, off int64, err error) {
+	if errors.Is(err, backing.ErrWouldBlock) {
+		t.WouldBlock = true
+		return
+	}
+	t.Fail(d.failure(op, off, err))
+}
+
+// enter takes n bytes at off for t beside others. It returns false when the
+// task ended or has to wait.
+func (d *Disk) enter(t *scsi.Task, off int64, n int) (pass, bool) {
+	for {
+		p, ok := d.gate.enter(off, n, t.MayBlock)
+		if ok {
+			return p, true
+		}
+		if !d.ready(t) {
+			return pass{}, false
+		}
+		if !t.MayBlock {
+			t.WouldBlock = true
+			return pass{}, false
+		}
+	}
+}
+
+// exclude takes n bytes at off for t alone; false if the task ended. It waits.
+func (d *Disk) exclude(t *scsi.Task, off int64, n int) (pass, bool) {
+	for {
+		p, ok := d.gate.exclude(off, int64(n))
+		if ok {
+			return p, true
+		}
+		if !d.ready(t) {
+			return pass{}, false
+		}
+	}
+}
