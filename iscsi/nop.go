@@ -1,0 +1,66 @@
+package iscsi
+
+import (
+	"github.com/esos-project/esos/iscsi/wire"
+)
+
+// nopOut answers a ping of the initiator, with its data. A NOP-Out without a
+// task tag is itself an answer.
+func (c *connection) nopOut(h *wire.BHS, data []byte) {
+	if h.ITT() == wire.NoTag {
+		return
+	}
+	data = data[:min(len(data), c.maxDataIn)]
+	pdu := c.reserve(len(data))
+	n := wire.NOPIn{DataLength: len(data), LUN: h.LUN(), ITT: h.ITT(), TTT: wire.NoTag, Seq: c.nextStatus()}
+	n.Put(wire.View(pdu))
+	copy(c.body(pdu), data)
+	c.finishPDU(pdu, 0, len(data))
+}
+
+// ping asks the initiator whether it is there.
+func (c *connection) ping(now int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tx.closed || c.tx.queued > 0 {
+		return // the socket is full: TCP finds out whether the initiator is there
+	}
+	c.lastPing = now
+	c.pings++
+	pdu := c.reserve(0)
+	n := wire.NOPIn{ITT: wire.NoTag, TTT: c.pings & 0x7fffffff, Seq: c.sequence()}
+	n.Put(wire.View(pdu))
+	c.finishPDU(pdu, 0, 0)
+	c.flush()
+}
+
+// tend is called about every second: it pings an initiator that was silent,
+// gives up one that does not answer, and lets workers go that have nothing to
+// do.
+func (c *connection) tend(now int64) {
+	c.workers.trim()
+	heard := c.lastReceived.Load()
+	s := c.session
+	if s.nexus == nil {
+		if now-heard > int64(c.server.options.DiscoveryTimeout) {
+			c.kick("a discovery session that was idle too long")
+		}
+		return
+	}
+	if s.pingInterval <= 0 {
+		return
+	}
+	c.mu.Lock()
+	asked, stuck := c.lastPing, c.tx.queued > 0
+	if stuck && asked <= heard {
+		// It does not even read. From now on its time counts as if pinged.
+		c.lastPing = max(heard+1, now-int64(s.pingInterval))
+	}
+	c.mu.Unlock()
+	switch {
+	case asked > heard && now-asked > int64(s.pingTimeout):
+		c.kick("the initiator did not answer a ping in " + s.pingTimeout.String())
+	case asked <= heard && !stuck && now-heard > int64(s.pingInterval):
+		c.ping(now)
+	}
+}

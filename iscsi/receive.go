@@ -1,0 +1,196 @@
+package iscsi
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/iscsi/wire"
+)
+
+// step takes what the socket has and works through it. It is called by the
+// poller whenever there may be something; false means to wait for more, true
+// that the connection is over (c.err says why).
+func (c *connection) step(uintptr) bool {
+	for {
+		if c.in == nil {
+			c.in = get(&c.server.pools.receive)
+			c.r, c.w = 0, 0
+		}
+		n, e := c.fill()
+		if e == unix.EAGAIN {
+			if c.r == c.w {
+				// An idle connection holds no buffer.
+				c.in.free()
+				c.in = nil
+			}
+			return false
+		}
+		if c.err = received(n, e); c.err != nil {
+			return true
+		}
+		if c.err = c.work(); c.err != nil {
+			return true
+		}
+	}
+}
+
+// landFrom is how much of a data segment has to be missing for it to be
+// received straight into its command's buffer. Less is cheaper to copy.
+const landFrom = 4 << 10
+
+// fill receives once: into the buffer of the command whose data is half here,
+// if there is one, and what follows into the receive buffer.
+func (c *connection) fill() (int, syscall.Errno) {
+	if dst := c.landing.direct(); dst != nil {
+		// All that was in the receive buffer has landed.
+		c.r, c.w = 0, 0
+		n, e := c.sock.recv2(dst, c.in.b)
+		if e == 0 && n > 0 {
+			here := min(n, len(dst))
+			c.landing.received(dst[:here])
+			c.w = n - here
+		}
+		return n, e
+	}
+	c.compact()
+	n, e := c.sock.recv(c.in.b[c.w:])
+	if e == 0 && n > 0 {
+		c.w += n
+	}
+	return n, e
+}
+
+// compact makes room behind what is received, if it is needed: a whole PDU
+// must fit.
+func (c *connection) compact() {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+		return
+	}
+	// Copy little, or when there is no other way.
+	if have := c.w - c.r; have <= 8<<10 || len(c.in.b)-c.r < c.maxPDU() {
+		copy(c.in.b, c.in.b[c.r:c.w])
+		c.r, c.w = 0, have
+	}
+}
+
+// maxPDU is the longest PDU that the initiator may send.
+func (c *connection) maxPDU() int { return int(c.params.maxReceive) + pduOverhead }
+
+// pduOverhead is what a PDU can be longer than its data: header, additional
+// header segments, padding and both digests.
+const pduOverhead = wire.HeaderLength + wire.MaxAHSLength + 3 + 2*wire.DigestLength
+
+// work carries out all PDUs that are here and sends the answers.
+func (c *connection) work() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.server.clock()
+	c.lastReceived.Store(c.now)
+	err := c.parse()
+	c.flush()
+	if errors.Is(err, errLoggedOut) {
+		c.finish()
+	}
+	if err != nil {
+		return err
+	}
+	// Backpressure: who does not read is not read from.
+	for c.tx.full() {
+		c.tx.space.Wait()
+	}
+	if c.tx.broken != nil {
+		return errPeerGone
+	}
+	return nil
+}
+
+func (c *connection) parse() error {
+	for {
+		if c.landing.active {
+			c.r += c.landing.take(c.in.b[c.r:c.w])
+			if !c.landing.complete() {
+				return nil
+			}
+			c.landed()
+			continue
+		}
+		in := c.in.b[c.r:c.w]
+		if len(in) < wire.HeaderLength {
+			return nil
+		}
+		h := wire.View(in)
+		ahs, data := h.AHSLength(), h.DataLength()
+		start := wire.HeaderLength + ahs + c.headerDigest
+		if len(in) < start {
+			return nil
+		}
+		if !c.headerSeen {
+			if err := c.checkHeader(h, in[:start]); err != nil {
+				return err
+			}
+			c.headerSeen = true
+		}
+		if h.Opcode() == wire.OpDataOut && len(c.held) == 0 {
+			c.r += start
+			c.headerSeen = false
+			c.beginDataOut(h)
+			continue
+		}
+		end := start
+		if data > 0 {
+			end += data + wire.Padding(data) + c.dataDigest
+		}
+		if len(in) < end {
+			if h.Opcode() == wire.OpSCSICommand && data >= landFrom && int(h.Expected()) > data && c.inOrder(h) {
+				c.r += start
+				c.headerSeen = false
+				c.advanceCmdSN(h)
+				c.scsiCommand(h, in[wire.HeaderLength:wire.HeaderLength+ahs], nil, true)
+				continue
+			}
+			return nil
+		}
+		c.r += end
+		c.headerSeen = false
+		body := in[start : start+data]
+		if c.dataDigest > 0 && data > 0 {
+			padded := start + data + wire.Padding(data)
+			if wire.Digest(in[start:padded]) != wire.ReadDigest(in[padded:]) {
+				// The PDU counts as never received: its CmdSN is not used up
+				// (RFC 7143 7.8).
+				c.reject(h, wire.RejectDataDigest)
+				continue
+			}
+		}
+		if err := c.dispatch(h, in[wire.HeaderLength:wire.HeaderLength+ahs], body); err != nil {
+			return err
+		}
+		if c.out.n >= sendFrom {
+			c.tx.send(&c.out)
+		}
+	}
+}
+
+// sendFrom is how many bytes of answers are sent without waiting for the end
+// of the batch: the initiator can work on them meanwhile, and they are still
+// in the cache.
+const sendFrom = 64 << 10
+
+// checkHeader looks at what every PDU has: lengths and the header's digest.
+func (c *connection) checkHeader(h *wire.BHS, header []byte) error {
+	if c.headerDigest > 0 {
+		end := len(header) - wire.DigestLength
+		if wire.Digest(header[:end]) != wire.ReadDigest(header[end:]) {
+			// The lengths cannot be trusted: the next PDU cannot be found
+			// (RFC 7143 7.7).
+			return violated("header digest error")
+		}
+	}
+	if n := h.DataLength(); n > int(c.params.maxReceive) {
+		return violated("%s with a data segment of %d bytes, MaxRecvDataSegmentLength is %d", h.Opcode(), n, c.params.maxReceive)
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package iscsi
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// batch is PDUs on their way out, one behind the other in a buffer. The
+// connection has one for what it answers itself, each worker has one for the
+// Data-In of its task.
+type batch struct {
+	buf *buffer
+	n   int // bytes of whole PDUs
+}
+
+func (b *batch) free() int {
+	if b.buf == nil {
+		return 0
+	}
+	return len(b.buf.b) - b.n
+}
+
+// transmitter sends batches in order. When the socket is full, what is left
+// goes to a queue that a goroutine empties, so that whoever answers need not
+// wait: an initiator that sends before it reads is not waited for.
+//
+// Everything but the socket's own state is guarded by the connection's lock.
+type transmitter struct {
+	mu     *sync.Mutex
+	sock   *socket
+	limit  int       // bytes queued from which on nobody adds more Data-In
+	space  sync.Cond // queue shrank, a task was aborted, or closed is set
+	queue  []segment
+	head   int // first segment of queue
+	queued int // bytes in queue
+
+	draining bool
+	closed   bool
+	broken   error // why the socket takes nothing any more
+	drainFn  func()
+	drained  sync.WaitGroup
+}
+
+// segment is a piece of the queue. Its buffer goes back when it is sent.
+type segment struct {
+	b   []byte
+	buf *buffer
+}
+
+func newTransmitter(mu *sync.Mutex, s *socket, limit int) *transmitter {
+	t := &transmitter{mu: mu, sock: s, limit: limit}
+	t.space.L = mu
+	t.drainFn = t.drain
+	return t
+}
+
+// send sends what b holds, now or as soon as the socket takes it. b is empty
+// and without a buffer after that, if it had to be queued.
+func (t *transmitter) send(b *batch) {
+	if b.n == 0 {
+		return
+	}
+	if t.closed {
+		b.n = 0
+		return
+	}
+	sent := 0
+	if t.queued == 0 {
+		n, e := t.sock.send(b.buf.b[:b.n])
+		switch {
+		case e == 0:
+			sent = n
+		case e != unix.EAGAIN:
+			t.fail(e)
+			b.n = 0
+			return
+		}
+		if sent == b.n {
+			b.n = 0
+			return
+		}
+	}
+	t.push(segment{b.buf.b[sent:b.n], b.buf})
+	b.buf, b.n = nil, 0
+}
+
+func (t *transmitter) push(s segment) {
+	if t.head > 0 && len(t.queue) == cap(t.queue) {
+		n := copy(t.queue, t.queue[t.head:])
+		clear(t.queue[n:])
+		t.queue, t.head = t.queue[:n], 0
+	}
+	t.queue = append(t.queue, s)
+	t.queued += len(s.b)
+	if !t.draining {
+		t.draining = true
+		t.drained.Add(1)
+		go t.drainFn()
+	}
+}
+
+// full says that the initiator is too far behind to be sent more Data-In.
+func (t *transmitter) full() bool { return t.queued > t.limit && !t.closed }
+
+// drain empties the queue.
+func (t *transmitter) drain() {
+	defer t.drained.Done()
+	t.mu.Lock()
+	for t.queued > 0 && !t.closed {
+		n := 0
+		for _, s := range t.queue[t.head:] {
+			if n == maxVectors {
+				break
+			}
+			t.sock.pending[n] = s.b
+			n++
+		}
+		t.sock.nvec = n
+		t.mu.Unlock()
+		sent, err := t.sock.flush()
+		t.mu.Lock()
+		if err != nil {
+			t.fail(err)
+			break
+		}
+		t.advance(sent)
+		t.space.Broadcast()
+	}
+	t.draining = false
+	t.mu.Unlock()
+}
+
+func (t *transmitter) advance(n int) {
+	t.queued -= n
+	for n > 0 {
+		s := &t.queue[t.head]
+		if n < len(s.b) {
+			s.b = s.b[n:]
+			return
+		}
+		n -= len(s.b)
+		s.buf.free()
+		*s = segment{}
+		t.head++
+	}
+	if t.head == len(t.queue) {
+		t.queue, t.head = t.queue[:0], 0
+	}
+}
+
+// fail notes that the socket is broken and wakes the receive goroutine, which
+// ends the connection.
+func (t *transmitter) fail(err error) {
+	if t.broken == nil {
+		t.broken = err
+	}
+	t.sock.shutdown()
+	t.close()
+}
+
+// close drops what is queued and lets nobody wait any more.
+func (t *transmitter) close() {
+	t.closed = true
+	t.space.Broadcast()
+}
+
+// release gives the buffers back; when drain has ended.
+func (t *transmitter) release() {
+	for _, s := range t.queue[t.head:] {
+		s.buf.free()
+	}
+	t.queue, t.head, t.queued = nil, 0, 0
+}
