@@ -181,7 +181,7 @@ func (c *checker) checkPath(at string, d Device) {
 func reserved(path string) bool {
 	first, _, _ := strings.Cut(filepath.Clean(path), "/")
 	switch first {
-	case ".", "revisions", "events.jsonl", "state", "run", "tls":
+	case ".", "revisions", "events.jsonl", "events.jsonl.1", "lock", "state", "run", "tls":
 		return true
 	}
 	return false

@@ -34,11 +34,11 @@ type Observed struct {
 	// Destroy is what the administrator named as given up.
 	Destroy []string
 
-	read     bool
-	users    map[string]int       // sessions by device
-	inForce  map[string]any       // objects of InForce
-	served   map[string]int       // index in Engine.Devices
-	logins   map[[2]string]int    // sessions by target and group
+	read    bool
+	users   map[string]int    // sessions by device
+	inForce map[string]any    // objects of InForce
+	served  map[string]int    // index in Engine.Devices
+	logins  map[[2]string]int // sessions by target and group
 }
 
 // Store is what there is at the path of a device.

@@ -71,6 +71,8 @@ type Report func(fraction float64)
 type Note struct {
 	Object  string `json:"object"`
 	Message string `json:"message"`
+	// Degraded says that something declared is not served because of it.
+	Degraded bool `json:"degraded,omitempty"`
 }
 
 // Plan is the steps from what is to what is declared.
@@ -116,6 +118,7 @@ type Builder struct {
 	ranks   []int // of the layer that added the step
 	rank    int
 	blocked map[string]string
+	needs   map[ID][]ID // of steps of lower layers
 }
 
 // Layer says that the steps that follow are of the next layer up the stack.
@@ -137,14 +140,22 @@ func (b *Builder) Add(s Step) {
 	b.ranks = append(b.ranks, b.rank)
 }
 
+// Need says that a step, perhaps one of a lower layer, needs another one.
+func (b *Builder) Need(step, needs ID) {
+	if b.needs == nil {
+		b.needs = map[ID][]ID{}
+	}
+	b.needs[step] = append(b.needs[step], needs)
+}
+
 // Note notes something that is left alone.
 func (b *Builder) Note(object, format string, args ...any) {
-	b.plan.Notes = append(b.plan.Notes, Note{object, fmt.Sprintf(format, args...)})
+	b.plan.Notes = append(b.plan.Notes, Note{Object: object, Message: fmt.Sprintf(format, args...)})
 }
 
 // Problem forbids to carry the plan out.
 func (b *Builder) Problem(object, format string, args ...any) {
-	b.plan.Problems = append(b.plan.Problems, Note{object, fmt.Sprintf(format, args...)})
+	b.plan.Problems = append(b.plan.Problems, Note{Object: object, Message: fmt.Sprintf(format, args...)})
 }
 
 // Block notes that an object cannot be had now, so that the layers above
@@ -154,7 +165,7 @@ func (b *Builder) Block(object, format string, args ...any) {
 		b.blocked = map[string]string{}
 	}
 	b.blocked[object] = fmt.Sprintf(format, args...)
-	b.Note(object, format, args...)
+	b.plan.Notes = append(b.plan.Notes, Note{Object: object, Message: b.blocked[object], Degraded: true})
 }
 
 // Blocked says whether an object cannot be had now.
@@ -190,6 +201,10 @@ func (b *Builder) Plan() (*Plan, error) {
 			return nil, fmt.Errorf("order plan: step %q was planned twice", id)
 		}
 		byID[id] = i
+		if more := b.needs[id]; len(more) > 0 {
+			s := &b.plan.Steps[i]
+			s.Needs = append(slices.Clone(s.Needs), more...)
+		}
 	}
 	const waiting, visiting, placed = 0, 1, 2
 	state := make([]int8, len(order))

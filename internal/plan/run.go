@@ -87,7 +87,7 @@ func (r Runner) Run(ctx context.Context, p *Plan) (failures []Note, err error) {
 		case repair && ctx.Err() == nil:
 			missing[s.ID] = true
 			r.observe(i, Failed, 0, err)
-			failures = append(failures, Note{s.Object, fmt.Sprintf("%s: %v", s.Sentence, err)})
+			failures = append(failures, Note{Object: s.Object, Message: fmt.Sprintf("%s: %v", s.Sentence, err), Degraded: true})
 		default:
 			r.observe(i, Failed, 0, err)
 			return failures, r.undo(ctx, p, done, s, err)

@@ -146,8 +146,10 @@ func (p *planner) change(target, group string, have, want config.LUN) {
 }
 
 func (p *planner) unmap(target, group string, have config.LUN) {
+	object := config.LUNObject(target, group, have.LUN)
+	p.b.Need(plan.StepID(plan.Delete, "device/"+have.Device), plan.StepID(plan.Delete, object))
 	p.b.Add(plan.Step{
-		Layer: p.Name(), Object: config.LUNObject(target, group, have.LUN), Action: plan.Delete,
+		Layer: p.Name(), Object: object, Action: plan.Delete,
 		Sentence: fmt.Sprintf("Unmap LUN %d of %s from %s", have.LUN, where(target, group), have.Device),
 		Disrupts: layer.Sessions(p.seen.Logins(target, group), "see"),
 		Do: func(ctx context.Context, _ plan.Report) error {

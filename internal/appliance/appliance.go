@@ -1,0 +1,218 @@
+// Package appliance is the conductor: it holds the declared document, plans
+// the way from what is to what is declared, carries it out, keeps every
+// document as a numbered revision, and sees to it that what is declared is
+// served again after a crash.
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/layer/alua"
+	"github.com/esos-project/esos/internal/layer/device"
+	"github.com/esos-project/esos/internal/layer/group"
+	"github.com/esos-project/esos/internal/layer/lun"
+	"github.com/esos-project/esos/internal/layer/portal"
+	"github.com/esos-project/esos/internal/layer/target"
+	"github.com/esos-project/esos/internal/layer/vdisk"
+	"github.com/esos-project/esos/internal/plan"
+)
+
+// Options say what an appliance works with.
+type Options struct {
+	DataDir string        // revisions, events and, by default, images are below it
+	Engine  engine.Engine // who serves
+	Log     *slog.Logger  // slog.Default if nil
+	// First is carried out if there is no revision yet; nil leaves the array
+	// empty.
+	First *config.Document
+	// Files works on image files; the host's if nil.
+	Files vdisk.Files
+	// Keep is how many revisions are kept; 200 if 0.
+	Keep int
+	// Retry is how long to wait before what could not be served is tried
+	// again; 30 s if 0.
+	Retry time.Duration
+}
+
+// Appliance is the array as it is declared. Its methods may be called at the
+// same time.
+type Appliance struct {
+	engine  engine.Engine
+	log     *slog.Logger
+	layers  []layer.Layer
+	store   *store
+	events  *eventLog
+	retry   time.Duration
+	lock    *os.File
+	applies chan struct{} // holds one token: who has it may apply
+	kick    chan struct{} // asks for a reconciliation
+
+	ctx    context.Context // of all work; ended by Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu         sync.Mutex // guards what follows; never held while the engine is asked
+	current    *config.Document
+	revision   Revision
+	problems   []plan.Note // why what is declared is not all served
+	operations []*Operation
+	nextOp     int
+}
+
+// Open reads the newest revision and begins to serve it. What of it cannot be
+// served now is told by Status and tried again. Close ends it.
+func Open(ctx context.Context, o Options) (*Appliance, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Files == nil {
+		o.Files = host.Files{}
+	}
+	if o.Keep == 0 {
+		o.Keep = 200
+	}
+	if o.Retry == 0 {
+		o.Retry = 30 * time.Second
+	}
+	if err := os.MkdirAll(o.DataDir, 0o755); err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	lock, err := host.LockFile(filepath.Join(o.DataDir, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("open data directory %s: %w", o.DataDir, err)
+	}
+	a := &Appliance{
+		engine: o.Engine, log: o.Log, retry: o.Retry, lock: lock,
+		layers:  layers(o),
+		applies: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+	}
+	a.applies <- struct{}{}
+	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := a.open(ctx, o); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// layers are the layers of the stack, from the bottom up.
+func layers(o Options) []layer.Layer {
+	return []layer.Layer{
+		vdisk.Layer{Files: o.Files, DataDir: o.DataDir},
+		device.Layer{Engine: o.Engine},
+		portal.Layer{Engine: o.Engine},
+		target.Layer{Engine: o.Engine},
+		group.Layer{Engine: o.Engine},
+		lun.Layer{Engine: o.Engine},
+		alua.Layer{Engine: o.Engine},
+	}
+}
+
+func (a *Appliance) open(ctx context.Context, o Options) error {
+	var err error
+	if a.events, err = openEventLog(o.DataDir); err != nil {
+		return err
+	}
+	var damaged []error
+	a.store, a.current, a.revision, damaged, err = openStore(filepath.Join(o.DataDir, "revisions"), diskFiles{}, o.Keep)
+	if err != nil {
+		return err
+	}
+	for _, d := range damaged {
+		a.event("revision.damaged", "array", d.Error())
+	}
+	if a.current == nil {
+		if err := a.empty(); err != nil {
+			return err
+		}
+	}
+	heard, err := a.engine.Events(a.ctx)
+	if err != nil {
+		return fmt.Errorf("listen to engine %s: %w", a.engine.Name(), err)
+	}
+	a.work.Go(func() { a.listen(heard) })
+	if a.revision.Number == 0 && o.First != nil {
+		op, err := a.Apply(ctx, Change{Document: o.First, Who: "esos", Why: "first document"})
+		if err != nil {
+			return fmt.Errorf("apply the first document: %w", err)
+		}
+		if err := op.Wait(ctx); err != nil {
+			return fmt.Errorf("apply the first document: %w", err)
+		}
+	} else if err := a.Reconcile(ctx); err != nil {
+		return err
+	}
+	a.work.Go(a.watch)
+	return nil
+}
+
+// empty is what is in force before the first document.
+func (a *Appliance) empty() error {
+	a.current = &config.Document{Version: config.Version, Name: "esos"}
+	text, err := config.Marshal(a.current)
+	if err != nil {
+		return err
+	}
+	a.revision = Revision{ETag: etag(text)}
+	return nil
+}
+
+// Close waits for what is being carried out to be undone or done, and lets go
+// of the data directory. What is served goes on being served.
+func (a *Appliance) Close() error {
+	a.cancel()
+	a.work.Wait()
+	var errs []error
+	if a.events != nil {
+		errs = append(errs, a.events.Close())
+	}
+	return errors.Join(append(errs, a.lock.Close())...)
+}
+
+// Document returns a copy of the document in force, and which revision it is.
+// Before the first one it is empty and its number 0.
+func (a *Appliance) Document(context.Context) (*config.Document, Revision, error) {
+	doc, rev := a.inForce()
+	return doc.Clone(), rev, nil
+}
+
+// inForce returns the document in force; it is never changed, only replaced.
+func (a *Appliance) inForce() (*config.Document, Revision) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current, a.revision
+}
+
+// Revisions lists the revisions that are kept, newest first.
+func (a *Appliance) Revisions(context.Context) ([]Revision, error) { return a.store.list() }
+
+// Revision returns an older document. The error wraps ErrNoRevision if it is
+// not kept.
+func (a *Appliance) Revision(_ context.Context, number int) (*config.Document, Revision, error) {
+	return a.store.read(number)
+}
+
+// Sessions returns who is logged in.
+func (a *Appliance) Sessions(ctx context.Context) ([]engine.Session, error) {
+	return a.engine.Sessions(ctx)
+}
+
+// CloseSession logs an initiator out.
+func (a *Appliance) CloseSession(ctx context.Context, id string) error {
+	return a.engine.CloseSession(ctx, id)
+}
+
+// Statistics returns the engine's counters.
+func (a *Appliance) Statistics(ctx context.Context) (engine.Statistics, error) {
+	return a.engine.Statistics(ctx)
+}

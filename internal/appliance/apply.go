@@ -1,0 +1,323 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/plan"
+)
+
+// Change is a wish for another document: a whole one, or an edit of the one
+// in force.
+type Change struct {
+	Document *config.Document
+	Edit     func(*config.Document) error
+	Who, Why string
+	Destroy  []string // objects that are given up, like device/db01 or image/db01
+	IfMatch  string   // the ETag that must be in force; any when empty
+	DryRun   bool     // plan only
+}
+
+// ConflictError says that another document is in force than the change is for.
+type ConflictError struct{ InForce Revision }
+
+// Error says who was faster.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("the document was changed meanwhile: revision %d by %s is in force; read it and make the change again", e.InForce.Number, e.InForce.Who)
+}
+
+// RefusedError says that a plan cannot be carried out at all.
+type RefusedError struct{ Problems []plan.Note }
+
+// Error lists the reasons.
+func (e *RefusedError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.Object + ": " + p.Message
+	}
+	return strings.Join(lines, "\n")
+}
+
+// DestroysError says what must be named before a plan is carried out.
+type DestroysError struct {
+	Needs []string // names to be given in Change.Destroy
+	Plan  *plan.Plan
+}
+
+// Error says what would be lost, and what to do if that is wanted.
+func (e *DestroysError) Error() string {
+	var lines []string
+	for _, s := range e.Plan.Steps {
+		if s.Destroys != "" {
+			lines = append(lines, fmt.Sprintf("%s: %s", s.Sentence, s.Destroys))
+		}
+	}
+	return fmt.Sprintf("%s; if that is wanted, name --destroy %s", strings.Join(lines, "\n"), strings.Join(e.Needs, " --destroy "))
+}
+
+// Plan tells what the document would change, without doing it. Errors are
+// those of the document itself (config.Problems) or of looking at the machine;
+// what forbids to carry the plan out is in its Problems and Needs.
+func (a *Appliance) Plan(ctx context.Context, doc *config.Document) (*plan.Plan, error) {
+	return a.PlanChange(ctx, Change{Document: doc})
+}
+
+// PlanChange is Plan for any change: it minds Edit, Destroy and IfMatch too.
+func (a *Appliance) PlanChange(ctx context.Context, c Change) (*plan.Plan, error) {
+	before, rev := a.inForce()
+	next, err := a.next(c, before, rev)
+	if err != nil {
+		return nil, err
+	}
+	p, _, err := a.plan(ctx, next, before, c.Destroy)
+	return p, err
+}
+
+// next is the complete and checked document that a change leads to.
+func (a *Appliance) next(c Change, before *config.Document, rev Revision) (*config.Document, error) {
+	if c.IfMatch != "" && c.IfMatch != rev.ETag {
+		return nil, &ConflictError{InForce: rev}
+	}
+	var next *config.Document
+	switch {
+	case c.Document != nil:
+		next = c.Document.Clone()
+	case c.Edit != nil:
+		next = before.Clone()
+		if err := c.Edit(next); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, errors.New("a change needs a document or an edit")
+	}
+	next.KeepSecrets(before)
+	if err := next.Validate().Err(); err != nil {
+		return nil, err // before it is completed: a broken one cannot be
+	}
+	if err := config.Complete(next, before); err != nil {
+		return nil, err
+	}
+	if err := next.Validate().Err(); err != nil {
+		return nil, fmt.Errorf("completed document: %w", err)
+	}
+	return next, nil
+}
+
+// plan looks at the machine and plans. repair tells steps that restore what
+// was declared already from those that the change wants.
+func (a *Appliance) plan(ctx context.Context, next, before *config.Document, destroy []string) (p *plan.Plan, repair func(*plan.Step) bool, err error) {
+	seen := &layer.Observed{InForce: before, Destroy: destroy}
+	for _, l := range a.layers {
+		if err := l.Observe(ctx, next, seen); err != nil {
+			return nil, nil, fmt.Errorf("plan: layer %s: %w", l.Name(), err)
+		}
+	}
+	var b plan.Builder
+	for _, unable := range a.engine.Supports(next) {
+		b.Problem("engine/"+a.engine.Name(), "%v", unable)
+	}
+	for _, l := range a.layers {
+		b.Layer()
+		l.Plan(next, seen, &b)
+	}
+	if p, err = b.Plan(); err != nil {
+		return nil, nil, err
+	}
+	return p, repairs(before, next, p), nil
+}
+
+// repairs returns what tells repairs: steps whose object has the same words in
+// both documents, and that have nothing to do with a step that is wanted.
+func repairs(before, next *config.Document, p *plan.Plan) func(*plan.Step) bool {
+	had, has := config.Objects(before), config.Objects(next)
+	restores := func(s *plan.Step) bool {
+		object := s.Object
+		if name, ok := strings.CutPrefix(object, "image/"); ok {
+			object = "device/" + name
+		}
+		old, was := had[object]
+		now, is := has[object]
+		if !is {
+			return !was // declared in neither: a remainder that is cleared away
+		}
+		return was && reflect.DeepEqual(old, now)
+	}
+	// A LUN that is unmapped for a device to be made anew is no repair,
+	// though the document says the same about it: follow the needs both ways.
+	index := make(map[plan.ID]int, len(p.Steps))
+	for i := range p.Steps {
+		index[p.Steps[i].ID] = i
+	}
+	linked := make([][]int, len(p.Steps))
+	var wanted []int
+	for i := range p.Steps {
+		for _, need := range p.Steps[i].Needs {
+			if j, ok := index[need]; ok {
+				linked[i], linked[j] = append(linked[i], j), append(linked[j], i)
+			}
+		}
+		if !restores(&p.Steps[i]) {
+			wanted = append(wanted, i)
+		}
+	}
+	isWanted := map[plan.ID]bool{}
+	for len(wanted) > 0 {
+		i := wanted[len(wanted)-1]
+		wanted = wanted[:len(wanted)-1]
+		if id := p.Steps[i].ID; !isWanted[id] {
+			isWanted[id] = true
+			wanted = append(wanted, linked[i]...)
+		}
+	}
+	return func(s *plan.Step) bool { return !isWanted[s.ID] }
+}
+
+// Apply carries a change out. It checks and plans at once; the work itself
+// goes on after it returned, even when ctx ends: follow the Operation. Until
+// that has ended, other changes wait. If a step fails, those done before are
+// undone and the old document stays in force. Errors: config.Problems,
+// *ConflictError, *RefusedError, *DestroysError; nothing was done then.
+func (a *Appliance) Apply(ctx context.Context, c Change) (*Operation, error) {
+	if c.DryRun {
+		p, err := a.PlanChange(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return a.newOperation(c, p), nil
+	}
+	select {
+	case <-a.applies:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for another change to end: %w", ctx.Err())
+	case <-a.ctx.Done():
+		return nil, errors.New("the appliance is closing")
+	}
+	op, run, err := a.begin(ctx, c)
+	if err != nil {
+		a.applies <- struct{}{}
+		return nil, err
+	}
+	a.work.Go(func() {
+		defer func() { a.applies <- struct{}{} }()
+		run()
+	})
+	return op, nil
+}
+
+// begin prepares a change up to the point where the machine is touched.
+func (a *Appliance) begin(ctx context.Context, c Change) (*Operation, func(), error) {
+	before, rev := a.inForce()
+	next, err := a.next(c, before, rev)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, repair, err := a.plan(ctx, next, before, c.Destroy)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(p.Problems) > 0 {
+		return nil, nil, &RefusedError{Problems: p.Problems}
+	}
+	p = withoutForbiddenRepairs(p, repair, c.Destroy)
+	if needs := p.Needs(c.Destroy); len(needs) > 0 {
+		return nil, nil, &DestroysError{Needs: needs, Plan: p}
+	}
+	text, err := config.Marshal(next)
+	if err != nil {
+		return nil, nil, err
+	}
+	var pending *pendingRevision
+	if etag(text) != rev.ETag || rev.Number == 0 {
+		// Written before anything is touched: a full disk is found now.
+		if pending, err = a.store.prepare(text, Revision{Who: c.Who, Why: c.Why}); err != nil {
+			return nil, nil, fmt.Errorf("keep the document as a revision: %w", err)
+		}
+	}
+	op := a.newOperation(c, p)
+	ctx, cancel := context.WithCancel(a.ctx)
+	op.cancel = cancel
+	return op, func() {
+		defer cancel()
+		a.run(ctx, op, next, pending, repair)
+	}, nil
+}
+
+// withoutForbiddenRepairs leaves out steps that destroy, that nobody asked for
+// in this change and that were not named: they become notes.
+func withoutForbiddenRepairs(p *plan.Plan, repair func(*plan.Step) bool, destroy []string) *plan.Plan {
+	kept := *p
+	kept.Steps = slices.Clone(p.Steps)
+	kept.Notes = slices.Clone(p.Notes)
+	kept.Steps = slices.DeleteFunc(kept.Steps, func(s plan.Step) bool {
+		if s.Allowed(destroy) || !repair(&s) {
+			return false
+		}
+		kept.Notes = append(kept.Notes, plan.Note{Object: s.Object, Degraded: true,
+			Message: fmt.Sprintf("left: %s (%s); name --destroy %s to have it done", s.Sentence, s.Destroys, s.Object)})
+		return true
+	})
+	return &kept
+}
+
+// run carries the plan out, keeps the document and tells how it went.
+func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Document, pending *pendingRevision, repair func(*plan.Step) bool) {
+	_, rev := a.inForce()
+	runner := plan.Runner{Repair: repair, Observe: op.observe}
+	failures, err := runner.Run(ctx, op.Plan)
+	if err == nil && pending != nil {
+		var kept Revision
+		if kept, err = pending.commit(); err != nil {
+			err = runner.Undo(ctx, op.Plan, err)
+		} else {
+			rev = kept
+		}
+	} else if pending != nil {
+		pending.abandon()
+	}
+	changed := pending != nil || !op.Plan.Empty()
+	problems := append(degraded(op.Plan.Notes), failures...)
+	if err != nil {
+		a.event("apply.failed", "array", fmt.Sprintf("change by %s failed: %v", op.Who, err))
+		op.end(rev, false, problems, err)
+		a.Kick() // what of the old document is served now?
+		return
+	}
+	a.mu.Lock()
+	a.current, a.revision = next, rev
+	a.mu.Unlock()
+	a.setProblems(problems)
+	if changed {
+		a.event("apply.done", "array", fmt.Sprintf("revision %d by %s is in force (steps: %d)", rev.Number, op.Who, len(op.Plan.Steps)))
+	}
+	op.end(rev, changed, problems, nil)
+}
+
+func degraded(notes []plan.Note) []plan.Note {
+	var d []plan.Note
+	for _, n := range notes {
+		if n.Degraded {
+			d = append(d, n)
+		}
+	}
+	return d
+}
+
+// Rollback applies an older revision again, as a new one. c says who, why and
+// what may be destroyed.
+func (a *Appliance) Rollback(ctx context.Context, number int, c Change) (*Operation, error) {
+	doc, _, err := a.store.read(number)
+	if err != nil {
+		return nil, err
+	}
+	c.Document, c.Edit = doc, nil
+	if c.Why == "" {
+		c.Why = fmt.Sprintf("rollback to revision %d", number)
+	}
+	return a.Apply(ctx, c)
+}

@@ -1,0 +1,97 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/plan"
+)
+
+// Reconcile brings what is served to what is declared: after a start, after
+// the target process died, and when something that was missing may be back.
+// It does what it can; the rest is told by Status. It never destroys.
+func (a *Appliance) Reconcile(ctx context.Context) error {
+	select {
+	case <-a.applies:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { a.applies <- struct{}{} }()
+	doc, _ := a.inForce()
+	p, repair, err := a.plan(ctx, doc, doc, nil)
+	if err != nil {
+		a.setProblems([]plan.Note{{Object: "array", Message: err.Error(), Degraded: true}})
+		return nil
+	}
+	p = withoutForbiddenRepairs(p, repair, nil)
+	failures, err := plan.Runner{Repair: func(*plan.Step) bool { return true }}.Run(ctx, p)
+	if err != nil {
+		return fmt.Errorf("reconcile: %w", err) // ctx ended
+	}
+	if n := len(p.Steps) - len(failures); n > 0 {
+		a.event("array.reconciled", "array", fmt.Sprintf("what is served was brought to what is declared (steps: %d, failed: %d)", len(p.Steps), len(failures)))
+	}
+	a.setProblems(slices.Concat(p.Problems, degraded(p.Notes), failures))
+	return nil
+}
+
+// setProblems notes why not all is served, with an event when that changes.
+func (a *Appliance) setProblems(problems []plan.Note) {
+	a.mu.Lock()
+	before := a.problems
+	a.problems = problems
+	a.mu.Unlock()
+	for _, p := range problems {
+		if !slices.Contains(before, p) {
+			a.event("array.degraded", p.Object, p.Message)
+		}
+	}
+	if len(before) > 0 && len(problems) == 0 {
+		a.event("array.ok", "array", "all that is declared is served")
+	}
+}
+
+// Kick asks for a reconciliation soon.
+func (a *Appliance) Kick() {
+	select {
+	case a.kick <- struct{}{}:
+	default: // one is due already
+	}
+}
+
+// watch reconciles when asked, and from time to time while not all is served.
+func (a *Appliance) watch() {
+	timer := time.NewTicker(a.retry)
+	defer timer.Stop()
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-a.kick:
+		case <-timer.C:
+			a.mu.Lock()
+			well := len(a.problems) == 0
+			a.mu.Unlock()
+			if well {
+				continue
+			}
+		}
+		if err := a.Reconcile(a.ctx); err != nil && a.ctx.Err() == nil {
+			a.event("array.degraded", "array", err.Error())
+		}
+	}
+}
+
+// listen notes what the engine tells, and reconciles when it began anew.
+func (a *Appliance) listen(heard <-chan engine.Event) {
+	for e := range heard {
+		a.note(e)
+		switch e.Kind {
+		case "target.restarted", "device.failed":
+			a.Kick()
+		}
+	}
+}
