@@ -81,11 +81,9 @@ func (n *Negotiation) negotiateSecurity(text wire.Text, answer *wire.Text) *Refu
 	return refuse(wire.LoginAuthFailed, "%s came where no CHAP was agreed on", chap[0].Key)
 }
 
-// chooseMethod takes the initiator's list of authentication methods.
+// chooseMethod takes the initiator's list of authentication methods. It comes
+// once: a key that comes twice was refused before.
 func (n *Negotiation) chooseMethod(list string, answer *wire.Text) *Refusal {
-	if n.security.step != stepMethod {
-		return refuse(wire.LoginAuthFailed, "AuthMethod came again")
-	}
 	method := methodNone
 	if n.access.Auth.Required {
 		method = methodCHAP
