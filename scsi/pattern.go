@@ -50,11 +50,15 @@ func matchInitiator(patterns []pattern, name string) match {
 // MatchInitiator says whether one of SCST's initiator patterns matches a name
 // and none with a leading "!" does, as for a host group.
 func MatchInitiator(patterns []string, name string) bool {
-	all := make([]pattern, 0, len(patterns))
-	for _, s := range patterns {
+	return matchInitiator(newPatterns(patterns), name) != matchNone
+}
+
+func newPatterns(text []string) []pattern {
+	all := make([]pattern, 0, len(text))
+	for _, s := range text {
 		all = append(all, newPattern(s))
 	}
-	return matchInitiator(all, name) != matchNone
+	return all
 }
 
 // glob matches s against a pattern of "*" and "?". It goes back to the last

@@ -53,10 +53,7 @@ func (t *Target) PutGroup(name string, initiators []string) error {
 	if name == "" {
 		return errors.New("a host group needs a name")
 	}
-	patterns := make([]pattern, 0, len(initiators))
-	for _, s := range initiators {
-		patterns = append(patterns, newPattern(s))
-	}
+	patterns := newPatterns(initiators)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := t.byName[name]
