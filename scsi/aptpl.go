@@ -103,9 +103,13 @@ func (r *reservation) encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode reservations: %w", err)
 	}
-	body = append(body, '\n')
+	return checked(append(body, '\n')), nil
+}
+
+// checked puts the line with the checksum before body.
+func checked(body []byte) []byte {
 	sum := sha256.Sum256(body)
-	return append([]byte(savedMagic+hex.EncodeToString(sum[:])+"\n"), body...), nil
+	return append([]byte(savedMagic+hex.EncodeToString(sum[:])+"\n"), body...)
 }
 
 var errDamaged = errors.New("it is damaged: its checksum does not fit")

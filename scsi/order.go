@@ -37,16 +37,26 @@ const (
 // join takes t into the line.
 func (l *line) join(p *Path, t *Task) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	t.lined, t.place = true, placeRunning
 	p.setGate(gateOrder, gateOrder)
 	if t.Attr == HeadOfQueue {
 		l.heads++
-		return
+	} else {
+		t.place = placeQueued
+		l.waiting = append(l.waiting, t)
 	}
-	t.place = placeQueued
-	l.waiting = append(l.waiting, t)
-	l.advance(p) // t may be the first; nobody before it can be due for Resume
+	// Between counting itself and getting here t looked like an older task to
+	// those who wait: one of them may be due now.
+	due := l.advance(p)
+	l.mu.Unlock()
+	p.resume(due)
+}
+
+// resume gives held tasks back to the transport.
+func (p *Path) resume(due []*Task) {
+	for _, d := range due {
+		p.Nexus.transport.Resume(d)
+	}
 }
 
 // enter says whether t may run now; if not, it will be resumed.
@@ -76,9 +86,7 @@ func (l *line) leave(p *Path, t *Task) {
 	}
 	due := l.advance(p)
 	l.mu.Unlock()
-	for _, d := range due {
-		p.Nexus.transport.Resume(d)
-	}
+	p.resume(due)
 }
 
 // advance lets those run whose turn it is and returns the ones to resume.
