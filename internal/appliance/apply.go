@@ -228,12 +228,12 @@ func (a *Appliance) begin(ctx context.Context, c Change) (*Operation, func(), er
 	if needs := p.Needs(c.Destroy); len(needs) > 0 {
 		return nil, nil, &DestroysError{Needs: needs, Plan: p}
 	}
-	text, err := config.Marshal(next)
-	if err != nil {
-		return nil, nil, err
-	}
 	var pending *pendingRevision
-	if etag(text) != rev.ETag || rev.Number == 0 {
+	if rev.Number == 0 || len(config.Diff(before, next)) > 0 {
+		text, err := config.Marshal(next)
+		if err != nil {
+			return nil, nil, err
+		}
 		// Written before anything is touched: a full disk is found now.
 		if pending, err = a.store.prepare(text, Revision{Who: c.Who, Why: c.Why}); err != nil {
 			return nil, nil, fmt.Errorf("keep the document as a revision: %w", err)

@@ -11,7 +11,7 @@ import (
 // Validate checks what the document means and returns all problems at once,
 // doubtful points as warnings. It needs no machine.
 func (d *Document) Validate() Problems {
-	c := &checker{doc: d, devices: map[string]int{}, targets: map[string]int{}, portals: map[string]int{}}
+	c := &checker{doc: d, devices: map[string]int{}, targets: map[string]int{}, portals: map[string]int{}, allowed: map[reflect.Type][]enumField{}}
 	c.enums(reflect.ValueOf(d).Elem(), "")
 	if d.Version != Version {
 		c.error("version", "must be %d", Version)
@@ -35,6 +35,13 @@ type checker struct {
 	devices  map[string]int // index by name
 	targets  map[string]int
 	portals  map[string]int
+	allowed  map[reflect.Type][]enumField
+}
+
+// enumField is a field that has an enum tag, or holds one that does.
+type enumField struct {
+	field
+	allowed string // names with commas between them; "" looks inside
 }
 
 func (c *checker) error(path, format string, args ...any) {
@@ -57,28 +64,50 @@ func (c *checker) enums(v reflect.Value, path string) {
 			c.enums(v.Elem(), path)
 		}
 	case reflect.Slice:
-		switch v.Type().Elem().Kind() {
-		case reflect.Struct:
+		if v.Len() > 0 && len(c.enumFields(v.Type().Elem())) > 0 {
 			for i := range v.Len() {
 				c.enums(v.Index(i), path+"["+strconv.Itoa(i)+"]")
 			}
 		}
 	case reflect.Struct:
-		for _, f := range fieldsOf(v.Type()) {
-			at, field := join(path, f.key), v.Field(f.index)
-			allowed := v.Type().Field(f.index).Tag.Get("enum")
+		for _, f := range c.enumFields(v.Type()) {
+			at, value := join(path, f.key), v.Field(f.index)
 			switch {
-			case allowed == "":
-				c.enums(field, at)
-			case field.Kind() == reflect.Slice:
-				for i := range field.Len() {
-					c.oneOf(at+"["+strconv.Itoa(i)+"]", field.Index(i).String(), allowed)
+			case f.allowed == "":
+				c.enums(value, at)
+			case value.Kind() == reflect.Slice:
+				for i := range value.Len() {
+					c.oneOf(at+"["+strconv.Itoa(i)+"]", value.Index(i).String(), f.allowed)
 				}
-			case field.String() != "":
-				c.oneOf(at, field.String(), allowed)
+			case value.String() != "":
+				c.oneOf(at, value.String(), f.allowed)
 			}
 		}
 	}
+}
+
+// enumFields finds the fields of a struct that enums must look at; a document
+// can have thousands of structs, so each type is looked at once.
+func (c *checker) enumFields(t reflect.Type) []enumField {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	if fs, ok := c.allowed[t]; ok {
+		return fs
+	}
+	var fs []enumField
+	for _, f := range fieldsOf(t) {
+		sf := t.Field(f.index)
+		allowed := sf.Tag.Get("enum")
+		if allowed != "" || len(c.enumFields(sf.Type)) > 0 {
+			fs = append(fs, enumField{f, allowed})
+		}
+	}
+	c.allowed[t] = fs
+	return fs
 }
 
 func (c *checker) oneOf(path, value, allowed string) {
