@@ -201,13 +201,13 @@ func TestSecretsDoNotShow(t *testing.T) {
 
 func TestOfferCompleted(t *testing.T) {
 	got := Offer{}.completed()
-	if got.MaxRecvDataSegmentLength != 256<<10 || got.MaxOutstandingR2T != 1 || len(got.HeaderDigest) != 2 || len(got.DataDigest) != 2 {
+	if got.MaxRecvDataSegmentLength != 256<<10 || got.MaxOutstandingR2T != 1 || got.Window != 128 || len(got.HeaderDigest) != 2 || len(got.DataDigest) != 2 {
 		t.Errorf("completed from nothing: %+v", got)
 	}
 	got = Offer{MaxRecvDataSegmentLength: 1, MaxBurstLength: 1 << 30, FirstBurstLength: 1 << 31, MaxOutstandingR2T: 1 << 20,
-		DefaultTime2Wait: 1 << 20, DefaultTime2Retain: 1 << 20}.completed()
+		DefaultTime2Wait: 1 << 20, DefaultTime2Retain: 1 << 20, Window: 1 << 31}.completed()
 	want := Offer{MaxRecvDataSegmentLength: minLength, MaxBurstLength: maxLength, FirstBurstLength: maxLength, MaxOutstandingR2T: maxCount,
-		DefaultTime2Wait: maxTime, DefaultTime2Retain: maxTime, HeaderDigest: got.HeaderDigest, DataDigest: got.DataDigest}
+		DefaultTime2Wait: maxTime, DefaultTime2Retain: maxTime, Window: maxCount, HeaderDigest: got.HeaderDigest, DataDigest: got.DataDigest}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

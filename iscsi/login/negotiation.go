@@ -317,7 +317,7 @@ func (n *Negotiation) fail(h *wire.BHS, err *Refusal) (Reply, error) {
 }
 
 func (n *Negotiation) response(h *wire.BHS) wire.LoginResponse {
-	window := max(n.access.Offer.Window, 1)
+	window := max(n.access.Offer.Window, 1) // none before the policy was asked
 	return wire.LoginResponse{
 		Current:       h.CurrentStage(),
 		VersionMax:    version,

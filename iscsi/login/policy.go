@@ -105,7 +105,7 @@ type Offer struct {
 	DefaultTime2Wait         uint32
 	DefaultTime2Retain       uint32
 	// Window is how many commands the initiator may have outstanding: the
-	// MaxCmdSN of the login responses is made of it.
+	// MaxCmdSN of the login responses is made of it. At most 65535.
 	Window uint32
 }
 
@@ -140,6 +140,10 @@ func (o Offer) completed() Offer {
 	length(&o.MaxBurstLength, d.MaxBurstLength)
 	length(&o.FirstBurstLength, d.FirstBurstLength)
 	o.FirstBurstLength = min(o.FirstBurstLength, o.MaxBurstLength)
+	if o.Window == 0 {
+		o.Window = d.Window
+	}
+	o.Window = min(o.Window, maxCount)
 	o.MaxOutstandingR2T = min(max(o.MaxOutstandingR2T, 1), maxCount)
 	o.DefaultTime2Wait = min(o.DefaultTime2Wait, maxTime)
 	o.DefaultTime2Retain = min(o.DefaultTime2Retain, maxTime)
