@@ -25,11 +25,33 @@ func MarshalJSONRevealed(d *Document) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var plain map[string]any
+	var plain any
 	if err := yaml.Load(text, &plain); err != nil {
 		return nil, fmt.Errorf("write document %q: %w", d.Name, err)
 	}
-	return json.Marshal(plain)
+	return json.Marshal(stringKeys(plain))
+}
+
+// stringKeys makes of YAML's mappings those of JSON: relative_ids has numbers
+// for keys.
+func stringKeys(v any) any {
+	switch v := v.(type) {
+	case map[any]any:
+		m := make(map[string]any, len(v))
+		for k, item := range v {
+			m[fmt.Sprint(k)] = stringKeys(item)
+		}
+		return m
+	case map[string]any:
+		for k, item := range v {
+			v[k] = stringKeys(item)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = stringKeys(item)
+		}
+	}
+	return v
 }
 
 // Clone returns a deep copy.

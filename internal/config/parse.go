@@ -1,10 +1,13 @@
 package config
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +69,9 @@ func parse(name string, text []byte, meaning bool) (*Document, Problems) {
 	refuse := func(line, column int, format string, args ...any) (*Document, Problems) {
 		return nil, Problems{{File: name, Line: line, Column: column, Message: fmt.Sprintf(format, args...)}}
 	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return refuse(1, 1, "the document is empty; it needs at least version and name")
+	}
 	if len(text) > MaxDocument {
 		return refuse(0, 0, "the document is larger than %s", Size(MaxDocument).Human())
 	}
@@ -78,7 +84,7 @@ func parse(name string, text []byte, meaning bool) (*Document, Problems) {
 		return refuse(line, column, "%s", message)
 	}
 	if root.Kind != yaml.DocumentNode || len(root.Content) != 1 {
-		return refuse(1, 1, "the document is empty; it needs at least version and name")
+		return refuse(1, 1, "it has no contents; it needs at least version and name")
 	}
 	top := root.Content[0]
 	from, problem := migrate(top)
@@ -103,6 +109,9 @@ func parse(name string, text []byte, meaning bool) (*Document, Problems) {
 	for i := range problems {
 		problems[i].File = name
 	}
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	return doc, problems
 }
 

@@ -77,7 +77,7 @@ func (ps Problems) pick(warning bool) Problems {
 // nearest returns " (did you mean ...)" text for a name that is not among
 // names, "" if none is near.
 func nearest(name string, names []string) string {
-	best, least := "", len(name)/3+2
+	best, least := "", len(name)/3+1
 	if len(name) > 256 {
 		return ""
 	}

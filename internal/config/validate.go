@@ -150,7 +150,7 @@ func hasOther(name string) bool {
 // unique notes a name's first place and refuses a second one.
 func (c *checker) unique(seen map[string]int, path, list, name string, index int) {
 	if first, ok := seen[name]; ok && name != "" {
-		c.error(path, "%q is already the name of %s[%d]", clip(name), list, first)
+		c.error(path, "%q is already taken by %s[%d]", clip(name), list, first)
 		return
 	}
 	seen[name] = index
