@@ -94,22 +94,57 @@ func (d *Disk) write(t *scsi.Task) {
 // put writes Task.Out from t.Moved on. It returns false when the task ended or
 // has to wait.
 func (d *Disk) put(t *scsi.Task, off int64) bool {
-	if t.Moved >= len(t.Out) {
-		return true
+	part := len(t.Out) & (d.opt.BlockSize - 1)
+	if whole := len(t.Out) - part; t.Moved < whole && !d.putWhole(t, whole, off) {
+		return false
 	}
-	pass, ok := d.enter(t, off, len(t.Out))
+	return t.Moved >= len(t.Out) || d.putPart(t, off)
+}
+
+// putWhole writes the first n bytes of Task.Out: whole blocks.
+func (d *Disk) putWhole(t *scsi.Task, n int, off int64) bool {
+	pass, ok := d.enter(t, off, n)
 	if !ok {
 		return false
 	}
 	defer d.gate.leave(pass)
-	for t.Moved < len(t.Out) {
-		n, err := d.writeSome(t, t.Out[t.Moved:], off+int64(t.Moved))
-		t.Moved += n
+	for t.Moved < n {
+		m, err := d.writeSome(t, t.Out[t.Moved:n], off+int64(t.Moved))
+		t.Moved += m
 		if err != nil {
 			d.stopped(t, "write", off+int64(t.Moved), err)
 			return false
 		}
 	}
+	return true
+}
+
+// putPart writes what the initiator sent of a last block: the rest of the
+// block stays. A store need not take less than a block (O_DIRECT does not).
+func (d *Disk) putPart(t *scsi.Task, off int64) bool {
+	if !t.MayBlock {
+		t.WouldBlock = true
+		return false
+	}
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	b, part := (*buf)[:d.opt.BlockSize], t.Out[t.Moved:]
+	off += int64(t.Moved)
+	pass, ok := d.exclude(t, off, len(b))
+	if !ok {
+		return false
+	}
+	defer d.gate.leave(pass)
+	if _, err := d.store.ReadAt(b, off); err != nil {
+		t.Fail(d.failure("read", off, err))
+		return false
+	}
+	copy(b, part)
+	if _, err := d.store.WriteAt(b, off); err != nil {
+		t.Fail(d.failure("write", off, err))
+		return false
+	}
+	t.Moved += len(part)
 	return true
 }
 
