@@ -20,8 +20,9 @@ func NormalizeName(name string) string { return strings.ToLower(name) }
 // Underscores are taken though the RFC has none, because names with them are
 // in use.
 func CheckName(name string) error {
-	if len(name) > MaxNameLength {
-		return fmt.Errorf("iSCSI name of %d bytes; %d are allowed", len(name), MaxNameLength)
+	// Some letters take more bytes in lower case.
+	if len(name) > MaxNameLength || len(NormalizeName(name)) > MaxNameLength {
+		return fmt.Errorf("iSCSI name of more than %d bytes", MaxNameLength)
 	}
 	if !utf8.ValidString(name) {
 		return fmt.Errorf("iSCSI name %q is no UTF-8", name)

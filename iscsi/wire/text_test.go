@@ -133,7 +133,7 @@ func TestCheckName(t *testing.T) {
 	good := []string{"iqn.2026-07.org.esos:disk1", "IQN.1993-08.org.Debian:01:abc", "iqn.2001-04.com.example:a_b", "iqn.2001-04.example:zürich",
 		"eui.02004567A425678D", "naa.52004567BA64678D", "naa.62004567BA64678D0123456789ABCDEF", "iqn." + strings.Repeat("a", 219)}
 	bad := []string{"", "iqn.", "iqn", "disk1", "iqn.a b", "iqn.a,i", "iqn.a*", "iqn.a\x00", "iqn.\xff", "eui.123", "eui.02004567A425678G",
-		"naa.123", "iqn." + strings.Repeat("a", 220)}
+		"naa.123", "iqn." + strings.Repeat("a", 220), "iqn." + strings.Repeat("Ⱥ", 109)}
 	for _, n := range good {
 		if err := CheckName(n); err != nil {
 			t.Error(err)
