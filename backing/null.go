@@ -1,23 +1,40 @@
 package backing
 
-import "io"
+import (
+	"io"
+	"sync/atomic"
+)
 
 // Null is a Store without bytes: it reads as zeroes and forgets what is
 // written. It serves as a dummy LUN 0 and to measure everything above it.
-type Null struct{ size int64 }
+type Null struct{ size atomic.Int64 }
 
 // NewNull makes a Null of size bytes.
-func NewNull(size int64) *Null { return &Null{size} }
+func NewNull(size int64) *Null {
+	s := &Null{}
+	s.size.Store(size)
+	return s
+}
+
+// Grow makes s larger; it never shrinks.
+func (s *Null) Grow(size int64) {
+	for {
+		old := s.size.Load()
+		if size <= old || s.size.CompareAndSwap(old, size) {
+			return
+		}
+	}
+}
 
 func (s *Null) check(n, off int64) error {
-	if off < 0 || n < 0 || n > s.size-off {
+	if off < 0 || n < 0 || n > s.size.Load()-off {
 		return io.ErrUnexpectedEOF
 	}
 	return nil
 }
 
 // Size implements Store.
-func (s *Null) Size() int64 { return s.size }
+func (s *Null) Size() int64 { return s.size.Load() }
 
 // ReadAt implements Store.
 func (s *Null) ReadAt(p []byte, off int64) (int, error) {

@@ -13,12 +13,12 @@ type portal struct {
 	server   *Server
 	name     string
 	group    int // target portal group tag
-	announce string
 	listener net.Listener
 
-	mu    sync.Mutex
-	conns map[net.Conn]func(why string) // how to end a connection
-	gone  bool
+	mu       sync.Mutex
+	announce string
+	conns    map[net.Conn]func(why string) // how to end a connection
+	gone     bool
 }
 
 // AddPortal serves the connections that l accepts, as a portal of the target
@@ -60,6 +60,20 @@ func (s *Server) RemovePortal(name string) {
 	for _, x := range sessions {
 		<-x.over
 	}
+}
+
+// Announce changes what discovery tells of a portal (see AddPortal). Its
+// connections stay. A portal that is gone already is fine.
+func (s *Server) Announce(name, announce string) {
+	s.mu.Lock()
+	p := s.portals[name]
+	s.mu.Unlock()
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.announce = announce
 }
 
 // Portals lists the names and the addresses of the portals.
@@ -171,8 +185,11 @@ func (p *portal) closeAll(why string) {
 
 // announced is the address that discovery tells of the portal.
 func (p *portal) announced(local net.Addr) string {
-	if p.announce != "" {
-		return p.announce
+	p.mu.Lock()
+	announce := p.announce
+	p.mu.Unlock()
+	if announce != "" {
+		return announce
 	}
 	at, ok := p.listener.Addr().(*net.TCPAddr)
 	if !ok {

@@ -1,10 +1,12 @@
 package host
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -127,3 +129,24 @@ func LockFile(path string) (*os.File, error) {
 
 // ErrLocked says that another process has the lock.
 var ErrLocked = errors.New("another process has it")
+
+// Ended reports whether the process has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Runs reports whether process pid runs the program at path. Linux gives the
+// numbers of ended processes to others, so a number alone says nothing.
+func Runs(pid int, path string) bool {
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return false
+	}
+	program, _, _ := bytes.Cut(args, []byte{0})
+	return filepath.Base(string(program)) == filepath.Base(path)
+}

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -56,10 +55,10 @@ func serve(t *testing.T, h Handler) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(h, os.Getuid(), slog.New(slog.DiscardHandler))
+	s := NewServer(os.Getuid())
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, l) }()
+	go func() { served <- s.Serve(ctx, l, h, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
 		s.Close()
@@ -342,8 +341,8 @@ func BenchmarkCall(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := NewServer(&recorder{}, os.Getuid(), slog.New(slog.NewTextHandler(&bytes.Buffer{}, nil)))
-	go func() { _ = s.Serve(b.Context(), l) }()
+	s := NewServer(os.Getuid())
+	go func() { _ = s.Serve(b.Context(), l, &recorder{}, slog.New(slog.DiscardHandler)) }()
 	defer s.Close()
 	c, err := Dial(b.Context(), path, nil)
 	if err != nil {

@@ -22,9 +22,7 @@ type Handler interface {
 
 // Server is the target process's end of the socket.
 type Server struct {
-	handler Handler
-	log     *slog.Logger
-	owner   int // user that may connect, besides root
+	owner int // user that may connect, besides root
 
 	mu      sync.Mutex
 	conns   map[*serverConn]struct{}
@@ -44,8 +42,8 @@ const maxQueued = 4096
 const closeWait = 500 * time.Millisecond
 
 // NewServer makes a server. Processes of user owner and root may connect.
-func NewServer(h Handler, owner int, log *slog.Logger) *Server {
-	return &Server{handler: h, owner: owner, log: log, conns: map[*serverConn]struct{}{}}
+func NewServer(owner int) *Server {
+	return &Server{owner: owner, conns: map[*serverConn]struct{}{}}
 }
 
 // serverConn is one connected daemon.
@@ -55,8 +53,9 @@ type serverConn struct {
 	lost   int // events dropped because the daemon does not read; under Server.mu
 }
 
-// Serve accepts daemons at l until Close; it then returns nil.
-func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+// Serve accepts daemons at l and has h answer them, until ctx ends or Close is
+// called; it then returns nil.
+func (s *Server) Serve(ctx context.Context, l *net.UnixListener, h Handler, log *slog.Logger) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	for {
@@ -68,7 +67,7 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 			return fmt.Errorf("accept on control socket: %w", err)
 		}
 		if cred, err := peer(uc); err != nil || cred.Uid != 0 && int(cred.Uid) != s.owner {
-			s.log.Warn("control connection of another user refused", "err", err)
+			log.Warn("control connection of another user refused", "err", err)
 			uc.Close()
 			continue
 		}
@@ -77,7 +76,7 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 			uc.Close()
 			return nil
 		}
-		s.wg.Go(func() { s.serve(ctx, sc) })
+		s.wg.Go(func() { s.serve(ctx, sc, h, log) })
 	}
 }
 
@@ -103,7 +102,7 @@ func (s *Server) add(sc *serverConn) bool {
 const maxAtOnce = 64
 
 // serve answers one daemon's requests until it is gone.
-func (s *Server) serve(ctx context.Context, sc *serverConn) {
+func (s *Server) serve(ctx context.Context, sc *serverConn, h Handler, log *slog.Logger) {
 	var busy sync.WaitGroup
 	busy.Go(func() { s.pump(sc) })
 	defer func() {
@@ -116,14 +115,14 @@ func (s *Server) serve(ctx context.Context, sc *serverConn) {
 		f, err := sc.read()
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-				s.log.Warn("control connection ended", "err", err)
+				log.Warn("control connection ended", "err", err)
 			}
 			return
 		}
 		slots <- struct{}{}
 		busy.Go(func() {
 			defer func() { <-slots }()
-			if sc.write(s.answer(ctx, f)) != nil {
+			if sc.write(answer(ctx, h, f)) != nil {
 				sc.c.Close() // ends the read above
 			}
 		})
@@ -131,9 +130,9 @@ func (s *Server) serve(ctx context.Context, sc *serverConn) {
 }
 
 // answer has the handler answer a request.
-func (s *Server) answer(ctx context.Context, f *frame) *frame {
+func answer(ctx context.Context, h Handler, f *frame) *frame {
 	a := &frame{ID: f.ID}
-	got, err := s.handler.Handle(ctx, f.Op, f.Body, f.files)
+	got, err := h.Handle(ctx, f.Op, f.Body, f.files)
 	if err != nil {
 		a.Error = &Error{Code: Failed, Text: err.Error()}
 		var e *Error

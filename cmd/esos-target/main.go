@@ -1,0 +1,114 @@
+// Command esos-target is the target process: it serves devices to iSCSI
+// initiators and does nothing else. The daemon (esos serve) starts it, hands
+// it descriptors of what to serve, and may come and go while it serves.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/esos-project/esos/internal/engine/native/control"
+	"github.com/esos-project/esos/internal/engine/native/process"
+	"github.com/esos-project/esos/internal/engine/native/sandbox"
+)
+
+// controlFD is the descriptor at which the daemon leaves the control socket.
+const controlFD = 3
+
+// maxFiles is how many descriptors the process asks for: two a device and one
+// a connection.
+const maxFiles = 1 << 18
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "esos-target:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	state := flag.String("state", "", "`directory` of what must survive a restart: reservations, journals of atomic writes")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "esos-target is started by esos serve, with its control socket as descriptor %d.\n", controlFD)
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if *state == "" || flag.NArg() > 0 {
+		flag.Usage()
+		return errors.New("start esos serve instead")
+	}
+	listener, err := controlSocket()
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+
+	// A daemon that dies while a record is on its way to it must not end the
+	// process, nor must the terminal that it was started from.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	owner := os.Getuid()
+	held, err := sandbox.Confine(sandbox.Confinement{Dir: *state, Files: maxFiles})
+	if err != nil {
+		return err
+	}
+	// The heap is small and still on the fast path; collecting it less often
+	// costs a few MiB.
+	debug.SetGCPercent(400)
+
+	server := control.NewServer(owner)
+	log := process.NewLog(server.Publish)
+	p := process.New(process.Options{
+		Log: log, Publish: server.Publish, StateDir: ".", Build: build(), Confinement: held,
+	})
+
+	served := make(chan error, 1)
+	serveCtx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { served <- server.Serve(serveCtx, listener, p, log) }()
+	select {
+	case err := <-served:
+		p.Stop(context.Background())
+		return err
+	case <-ctx.Done():
+		p.Stop(context.Background())
+	case <-p.Stopped():
+	}
+	cancel()
+	server.Close() // the answer to whoever asked for the end goes out first
+	return <-served
+}
+
+// controlSocket is the listening socket that the daemon left.
+func controlSocket() (*net.UnixListener, error) {
+	f := os.NewFile(controlFD, "control")
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("descriptor %d is no control socket (esos serve starts this program): %w", controlFD, err)
+	}
+	ul, ok := l.(*net.UnixListener)
+	if !ok {
+		l.Close()
+		return nil, fmt.Errorf("descriptor %d is no Unix socket", controlFD)
+	}
+	ul.SetUnlinkOnClose(false)
+	return ul, nil
+}
+
+// build is the version of this program, as Go recorded it.
+func build() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "development"
+}

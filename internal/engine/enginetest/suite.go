@@ -1,0 +1,171 @@
+// Package enginetest is one suite for every engine: what engine.Engine
+// promises, seen from both sides, the daemon's and an initiator's.
+package enginetest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/enginetest/initiator"
+)
+
+// Subject is an engine under test that serves nothing yet.
+type Subject struct {
+	Engine engine.Engine
+	// DataDir is what relative paths of devices are below of.
+	DataDir string
+	// Portal is an address for a portal, and Address tells where the portal of
+	// that name then listens (it may have been port 0).
+	Portal  string
+	Address func(t *testing.T, portal string) string
+}
+
+// Run runs the suite. start makes a subject for one test and cleans up by itself.
+func Run(t *testing.T, start func(t *testing.T) Subject) {
+	for _, c := range []struct {
+		name string
+		test func(*lab)
+	}{
+		{"DevicesComeAndGo", devicesComeAndGo},
+		{"DevicesRefuse", devicesRefuse},
+		{"DeviceGrowsUnderItsInitiator", deviceGrows},
+		{"MappedDeviceStays", mappedDeviceStays},
+		{"CDROMTakesAnotherMedium", cdromTakesAnotherMedium},
+		{"TargetsAreObservedAsPut", targetsAreObservedAsPut},
+		{"EverythingIsDeletedTwice", everythingIsDeletedTwice},
+		{"HostGroupsDecideWhatIsSeen", hostGroupsDecide},
+		{"LUNsChangeUnderASession", lunsChangeUnderASession},
+		{"TargetChangesUnderASession", targetChangesUnderASession},
+		{"DisabledTargetEndsItsSessions", disabledTargetEndsItsSessions},
+		{"PortalsComeAndGo", portalsComeAndGo},
+		{"SessionsAreListedAndClosed", sessionsAreListedAndClosed},
+		{"StatisticsOutliveSessions", statisticsOutliveSessions},
+		{"EventsTellOfSessions", eventsTellOfSessions},
+		{"AccessStatesHold", accessStatesHold},
+		{"SecretsAreKept", secretsAreKept},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(&lab{T: t, Subject: start(t)}) })
+	}
+}
+
+// Names that the tests use.
+const (
+	iqn   = "iqn.2026-11.org.esos-project:suite"
+	alice = "iqn.1993-08.org.debian:01:alice"
+	bob   = "iqn.1993-08.org.debian:01:bob"
+)
+
+// lab is a test with its subject.
+type lab struct {
+	*testing.T
+	Subject
+}
+
+// ok ends the test if err is one.
+func (l *lab) ok(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+// refused reports an error that should have been, and returns what was said.
+func (l *lab) refused(what string, err error) string {
+	l.Helper()
+	if err == nil {
+		l.Errorf("%s: nobody refused it", what)
+		return ""
+	}
+	return err.Error()
+}
+
+func (l *lab) observe() engine.State {
+	l.Helper()
+	s, err := l.Engine.Observe(l.Context())
+	l.ok(err)
+	return s
+}
+
+// image makes a sparse image file below the data directory.
+func (l *lab) image(name string, size int64) {
+	l.Helper()
+	path := filepath.Join(l.DataDir, name)
+	l.ok(os.WriteFile(path, nil, 0o600))
+	l.ok(os.Truncate(path, size))
+}
+
+// disk declares a device with an identity, as the daemon would complete it.
+func disk(name string, handler config.Handler, size int64) config.Device {
+	d := config.Device{Name: name, Handler: handler, Size: config.Size(size)}
+	d.Identity = config.Identity{Serial: "serial-" + name, NAA: fmt.Sprintf("3%015x", sum(name)), T10ID: "t10-" + name}
+	if handler == config.FileIO {
+		d.Path = name + ".img"
+	}
+	return d.WithDefaults()
+}
+
+// sum is a number for a name.
+func sum(name string) (n uint32) {
+	for _, c := range name {
+		n = n*131 + uint32(c)
+	}
+	return n
+}
+
+// serve puts a portal, a target and a memory disk of a MiB as LUN 0 of its
+// default map, and returns the portal's address.
+func (l *lab) serve() string {
+	l.Helper()
+	l.ok(l.Engine.PutDevice(l.Context(), disk("disk0", config.Memory, 1<<20)))
+	l.ok(l.Engine.PutTarget(l.Context(), config.Target{Name: iqn, RelativeIDs: map[int]int{1: 1}}))
+	l.ok(l.Engine.PutLUN(l.Context(), iqn, "", config.LUN{LUN: 0, Device: "disk0"}))
+	l.ok(l.Engine.PutPortal(l.Context(), config.Portal{Name: "main", Address: l.Portal, Group: 1}))
+	return l.Address(l.T, "main")
+}
+
+// login logs an initiator in and reads the first unit attentions away.
+func (l *lab) login(address, name string) *initiator.Session {
+	l.Helper()
+	s, err := initiator.Login(l.Context(), initiator.Options{Address: address, Target: iqn, Initiator: name, ISID: sum(name)})
+	l.ok(err)
+	l.Cleanup(func() { s.Abandon() })
+	_, err = s.Attentions(0)
+	l.ok(err)
+	return s
+}
+
+// same compares what is served with what should be.
+func (l *lab) same(what string, want, got any) {
+	l.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		l.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// attention reports a unit attention that an initiator does not hear.
+func (l *lab) attention(s *initiator.Session, lun, code uint16) {
+	l.Helper()
+	codes, err := s.Attentions(lun)
+	l.ok(err)
+	if !slices.Contains(codes, code) {
+		l.Errorf("LUN %d: unit attentions %04x, want %04x among them", lun, codes, code)
+	}
+}
+
+// soon waits for something to become true.
+func (l *lab) soon(what string, is func() bool) {
+	l.Helper()
+	for end := time.Now().Add(5 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			l.Fatalf("%s: not within 5 s", what)
+		}
+	}
+}

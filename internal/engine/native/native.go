@@ -1,0 +1,163 @@
+// Package native is the engine in user space: it serves through esos-target, a
+// process of its own that it starts, configures over a Unix socket and
+// watches. The daemon opens what the process serves and hands it over; the
+// process goes on serving when the daemon ends, and the next daemon takes it
+// up again with every session untouched. If the process dies, another is
+// started within a moment and given all that the dead one had.
+//
+//	Engine       the daemon's side: engine.Engine in terms of requests
+//	supervisor   starts the process, finds it again, notices its death
+//	wanted       what was put, to give it to the next process
+//	control/     the protocol on the socket
+//	process/     what esos-target runs
+//	sandbox/     what esos-target gives up before it serves
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/native/control"
+)
+
+// Options say where the engine keeps what.
+type Options struct {
+	// TargetBinary is the program esos-target.
+	TargetBinary string
+	// RunDir holds the socket to the process, its lock and what it died of. It
+	// may be empty after a boot. Two engines cannot share one.
+	RunDir string
+	// StateDir holds what must survive: persistent reservations (APTPL). It is
+	// the process's only place in the file system.
+	StateDir string
+	// DataDir is what relative paths of devices are below of.
+	DataDir string
+	// Log takes the engine's and the process's records; nil for none.
+	Log *slog.Logger
+}
+
+// Engine serves through esos-target. All methods may be called at once.
+type Engine struct {
+	opt  Options
+	log  *slog.Logger
+	hub  hub
+	proc *supervisor
+
+	// mu serializes changes, and a replay against them.
+	mu     sync.Mutex
+	wanted wanted
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// Start takes up the esos-target that serves already, or starts one.
+func Start(ctx context.Context, opt Options) (*Engine, error) {
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, dir := range []*string{&opt.RunDir, &opt.StateDir, &opt.DataDir} {
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return nil, fmt.Errorf("start native engine: %w", err)
+		}
+		*dir = abs
+		if err := os.MkdirAll(abs, 0o700); err != nil {
+			return nil, fmt.Errorf("start native engine: %w", err)
+		}
+	}
+	e := &Engine{opt: opt, log: opt.Log.With("engine", "native")}
+	e.wanted.clear()
+	e.proc = newSupervisor(opt, e.log, e)
+	if err := e.proc.start(ctx); err != nil {
+		e.hub.close()
+		return nil, fmt.Errorf("start native engine: %w", err)
+	}
+	return e, nil
+}
+
+// Name implements engine.Engine.
+func (e *Engine) Name() string { return "native" }
+
+// Supports implements engine.Engine.
+func (e *Engine) Supports(d *config.Document) []error {
+	var errs []error
+	for _, dev := range d.Devices {
+		switch dev.Handler {
+		case config.FileIO, config.BlockIO, config.NullIO, config.Memory, config.CDROM:
+		default:
+			errs = append(errs, fmt.Errorf("device %s: the native engine has no handler %q", dev.Name, dev.Handler))
+		}
+	}
+	for _, t := range d.Targets {
+		if t.WithDefaults().Driver != "iscsi" {
+			errs = append(errs, fmt.Errorf("target %s: the native engine has no driver %q", t.Name, t.Driver))
+		}
+	}
+	return errs
+}
+
+// Stop ends serving in an orderly way: initiators are logged out, everything
+// is made stable, the process ends. The engine is of no use after.
+func (e *Engine) Stop(ctx context.Context) error {
+	err := e.proc.stop(ctx)
+	e.hub.close()
+	if err != nil {
+		return fmt.Errorf("stop native engine: %w", err)
+	}
+	return nil
+}
+
+// Close lets go of the process, which serves on. The engine is of no use after.
+func (e *Engine) Close() error {
+	e.proc.detach()
+	e.hub.close()
+	return nil
+}
+
+// PID is the process that serves now; 0 while there is none.
+func (e *Engine) PID() int { return e.proc.pid() }
+
+// Socket is the path of the socket to the process.
+func (e *Engine) Socket() string { return e.proc.socket }
+
+// retryWait is how long a request waits for a process that is being restarted.
+const retryWait = 10 * time.Second
+
+// ask runs a request against the process. One that the process's death cut off
+// is asked again of the next process: all of them may be repeated.
+func (e *Engine) ask(ctx context.Context, what func(*control.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, retryWait)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		c, err := e.proc.client(ctx)
+		if err != nil {
+			return err
+		}
+		err = what(c)
+		if !errors.Is(err, control.ErrClosed) || attempt == 3 {
+			return err
+		}
+	}
+}
+
+// change is ask with the lock that keeps changes and replays apart. Only when
+// the process agreed is the change noted for replay.
+func (e *Engine) change(ctx context.Context, what func(*control.Client) error, note func(*wanted)) error {
+	return e.ask(ctx, func(c *control.Client) error {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if err := what(c); err != nil {
+			return err
+		}
+		note(&e.wanted)
+		return nil
+	})
+}
