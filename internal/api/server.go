@@ -1,0 +1,157 @@
+// Package api is the REST API of the array: /api/v1 with its OpenAPI
+// description, and /metrics. It decides who may do what; what is to be done
+// it hands to the appliance.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	v1 "github.com/esos-project/esos/internal/api/v1"
+	"github.com/esos-project/esos/internal/appliance"
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/plan"
+)
+
+// Server answers requests. It is an http.Handler; Serve listens for it.
+type Server struct {
+	app      Appliance
+	log      *slog.Logger
+	version  string
+	started  time.Time
+	now      func() time.Time
+	stopping chan struct{} // closed when long polls and streams have to end
+
+	settings atomic.Pointer[config.API] // of the document in force
+	tcp      tcp
+	certDir  string
+	stopOnce sync.Once
+	tagKey   [32]byte // of the ETags of objects
+
+	limiter *loginLimiter
+	logins  *logins
+	hashing chan struct{} // holds as many as may be computed at once
+	decoy   string        // a hash that nothing has
+
+	huma    huma.API
+	handler http.Handler
+}
+
+// Options are what a Server is made of.
+type Options struct {
+	Appliance Appliance
+	Log       *slog.Logger
+	// Version is the software's, for /status and the description.
+	Version string
+	// CertDir is where the self-signed certificate is kept.
+	CertDir string
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// New makes a server.
+func New(o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	decoy, err := HashPassword(newToken(""))
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{app: o.Appliance, log: o.Log, version: o.Version, started: o.Now(), now: o.Now, certDir: o.CertDir,
+		stopping: make(chan struct{}), limiter: newLoginLimiter(o.Now), logins: newLogins(o.Now),
+		hashing: make(chan struct{}, 2), decoy: decoy}
+	rand.Read(s.tagKey[:])
+	s.settings.Store(&config.API{})
+	mux := http.NewServeMux()
+	s.huma = humago.New(mux, description(o.Version))
+	s.huma.UseMiddleware(s.authorize, locate)
+	s.documents()
+	s.resources()
+	s.state()
+	s.events()
+	s.users()
+	s.outside(mux)
+	s.handler = s.guard(mux)
+	return s, nil
+}
+
+// Appliance is what the API drives: *appliance.Appliance.
+type Appliance interface {
+	Document(ctx context.Context) (*config.Document, appliance.Revision, error)
+	Plan(ctx context.Context, doc *config.Document) (*plan.Plan, error)
+	Apply(ctx context.Context, c appliance.Change) (*appliance.Operation, error)
+	Operation(id string) (*appliance.Operation, error)
+	Operations() []*appliance.Operation
+	Revisions(ctx context.Context) ([]appliance.Revision, error)
+	Revision(ctx context.Context, n int) (*config.Document, appliance.Revision, error)
+	Status(ctx context.Context) (appliance.Status, error)
+	Sessions(ctx context.Context) ([]engine.Session, error)
+	CloseSession(ctx context.Context, id string) error
+	Statistics(ctx context.Context) (engine.Statistics, error)
+	Events(ctx context.Context, since int64) ([]appliance.Event, error)
+	Subscribe(ctx context.Context, since int64) (<-chan appliance.Event, error)
+	Note(e engine.Event)
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// description is the head of the OpenAPI description.
+func description(version string) huma.Config {
+	c := huma.DefaultConfig("ESOS", "1")
+	c.Info.Description = "REST API of an Enterprise Storage OS array. Over its Unix socket the local root is an administrator; " +
+		"over TCP (TLS 1.3) a bearer token says who asks. Changes carry the ETag of what they are based on in If-Match. " +
+		"They return an operation to follow."
+	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	c.Servers = []*huma.Server{{URL: "/", Description: "this array"}}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", Description: "A token from POST /users/{name}/tokens, or a session's from POST /login."},
+	}
+	// Served by ourselves, to those who may see it. The pages that show it
+	// load programs from elsewhere: not on an array.
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
+	c.CreateHooks = nil
+	c.Components.Schemas = registry()
+	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat,
+		"application/yaml": yamlFormat(), "yaml": yamlFormat()}
+	c.RejectUnknownQueryParameters = true
+	c.Transformers = append(c.Transformers, transformProblem)
+	return c
+}
+
+// OpenAPI is the API's description, OpenAPI 3.1 in YAML.
+func (s *Server) OpenAPI() ([]byte, error) { return s.huma.OpenAPI().YAML() }
+
+// operation describes a route: it is what a role may do.
+func operation(role Role, method, path, id, tag, summary string) huma.Operation {
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: v1.Prefix + path, Tags: []string{tag}, Summary: summary,
+		Metadata:     map[string]any{roleKey: role},
+		MaxBodyBytes: maxBody, BodyReadTimeout: time.Minute, Parameters: pathParameters(path),
+	}
+	if role > Nobody {
+		op.Security = []map[string][]string{{"bearer": {}}}
+		op.Description = "For " + role.String() + "s"
+		if role < Admin {
+			op.Description += " and above"
+		}
+		op.Description += "."
+	}
+	return op
+}
+
+const roleKey = "role"
+
+// maxBody bounds what a request may take in memory; a document of a thousand
+// devices has a quarter of a megabyte.
+const maxBody = 8 << 20

@@ -1,0 +1,111 @@
+package cli_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/esos-project/esos/internal/api"
+	"github.com/esos-project/esos/internal/appliance"
+	"github.com/esos-project/esos/internal/cli"
+	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/enginetest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"esos": func() {
+			os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
+	})
+}
+
+// TestScripts runs the command against arrays with an engine in memory, one a
+// script. What the array logs is in $WORK/log.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata/script",
+		UpdateScripts: *update,
+		Setup: func(env *testscript.Env) error {
+			e := &enginetest.Memory{}
+			e.SetSessions(engine.Session{ID: "1", Target: "iqn.2026-11.org.esos-project:mail", Group: "hosts", Initiator: "iqn.2026-11.com.example:mail1",
+				Address: "192.0.2.7:40112", Portal: "front", Since: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC), LUNs: 2})
+			env.Setenv("TZ", "UTC")
+			env.Setenv("ESOS_SOCKET", filepath.Join(env.WorkDir, "run", "api.sock"))
+			return startArray(env, e)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+		},
+	})
+}
+
+// exits runs esos and wants an exit code: exits 4 esos device create db01.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code command...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		var code interface{ ExitCode() int }
+		var ok bool
+		if code, ok = err.(interface{ ExitCode() int }); !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = code.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// startArray serves an array for a script until it ends.
+func startArray(env *testscript.Env, e engine.Engine) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	logFile, err := os.Create(filepath.Join(env.WorkDir, "log"))
+	if err != nil {
+		cancel()
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(logFile, nil))
+	app, err := appliance.Open(ctx, appliance.Options{DataDir: filepath.Join(env.WorkDir, "data"), Engine: e, Log: log})
+	if err != nil {
+		cancel()
+		return fmt.Errorf("open the appliance: %w", err)
+	}
+	server, err := api.New(api.Options{Appliance: app, Log: log, Version: "test", CertDir: filepath.Join(env.WorkDir, "data", "api")})
+	if err != nil {
+		cancel()
+		return err
+	}
+	l, err := api.ListenUnix(filepath.Join(env.WorkDir, "run", "api.sock"))
+	if err != nil {
+		cancel()
+		return err
+	}
+	var work sync.WaitGroup
+	work.Go(func() { _ = server.Follow(ctx) })
+	work.Go(func() { _ = server.ServeUnix(ctx, l) })
+	env.Defer(func() {
+		cancel()
+		work.Wait()
+		_ = app.Close()
+		_ = logFile.Close()
+	})
+	return nil
+}
+

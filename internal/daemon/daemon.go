@@ -1,0 +1,136 @@
+// Package daemon is what `esos serve` runs: it puts the engine, the appliance
+// and the API together, and takes them apart again in order.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/esos-project/esos/internal/api"
+	"github.com/esos-project/esos/internal/appliance"
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine/native"
+)
+
+// Options say where the daemon keeps what.
+type Options struct {
+	// DataDir holds what must survive a reboot: the documents, image files by
+	// default, reservations, the API's certificate.
+	DataDir string
+	// RunDir holds the sockets.
+	RunDir string
+	// First is carried out if there is no document yet.
+	First *config.Document
+	// TargetBinary is the program esos-target.
+	TargetBinary string
+	Version      string
+	Log          *slog.Logger
+	// Ready is called once the array serves.
+	Ready func(ctx context.Context, a *appliance.Appliance, socket string)
+	// Stop tells how it ends: a signal.
+	Stop <-chan os.Signal
+}
+
+// SocketName is the API's socket in the run directory.
+const SocketName = "api.sock"
+
+// stopTime is how long esos-target may take to log initiators out and make
+// everything stable.
+const stopTime = 1500 * time.Millisecond
+
+// Run serves until a signal comes. SIGTERM leaves esos-target serving, for the
+// next daemon to take up: a restart drops no session. SIGINT (Ctrl-C) ends it
+// too.
+func Run(ctx context.Context, o Options) (err error) {
+	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	// The API's socket first: it tells whether a daemon is there already.
+	socket := filepath.Join(o.RunDir, SocketName)
+	listener, err := api.ListenUnix(socket)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	eng, err := native.Start(ctx, native.Options{TargetBinary: o.TargetBinary, RunDir: o.RunDir,
+		StateDir: filepath.Join(o.DataDir, "state"), DataDir: o.DataDir, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	app, err := appliance.Open(ctx, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First})
+	if err != nil {
+		return errors.Join(err, stop(eng))
+	}
+	sig, err := serve(ctx, o, app, listener, socket)
+	err = errors.Join(err, app.Close())
+	if sig == syscall.SIGTERM {
+		o.Log.Info("the daemon ends; esos-target serves on", "pid", eng.PID())
+		return errors.Join(err, eng.Close())
+	}
+	return errors.Join(err, stop(eng))
+}
+
+// serve answers the API until a signal comes, which it returns.
+func serve(ctx context.Context, o Options, app *appliance.Appliance, listener net.Listener, socket string) (os.Signal, error) {
+	server, err := api.New(api.Options{Appliance: app, Log: o.Log, Version: o.Version, CertDir: filepath.Join(o.DataDir, "api")})
+	if err != nil {
+		return nil, err
+	}
+	work, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, work := errgroup.WithContext(work)
+	g.Go(func() error { return server.Follow(work) })
+	g.Go(func() error { return server.ServeUnix(work, listener) })
+	if o.Ready != nil {
+		o.Ready(ctx, app, socket)
+	}
+	notify(o.Log, sd.SdNotifyReady)
+	var sig os.Signal
+	select {
+	case sig = <-o.Stop:
+	case <-work.Done():
+	}
+	notify(o.Log, sd.SdNotifyStopping)
+	cancel()
+	return sig, g.Wait()
+}
+
+// notify tells systemd, if it started us.
+func notify(log *slog.Logger, state string) {
+	if _, err := sd.SdNotify(false, state); err != nil {
+		log.Warn("systemd cannot be told the daemon's state", "state", state, "err", err)
+	}
+}
+
+func stop(eng *native.Engine) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	return eng.Stop(ctx)
+}
+
+// TargetBinary finds esos-target: beside this program, else in PATH.
+func TargetBinary() (string, error) {
+	self, err := os.Executable()
+	if err == nil {
+		beside := filepath.Join(filepath.Dir(self), "esos-target")
+		if _, err := os.Stat(beside); err == nil {
+			return beside, nil
+		}
+	}
+	found, err := exec.LookPath("esos-target")
+	if err != nil {
+		return "", fmt.Errorf("find esos-target, beside %s or in PATH: %w; name it with --target-binary", self, err)
+	}
+	return found, nil
+}
