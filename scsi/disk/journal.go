@@ -21,7 +21,7 @@ import (
 type journal struct {
 	mu    sync.Mutex
 	store backing.Store
-	buf   []byte
+	buf   []byte // nil until it is used: most disks never see an atomic write
 }
 
 const (
@@ -49,7 +49,15 @@ func openJournal(store, data backing.Store, readOnly bool) (*journal, error) {
 	if store.Size() < JournalSize {
 		return nil, fmt.Errorf("%d bytes are not enough, it takes %d", store.Size(), JournalSize)
 	}
-	j := &journal{store: store, buf: make([]byte, JournalSize)}
+	j := &journal{store: store}
+	var header [journalEnd]byte
+	if _, err := store.ReadAt(header[:], 0); err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	if string(header[:journalOff]) != journalMagic {
+		return j, nil
+	}
+	j.buf = make([]byte, JournalSize)
 	if _, err := store.ReadAt(j.buf, 0); err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
@@ -91,6 +99,9 @@ func (j *journal) sum(p []byte) uint32 {
 func (j *journal) write(data backing.Store, p []byte, off int64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.buf == nil {
+		j.buf = make([]byte, JournalSize)
+	}
 	clear(j.buf[:journalEnd])
 	copy(j.buf, journalMagic)
 	binary.BigEndian.PutUint64(j.buf[journalOff:], uint64(off))
