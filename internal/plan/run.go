@@ -74,7 +74,8 @@ func (r Runner) Run(ctx context.Context, p *Plan) (failures []Note, err error) {
 		if missing[s.ID] {
 			continue
 		}
-		if err == nil {
+		began := err == nil
+		if began {
 			r.observe(i, Running, 0, nil)
 			err = s.Do(ctx, func(fraction float64) { r.observe(i, Running, fraction, nil) })
 		}
@@ -90,6 +91,11 @@ func (r Runner) Run(ctx context.Context, p *Plan) (failures []Note, err error) {
 			failures = append(failures, Note{Object: s.Object, Message: fmt.Sprintf("%s: %v", s.Sentence, err), Degraded: true})
 		default:
 			r.observe(i, Failed, 0, err)
+			if began && s.Undo != nil {
+				// It may have been done in part. Its own error is what is
+				// told; one from here would say the same again.
+				_ = s.Undo(context.WithoutCancel(ctx))
+			}
 			return failures, r.undo(ctx, p, done, s, err)
 		}
 	}
@@ -112,11 +118,6 @@ func (r Runner) undo(ctx context.Context, p *Plan, done []int, failed *Step, why
 	e := &Error{Step: failed.Sentence, Object: failed.Object, Err: why, Finished: len(done)}
 	// What is cancelled must still be put back.
 	ctx = context.WithoutCancel(ctx)
-	// The step that failed may have been done in part. Its own error is what
-	// is told; a second one from here would say the same again.
-	if failed.Undo != nil {
-		_ = failed.Undo(ctx)
-	}
 	for k := len(done) - 1; k >= 0; k-- {
 		s := &p.Steps[done[k]]
 		if s.Undo == nil {
