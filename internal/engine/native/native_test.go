@@ -19,6 +19,10 @@ import (
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/engine/enginetest/initiator"
+
+	// The tests run esos-target, so they change when what it is made of does.
+	_ "github.com/esos-project/esos/internal/engine/native/process"
+	_ "github.com/esos-project/esos/internal/engine/native/sandbox"
 )
 
 // targetBinary is the esos-target that TestMain built.

@@ -1,10 +1,8 @@
 package process
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -30,7 +28,7 @@ const (
 type device struct {
 	spec    control.Device // as it was asked for; guarded by Process.mu
 	store   backing.Store  // nil for an empty drive
-	journal backing.Store  // nil without one
+	journal *journal       // nil without one
 	disk    *disk.Disk
 	drive   *cdrom.Drive
 	unit    *scsi.Unit
@@ -88,7 +86,7 @@ func (p *Process) newDevice(spec control.Device, f *files) (*device, error) {
 		Failed: func(op string, off int64, err error) { p.storeFailed(d, op, off, err) },
 	}
 	if !opt.Volatile && !spec.ReadOnly {
-		if d.journal, err = p.openJournal(spec); err != nil {
+		if d.journal, err = newJournal(p.opt.StateDir, spec); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
 		opt.Journal = d.journal
@@ -153,29 +151,6 @@ func newMedium(f *files) (backing.Store, error) {
 // and what null forgets was never there.
 func thin(spec control.Device) bool {
 	return spec.Handler == fileIO && spec.Thin || spec.Handler == memory || spec.Handler == nullIO
-}
-
-// openJournal opens the journal of a device's atomic writes. Its name has the
-// path in it: what was begun on one store must not be finished on another.
-func (p *Process) openJournal(spec control.Device) (backing.Store, error) {
-	f, err := os.OpenFile(p.journalPath(spec), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open journal of atomic writes: %w", err)
-	}
-	st, err := f.Stat()
-	if err == nil && st.Size() < disk.JournalSize {
-		err = f.Truncate(disk.JournalSize)
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open journal of atomic writes: %w", err)
-	}
-	return backing.NewFile(f, backing.FileOptions{})
-}
-
-func (p *Process) journalPath(spec control.Device) string {
-	sum := sha256.Sum256([]byte(spec.Path))
-	return fmt.Sprintf("%s/atomic-%s-%x", p.opt.StateDir, spec.Name, sum[:4])
 }
 
 // changeDevice brings a device to what spec says, as far as that can be done
@@ -295,10 +270,12 @@ func (p *Process) deleteDevice(name string) error {
 	}
 	delete(p.devices, name)
 	p.mu.Unlock()
+	// Nothing is begun any more: no task is left.
+	err := d.close()
 	if d.journal != nil {
-		_ = os.Remove(p.journalPath(d.spec)) // nothing is begun: no task is left
+		err = errors.Join(err, d.journal.remove())
 	}
-	return d.close()
+	return err
 }
 
 // userOf names a LUN that leads to a device; "" if none does. The caller holds mu.
