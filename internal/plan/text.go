@@ -47,9 +47,11 @@ func (p *Plan) Text(destroy []string) string {
 	for _, n := range p.Problems {
 		fmt.Fprintf(&b, "  refused: %s: %s\n", n.Object, n.Message)
 	}
-	if p.Empty() {
+	switch {
+	case p.Empty() && len(p.Problems) > 0:
+	case p.Empty():
 		b.WriteString("no changes\n")
-	} else {
+	default:
 		fmt.Fprintf(&b, "%s: %d to create, %d to change, %d to delete\n", count(len(p.Steps), "step"), create, change, remove)
 	}
 	return b.String()

@@ -174,8 +174,12 @@ func (l Layer) recreate(have, want config.Device, seen *layer.Observed, b *plan.
 		Do:       func(ctx context.Context, _ plan.Report) error { return l.Engine.DeleteDevice(ctx, have.Name) },
 		Undo:     func(ctx context.Context) error { return l.Engine.PutDevice(ctx, have) },
 	})
+	disrupts := ""
+	if have.Handler != want.Handler || have.Path != want.Path {
+		disrupts = "initiators find other data under the same identity"
+	}
 	b.Add(plan.Step{
-		Layer: l.Name(), Object: object, Action: plan.Create,
+		Layer: l.Name(), Object: object, Action: plan.Create, Disrupts: disrupts,
 		Needs:    []plan.ID{plan.StepID(plan.Delete, object), plan.StepID(plan.Create, "image/"+want.Name), plan.StepID(plan.Change, "image/"+want.Name)},
 		Sentence: fmt.Sprintf("Create device %s (%s)", want.Name, describe(want)),
 		Do:       func(ctx context.Context, _ plan.Report) error { return l.Engine.PutDevice(ctx, want) },

@@ -73,9 +73,8 @@ func (l Layer) full(path string) string {
 // Plan makes image files that are missing and grows those that are too small.
 func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Builder) {
 	paths := make(map[string]bool, len(declared.Devices))
-	names := make(map[string]bool, len(declared.Devices))
 	for _, d := range declared.Devices {
-		paths[d.Path], names[d.Name] = true, true
+		paths[d.Path] = true
 		if d.Path == "" {
 			continue
 		}
@@ -97,7 +96,7 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		return
 	}
 	for _, d := range seen.InForce.Devices {
-		if d.Handler == config.FileIO && !names[d.Name] && !paths[d.Path] {
+		if d.Handler == config.FileIO && !paths[d.Path] {
 			l.removed(d, seen, b)
 		}
 	}
@@ -186,7 +185,11 @@ func (l Layer) existing(d config.Device, store layer.Store, seen *layer.Observed
 			Undo: func(context.Context) error { return nil },
 		})
 	case d.Size != 0 && d.Size < has:
-		if v, ok := seen.Before("device/" + d.Name); ok && v.(config.Device).Size == d.Size {
+		if !l.declaredBefore(d, seen) {
+			b.Problem("device/"+d.Name, "%s exists already and has %s, more than the %s asked for; leave the size out to serve it as it is, or give another path", d.Path, has.Human(), d.Size.Human())
+			return
+		}
+		if v, _ := seen.Before("device/" + d.Name); v.(config.Device).Size == d.Size {
 			b.Note(object, "%s has %s, more than the declared %s; it is served whole", d.Path, has.Human(), d.Size.Human())
 			return
 		}

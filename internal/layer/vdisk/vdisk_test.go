@@ -1,0 +1,91 @@
+package vdisk
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/plan"
+)
+
+func planned(t *testing.T, l Layer, declared, inForce *config.Document) *plan.Plan {
+	t.Helper()
+	seen := &layer.Observed{InForce: inForce}
+	if err := l.Observe(t.Context(), declared, seen); err != nil {
+		t.Fatal(err)
+	}
+	var b plan.Builder
+	l.Plan(declared, seen, &b)
+	p, err := b.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// On a real file system: an image is made, grown with progress, and a failed
+// creation never removes a file that was not made by it.
+func TestImages(t *testing.T) {
+	dir := t.TempDir()
+	l := Layer{Files: host.Files{}, DataDir: dir}
+	path := filepath.Join(dir, "devices/a.img")
+	doc := &config.Document{Devices: []config.Device{{Name: "a", Handler: config.FileIO, Path: "devices/a.img", Size: 1 << 20, Provisioning: config.Thick}}}
+
+	create := planned(t, l, doc, nil)
+	if len(create.Steps) != 1 {
+		t.Fatalf("steps: %v", create.Steps)
+	}
+	var fractions []float64
+	report := func(f float64) { fractions = append(fractions, f) }
+	if err := create.Steps[0].Do(t.Context(), report); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil || st.Size() != 1<<20 || st.Mode().Perm() != 0o600 {
+		t.Fatalf("image: %v %v", st, err)
+	}
+	if len(fractions) == 0 || fractions[len(fractions)-1] != 1 {
+		t.Errorf("progress: %v", fractions)
+	}
+	// The same plan once more, as if another one had been faster.
+	late := planned(t, Layer{Files: blind{}, DataDir: dir}, doc, nil)
+	if err := late.Steps[0].Do(t.Context(), nil); err == nil {
+		t.Error("a file that exists was made anew")
+	}
+	if err := late.Steps[0].Undo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("undo removed somebody's file: %v", err)
+	}
+	if err := create.Steps[0].Undo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("undo left the file that the step made")
+	}
+
+	if err := create.Steps[0].Do(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	larger := doc.Clone()
+	larger.Devices[0].Size = 2 << 20
+	grow := planned(t, l, larger, doc)
+	if err := grow.Steps[0].Do(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := grow.Steps[0].Undo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st, _ := os.Stat(path); st.Size() != 2<<20 {
+		t.Errorf("a grown image has %d bytes after undo: it must never be cut", st.Size())
+	}
+}
+
+// blind sees no file.
+type blind struct{ host.Files }
+
+func (blind) Stat(string) (host.FileInfo, error) { return host.FileInfo{}, os.ErrNotExist }
