@@ -57,7 +57,9 @@ type Transport interface {
 	AbortTasks(lun LUN, except *Task)
 	// Resume takes back a task that Execute held back: it may run now.
 	// Resume must not Execute it before it returns; a goroutine of the
-	// transport does.
+	// transport does. It may come for a task that is just being aborted and
+	// was given to Drop, so a transport does not use the Task of one that
+	// Execute held back for another command.
 	Resume(t *Task)
 }
 

@@ -11,8 +11,8 @@ func (m *LUNMap) sort() {
 }
 
 // parseReportLUNs checks REPORT LUNS (SPC-5 6.33). The select reports are the
-// LUNs of the map (00h), well known ones (01h) and both (02h); 10h to 12h are
-// for conglomerates, of which there are none here: they name LUN 0's alone.
+// LUNs of the map (00h), well known ones (01h) and both (02h). Those from 10h
+// on are about conglomerates, which we do not have.
 func parseReportLUNs(t *Task) {
 	switch t.CDB[2] {
 	case 0x00, 0x01, 0x02:

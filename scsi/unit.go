@@ -47,7 +47,8 @@ type Option func(*Unit)
 
 // WithAccessSetter makes SET TARGET PORT GROUPS work (explicit ALUA): set is
 // called with the states that an initiator asks for, by target port group. If
-// it returns nil the unit takes them over; else the command fails. It may wait.
+// it returns nil the unit takes them over; else the command fails. It may
+// wait, but not for a change of a LUN map: that waits for the command.
 func WithAccessSetter(set func(map[uint16]AccessState) error) Option {
 	return func(u *Unit) { u.access = set }
 }
