@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 )
 
@@ -276,6 +277,38 @@ func TestPreempt(t *testing.T) {
 	})
 }
 
+// While PREEMPT AND ABORT waits for the tasks of others nobody waits for it:
+// it is Detached, and its locks are free. Its own it does not abort.
+func TestPreemptAndAbortDetaches(t *testing.T) {
+	u, a, b, _ := trio(t)
+	a.mustPR("good", actionRegister, 0, 0x0a, 0x0b) // both have key 0b
+	list := make([]byte, 24)
+	list[7], list[15] = 0x0b, 0x0b
+	task := &Task{CDB: []byte{opPersistentOut, byte(actionPreemptAndAbort), 1, 0, 0, 0, 0, 0, 24, 0},
+		Attr: Simple, Transfer: &inBuffer{}, MayBlock: true, Out: list}
+	var asked []*Task
+	look := func(except *Task) {
+		asked = append(asked, except)
+		if !task.Detached() || !u.reserving.TryLock() {
+			t.Error("it can hold up others while it waits for them")
+			return
+		}
+		u.reserving.Unlock()
+	}
+	a.tr.onAbort, b.tr.onAbort = look, look
+	if !b.Admit(task) || !b.Execute(task) || task.Status != Good {
+		t.Fatal(ending(task))
+	}
+	if len(asked) != 2 || (asked[0] == task) == (asked[1] == task) {
+		t.Errorf("spared %v", asked)
+	}
+	a.heard(RegistrationsPreempted)
+	b.heard()
+	if u.pr.inUse() {
+		t.Errorf("%+v", u.pr)
+	}
+}
+
 func TestRegisterAndMove(t *testing.T) {
 	u, a, b, c := trio(t)
 	list := func(key, newKey uint64, flags byte, port uint16, to InitiatorID) []byte {
@@ -480,5 +513,45 @@ func TestReserve6(t *testing.T) {
 	a.heard(BusDeviceReset)
 	if u.reserved6 != nil {
 		t.Error("a reset left the reservation")
+	}
+}
+
+func TestReservationFiles(t *testing.T) {
+	dir := t.TempDir()
+	f := NewReservationFiles(dir)
+	for _, unit := range []string{"disk1", "../up", ".", "a/b"} {
+		if b, err := f.Load(unit); b != nil || err != nil {
+			t.Errorf("%q: %q, %v", unit, b, err)
+		}
+		if err := errors.Join(f.Save(unit, []byte("one")), f.Save(unit, []byte("two"))); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := f.Load(unit); string(b) != "two" || err != nil {
+			t.Errorf("%q: %q, %v", unit, b, err)
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, e := range files {
+		if info, err := e.Info(); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v", e.Name(), info.Mode(), err)
+		}
+	}
+	if err := errors.Join(f.Save("disk1", nil), f.Save("disk1", nil)); err != nil {
+		t.Error(err)
+	}
+	if b, err := f.Load("disk1"); b != nil || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := NewReservationFiles(dir+"/none").Save("disk1", []byte("x")); err == nil {
+		t.Error("saved in a directory that is not there")
+	}
+	if err := os.Truncate(f.path("a/b"), maxSavedReservation+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Load("a/b"); err == nil {
+		t.Error("read a file of any length")
 	}
 }

@@ -100,12 +100,16 @@ type fakeTransport struct {
 	mu      sync.Mutex
 	aborted []LUN
 	resumed []*Task
+	onAbort func(except *Task)
 }
 
 func (f *fakeTransport) AbortTasks(l LUN, except *Task) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.aborted = append(f.aborted, l)
+	if f.onAbort != nil {
+		f.onAbort(except)
+	}
 }
 func (f *fakeTransport) Resume(t *Task) {
 	f.mu.Lock()
