@@ -3,7 +3,6 @@ package appliance
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,9 +33,11 @@ func document() *config.Document {
 	}
 }
 
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func open(t *testing.T, dir string, e *enginetest.Memory) *Appliance {
 	t.Helper()
-	a, err := Open(t.Context(), Options{DataDir: dir, Engine: e, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Retry: time.Hour})
+	a, err := Open(t.Context(), Options{DataDir: dir, Engine: e, Log: quiet(), Retry: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

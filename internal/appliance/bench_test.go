@@ -2,8 +2,6 @@ package appliance
 
 import (
 	"fmt"
-	"io"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -35,7 +33,7 @@ func large() *config.Document {
 // BenchmarkApply is bar 7: the whole in under 5 s, one line in under 200 ms.
 func BenchmarkApply(b *testing.B) {
 	begin := func(b *testing.B) *Appliance {
-		a, err := Open(b.Context(), Options{DataDir: b.TempDir(), Engine: &enginetest.Memory{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Retry: time.Hour})
+		a, err := Open(b.Context(), Options{DataDir: b.TempDir(), Engine: &enginetest.Memory{}, Log: quiet(), Retry: time.Hour})
 		if err != nil {
 			b.Fatal(err)
 		}

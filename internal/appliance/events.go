@@ -54,7 +54,7 @@ func openEventLog(dir string) (*eventLog, error) {
 }
 
 func (l *eventLog) openFile() error {
-	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,17 @@ func (l *eventLog) openFile() error {
 		return errors.Join(err, f.Close())
 	}
 	l.file, l.size = f, st.Size()
-	return nil
+	end := []byte{'\n'}
+	if l.size > 0 {
+		if _, err := f.ReadAt(end, l.size-1); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+	if end[0] != '\n' { // a crash cut the last line: do not add to it
+		_, err = f.WriteString("\n")
+		l.size++
+	}
+	return err
 }
 
 // load reads a file's events into the ring. Lines that a crash cut are skipped.
