@@ -77,6 +77,9 @@ func (c *connection) gather(t *command, h *wire.BHS, data []byte, landing bool) 
 	}
 	if landing {
 		c.landing.begin(t, h, c.dataDigest)
+		// Final of a command says that no unsolicited Data-Out follows; it
+		// ends no sequence.
+		c.landing.final = false
 		return
 	}
 	g.take(data)
