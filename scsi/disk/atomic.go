@@ -17,10 +17,10 @@ var scratch = sync.Pool{New: func() any {
 const scratchSize = 1 << 20
 
 // exact checks that the initiator sends exactly the Data-Out that the CDB asks
-// for. Commands that must do all or nothing cannot take less.
-func exact(t *scsi.Task) bool {
+// for in its byte field. Commands that must do all or nothing cannot take less.
+func exact(t *scsi.Task, field int) bool {
 	if int64(t.Expected) != int64(t.OutLen) {
-		t.Fail(scsi.Sense{Key: scsi.IllegalRequest, Code: ascInvalidInformation})
+		t.Fail(scsi.InvalidField(field))
 		return false
 	}
 	return true
@@ -45,7 +45,7 @@ func (d *Disk) parseCompareAndWrite(t *scsi.Task) {
 		return
 	}
 	t.OutLen = int(blocks) << d.shift * 2
-	exact(t)
+	exact(t, 13)
 }
 
 // compareAndWrite serves COMPARE AND WRITE (SBC-4 5.3): if the blocks hold the
@@ -111,7 +111,7 @@ func difference(a, b []byte) int {
 
 func (d *Disk) parseOrWrite(t *scsi.Task) {
 	if d.parseWrite(t); t.Status == scsi.Good {
-		exact(t)
+		exact(t, lengthField(t.CDB))
 	}
 }
 
@@ -172,7 +172,7 @@ func (d *Disk) parseWriteAtomic(t *scsi.Task) {
 		return
 	}
 	t.OutLen = int(blocks) << d.shift
-	exact(t)
+	exact(t, 12)
 }
 
 // writeAtomic serves WRITE ATOMIC (16) (SBC-4 4.29, 5.46). Others see all of

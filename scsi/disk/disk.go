@@ -75,7 +75,7 @@ type Options struct {
 // Limits of one command. They are told in VPD page B0h.
 const (
 	maxTransfer   = 16 << 20 // bytes of a READ, WRITE, VERIFY, ORWRITE, PRE-FETCH
-	maxWriteSame  = 64 << 20 // bytes of a WRITE SAME
+	maxWriteSame  = 16 << 20 // bytes of a WRITE SAME
 	maxUnmap      = 1 << 20  // blocks of an UNMAP
 	maxUnmapDescs = 256      // descriptors of an UNMAP
 	maxCompare    = 255      // blocks of a COMPARE AND WRITE: its field has no more room

@@ -88,6 +88,9 @@ func (m *model) writeSame(t *rapid.T) {
 	}
 	bits := rapid.SampledFrom([]byte{0, 0x08}).Draw(t, "UNMAP")
 	m.good(t, cdb16(0x93, bits, uint64(lba), uint32(n)), p)
+	if bits != 0 {
+		clear(p)
+	}
 	for i := range n {
 		copy(m.at(lba+i, 1), p)
 	}

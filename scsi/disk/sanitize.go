@@ -71,7 +71,7 @@ func (d *Disk) parseSanitize(t *scsi.Task) {
 			return
 		}
 		t.OutLen = n
-		exact(t)
+		exact(t, 7)
 	} else if n != 0 {
 		t.Fail(scsi.InvalidField(7))
 	}

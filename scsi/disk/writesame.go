@@ -53,13 +53,14 @@ func (d *Disk) parseWriteSame(t *scsi.Task) {
 	}
 	if !noData(t.CDB) {
 		t.OutLen = d.opt.BlockSize
-		exact(t)
+		exact(t, lengthField(t.CDB))
 	}
 }
 
-// writeSame serves WRITE SAME (10) and (16) (SBC-4 5.48). With UNMAP = 1 and
-// anything but zeroes, the blocks are written: unmapped ones would read back
-// as something else.
+// writeSame serves WRITE SAME (10) and (16) (SBC-4 5.48). UNMAP = 1 unmaps,
+// and so leaves zeroes, whatever the block of Data-Out holds: initiators that
+// set it mean that, libiscsi's tests ask for it, and other targets do it. Those
+// that care send zeroes, and for them it is one.
 func (d *Disk) writeSame(t *scsi.Task) {
 	if !t.MayBlock {
 		t.WouldBlock = true
@@ -70,8 +71,8 @@ func (d *Disk) writeSame(t *scsi.Task) {
 	}
 	lba, blocks := d.sameExtent(t.CDB)
 	off, n := int64(lba<<d.shift), int64(blocks<<d.shift)
-	if allZero(t.Out) {
-		if !d.zero(t, off, n, sameBits(t.CDB[1]).unmap()) {
+	if unmap := sameBits(t.CDB[1]).unmap(); unmap || allZero(t.Out) {
+		if !d.zero(t, off, n, unmap) {
 			return
 		}
 	} else if !d.fill(t, t.Out, off, n) {
