@@ -83,7 +83,7 @@ func reportOpcodes(t *Task) {
 
 // allCommands is the answer with a descriptor for every command.
 func (u *Unit) allCommands(timeouts bool) []byte {
-	b := make([]byte, 4)
+	b := []byte{0, 0, 0, 0}
 	for _, c := range u.rows() {
 		var flags byte
 		if c.HasAction {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -352,7 +353,7 @@ func TestSpecifiedPorts(t *testing.T) {
 	list := make([]byte, 28)
 	list[15], list[20] = 0x0d, listSpecIPT
 	binary.BigEndian.PutUint32(list[24:], uint32(len(ids)))
-	list = append(list, ids...)
+	list = slices.Concat(list, ids)
 	if got := a.proutList(actionRegister, 0, append(make([]byte, 7), append([]byte{0x0a}, list[8:]...)...)); got != "5/2400" {
 		t.Errorf("SPEC_I_PT of a registered nexus: %s", got)
 	}
