@@ -20,6 +20,12 @@ func (c *connection) logout(h *wire.BHS) error {
 	case h.Reason() == wire.LogoutCloseConnection && h.CID() != c.session.login.CID:
 		response = wire.LogoutNoCID
 	}
+	// What the initiator asked for before is answered before. Commands end
+	// with the session, but a task management function may still be waiting.
+	for c.barrier > 0 && !c.tx.closed {
+		c.flush()
+		c.ended.Wait()
+	}
 	pdu := c.reserve(0)
 	r := wire.LogoutResponse{Response: response, ITT: h.ITT(), Seq: c.nextStatus()}
 	r.Put(wire.View(pdu))

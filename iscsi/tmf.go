@@ -49,6 +49,7 @@ func (c *connection) manage(itt uint32, do func() byte) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.barrier--
+		c.ended.Broadcast()
 		if c.tx.closed {
 			return
 		}
