@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -53,6 +54,26 @@ func transformProblem(_ huma.Context, _ string, v any) (any, error) {
 		}
 	}
 	return p, nil
+}
+
+// describeProblems puts our problems where huma describes its own errors.
+func describeProblems(o *huma.OpenAPI) {
+	r := o.Components.Schemas
+	ours := r.Schema(reflect.TypeFor[v1.Problem](), true, "Problem")
+	for _, item := range o.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete} {
+			if op == nil {
+				continue
+			}
+			for _, answer := range op.Responses {
+				if m := answer.Content["application/problem+json"]; m != nil {
+					m.Schema = ours
+				}
+			}
+		}
+	}
+	delete(r.Map(), "ErrorModel")
+	delete(r.Map(), "ErrorDetail")
 }
 
 // writeProblem answers outside huma's routes.

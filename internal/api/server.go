@@ -59,17 +59,13 @@ type Options struct {
 }
 
 // New makes a server.
-func New(o Options) (*Server, error) {
+func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	decoy, err := HashPassword(newToken(""))
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{app: o.Appliance, log: o.Log, version: o.Version, started: o.Now(), now: o.Now, certDir: o.CertDir,
 		stopping: make(chan struct{}), limiter: newLoginLimiter(o.Now), logins: newLogins(o.Now),
-		hashing: make(chan struct{}, 2), decoy: decoy}
+		hashing: make(chan struct{}, 2), decoy: decoy()}
 	rand.Read(s.tagKey[:])
 	s.settings.Store(&config.API{})
 	mux := http.NewServeMux()
@@ -80,9 +76,10 @@ func New(o Options) (*Server, error) {
 	s.state()
 	s.events()
 	s.users()
+	describeProblems(s.huma.OpenAPI())
 	s.outside(mux)
 	s.handler = s.guard(mux)
-	return s, nil
+	return s
 }
 
 // Appliance is what the API drives: *appliance.Appliance.

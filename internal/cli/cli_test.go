@@ -87,11 +87,7 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		cancel()
 		return fmt.Errorf("open the appliance: %w", err)
 	}
-	server, err := api.New(api.Options{Appliance: app, Log: log, Version: "test", CertDir: filepath.Join(env.WorkDir, "data", "api")})
-	if err != nil {
-		cancel()
-		return err
-	}
+	server := api.New(api.Options{Appliance: app, Log: log, Version: "test", CertDir: filepath.Join(env.WorkDir, "data", "api")})
 	l, err := api.ListenUnix(filepath.Join(env.WorkDir, "run", "api.sock"))
 	if err != nil {
 		cancel()
@@ -108,4 +104,3 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 	})
 	return nil
 }
-

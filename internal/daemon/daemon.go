@@ -83,10 +83,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // serve answers the API until a signal comes, which it returns.
 func serve(ctx context.Context, o Options, app *appliance.Appliance, listener net.Listener, socket string) (os.Signal, error) {
-	server, err := api.New(api.Options{Appliance: app, Log: o.Log, Version: o.Version, CertDir: filepath.Join(o.DataDir, "api")})
-	if err != nil {
-		return nil, err
-	}
+	server := api.New(api.Options{Appliance: app, Log: o.Log, Version: o.Version, CertDir: filepath.Join(o.DataDir, "api")})
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, work := errgroup.WithContext(work)
