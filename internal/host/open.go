@@ -81,7 +81,7 @@ func OpenBlock(path string, a Access) (*os.File, error) {
 	}
 	// The claim already refuses these; the look before it is for the sake of
 	// the message, and for devices of another mount namespace it finds nothing.
-	if where := usedAs(uint64(st.Rdev)); where != "" {
+	if where := usedAs(st.Rdev); where != "" {
 		return nil, fmt.Errorf("open block device %s: it is in use: %s", path, where)
 	}
 	var f *os.File

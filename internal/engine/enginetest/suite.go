@@ -136,7 +136,7 @@ func (l *lab) login(address, name string) *initiator.Session {
 	l.Helper()
 	s, err := initiator.Login(l.Context(), initiator.Options{Address: address, Target: iqn, Initiator: name, ISID: sum(name)})
 	l.ok(err)
-	l.Cleanup(func() { s.Abandon() })
+	l.Cleanup(func() { _ = s.Abandon() })
 	_, err = s.Attentions(0)
 	l.ok(err)
 	return s

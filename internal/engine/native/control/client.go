@@ -74,7 +74,7 @@ func (c *Client) receive() {
 		if f, err = c.conn.read(); err != nil {
 			break
 		}
-		closeAll(f.files, nil)
+		_ = closeAll(f.files, nil) // the process has nothing to hand us
 		if f.ID == 0 {
 			var e Event
 			if f.Op == opEvent && json.Unmarshal(f.Body, &e) == nil && c.onEvent != nil {

@@ -203,8 +203,9 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
 	for sc := range s.conns {
-		sc.c.SetWriteDeadline(time.Now().Add(closeWait))
-		sc.c.CloseRead() // the next read is EOF
+		// Errors mean that the connection is gone, which is what is wanted.
+		_ = sc.c.SetWriteDeadline(time.Now().Add(closeWait))
+		_ = sc.c.CloseRead() // the next read is EOF
 	}
 	s.mu.Unlock()
 	s.wg.Wait()

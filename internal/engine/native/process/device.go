@@ -85,6 +85,11 @@ func (p *Process) newDevice(spec control.Device, f *files) (*device, error) {
 		Thin: thin(spec), WriteThrough: spec.WriteThrough, Volatile: spec.Handler == memory || spec.Handler == nullIO,
 		Failed: func(op string, off int64, err error) { p.storeFailed(d, op, off, err) },
 	}
+	if spec.Handler == fileIO {
+		// Files are kept in pages and blocks of this size: initiators that
+		// align to it spare us reading what they write only a part of.
+		opt.PhysicalBlockSize = 4096
+	}
 	if !opt.Volatile && !spec.ReadOnly {
 		if d.journal, err = newJournal(p.opt.StateDir, spec); err != nil {
 			return nil, errors.Join(err, d.close())

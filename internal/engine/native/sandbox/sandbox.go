@@ -28,8 +28,9 @@ type Confinement struct {
 // Confine gives up what a process that only serves descriptors it was handed
 // does not need: root becomes an unprivileged user, no program that it starts
 // can gain privileges, core dumps (which would hold secrets) are off, files
-// outside of Dir cannot be opened, TCP ports cannot be bound or connected to.
-// It holds for all threads and cannot be undone. What the kernel is too old
+// outside of Dir cannot be opened, TCP ports cannot be bound or connected to
+// (Landlock does not see MPTCP, so this one hinders rather than prevents). It
+// holds for all threads and cannot be undone. What the kernel is too old
 // for is left out; held says in words what holds.
 func Confine(c Confinement) (held []string, err error) {
 	// The directory is entered first: it may lie where only root can go.
