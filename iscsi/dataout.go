@@ -77,9 +77,6 @@ func (c *connection) gather(t *command, h *wire.BHS, data []byte, landing bool) 
 	}
 	if landing {
 		c.landing.begin(t, h, c.dataDigest)
-		// Final of a command says that no unsolicited Data-Out follows; it
-		// ends no sequence.
-		c.landing.final = false
 		return
 	}
 	g.take(data)
@@ -220,14 +217,16 @@ func (c *connection) expecting(h *wire.BHS) *command {
 	return t
 }
 
-// arrived says that a PDU with n bytes of data for t is here.
-func (c *connection) arrived(t *command, n int, final, damaged bool) {
+// arrived says that n bytes of data for t are here, in a PDU with header h.
+func (c *connection) arrived(t *command, h *wire.BHS, n int, damaged bool) {
 	g := &t.out
 	g.got += n
 	if damaged {
 		c.fail(t, damagedData)
 	}
-	if final {
+	// Final of a command only says that no unsolicited Data-Out follows; it
+	// ends no sequence.
+	if h.Final() && h.Opcode() == wire.OpDataOut {
 		g.dataSN = 0
 		if g.unsolicited {
 			g.unsolicited = false

@@ -9,11 +9,10 @@ import (
 type landing struct {
 	active bool
 	cmd    *command // nil: nobody wants the data
-	header wire.BHS // for a Reject
-	dst    []byte   // where the next byte goes
-	left   int      // bytes of data to come
-	length int      // of the data
-	final  bool
+	header wire.BHS
+	dst    []byte // where the next byte goes
+	left   int    // bytes of data to come
+	length int    // of the data
 
 	// Padding and digest follow the data.
 	tail     [3 + wire.DigestLength]byte
@@ -27,7 +26,7 @@ type landing struct {
 // begin prepares for the data segment of the PDU with header h, for t.
 func (l *landing) begin(t *command, h *wire.BHS, digest int) {
 	n := h.DataLength()
-	*l = landing{active: true, cmd: t, header: *h, left: n, length: n, final: h.Final(), digested: digest > 0 && n > 0}
+	*l = landing{active: true, cmd: t, header: *h, left: n, length: n, digested: digest > 0 && n > 0}
 	if t != nil {
 		l.dst = t.out.dst()
 	}
@@ -99,6 +98,6 @@ func (c *connection) landed() {
 	case t.state.Load() == dead:
 		c.release(t)
 	default:
-		c.arrived(t, l.length, l.final, damaged)
+		c.arrived(t, &l.header, l.length, damaged)
 	}
 }
