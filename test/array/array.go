@@ -254,7 +254,7 @@ func (a *Array) stop(t testing.TB) {
 }
 
 func (a *Array) log() string {
-	const most = 16 << 10
+	const most = 4 << 10
 	b, err := os.ReadFile(filepath.Join(a.dir, "serve.log"))
 	if err != nil {
 		return err.Error()

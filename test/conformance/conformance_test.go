@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +23,10 @@ const table = "docs/conformance.md"
 // machine, and the machine is not always idle.
 const testTimeout = 60 * time.Second
 
+// slowTimeout is for the slow test, which sleeps a minute between its looks
+// whether the SANITIZE is through.
+const slowTimeout = 4 * time.Minute
+
 // kind is a sort of LUN. Each has a target of its own, because some tests
 // reset their target.
 type kind struct {
@@ -29,19 +34,47 @@ type kind struct {
 	device string // fields of the device, beside name and handler
 	lun    string // fields of the LUN, beside number and device
 	only   string // prefix of the tests that make sense on it; all when empty
+	except string // a test that does not
 }
+
+// slowTest looks whether a SANITIZE still runs four seconds after its start.
+// It has a LUN of its own, so large that it does.
+const slowTest = "SCSI.Sanitize.Reset"
+
+// unmapSingle asks GET LBA STATUS for a block inside a physical block and
+// expects the descriptor to begin at the next one; SBC-4 5.10.2 has it begin
+// at the block that was asked for.
+const unmapSingle = "SCSI.GetLBAStatus.UnmapSingle"
 
 // The first kind runs every test at every level; the others show what the
 // first one skips, and at level full run everything too.
 var kinds = []kind{
 	{name: "thin", device: "size: 128MiB"},
 	{name: "thick", device: "size: 128MiB\n    provisioning: thick"},
+	// This one has physical blocks of 4096 bytes, for which unmapSingle expects
+	// what no target may answer.
+	{name: "direct", device: "size: 128MiB\n    o_direct: true", except: unmapSingle},
 	{name: "4k", device: "size: 128MiB\n    block_size: 4096"},
 	{name: "removable", device: "size: 128MiB\n    removable: true"},
 	{name: "read-only", device: "size: 128MiB", lun: "read_only: true", only: "SCSI.ReadOnly."},
+	{name: "slow", device: "o_direct: true", only: slowTest}, // see slowSize
 }
 
-func document(portals []string) string {
+// slowSize returns a size that takes about ten seconds to overwrite here.
+func slowSize(t *testing.T) int64 {
+	t.Helper()
+	const probe = 128 << 20
+	name := filepath.Join(t.TempDir(), "probe")
+	start := time.Now()
+	out, err := exec.Command("dd", "if=/dev/zero", "of="+name, "bs=1M", fmt.Sprintf("count=%d", probe>>20), "oflag=direct").CombinedOutput()
+	if err != nil {
+		t.Fatalf("measure the disk: %v\n%s", err, out)
+	}
+	size := int64(10 * probe / time.Since(start).Seconds())
+	return min(max(size, 1<<30), 12<<30) &^ (1<<20 - 1)
+}
+
+func document(portals []string, slow int64) string {
 	var b strings.Builder
 	b.WriteString("version: 1\nname: conformance\niscsi:\n  portals:\n")
 	for i, p := range portals {
@@ -50,6 +83,9 @@ func document(portals []string) string {
 	b.WriteString("devices:\n")
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "  - name: %s\n    handler: vdisk_fileio\n    path: %s.img\n    %s\n", k.name, k.name, k.device)
+		if k.only == slowTest {
+			fmt.Fprintf(&b, "    size: %d\n", slow)
+		}
 	}
 	b.WriteString("targets:\n")
 	for _, k := range kinds {
@@ -95,7 +131,7 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	portals := []string{array.FreeAddress(t), array.FreeAddress(t)}
-	a := array.Start(t, array.Options{Document: document(portals)})
+	a := array.Start(t, array.Options{Document: document(portals, slowSize(t))})
 	logs := filepath.Join(level.Cache(t), "conformance")
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		t.Fatal(err)
@@ -103,13 +139,15 @@ func TestConformance(t *testing.T) {
 
 	all := &outcome{shown: map[string]bool{}, skipped: map[string]string{}}
 	run := func(t *testing.T, k kind, tests []string) {
-		tests = slices.DeleteFunc(slices.Clone(tests), func(name string) bool { return !strings.HasPrefix(name, k.only) })
+		tests = slices.DeleteFunc(slices.Clone(tests), func(name string) bool {
+			return !strings.HasPrefix(name, k.only) || name == slowTest && k.only != slowTest || name == k.except
+		})
 		runKind(ctx, t, k, tests, portals, filepath.Join(logs, k.name+".log"), all)
 	}
 	t.Run(kinds[0].name, func(t *testing.T) { run(t, kinds[0], tests) })
 	rest := tests
 	if have < level.Full {
-		rest = sortedKeys(all.skipped)
+		rest = append(sortedKeys(all.skipped), slowTest)
 	}
 	t.Run("other kinds", func(t *testing.T) {
 		for _, k := range kinds[1:] {
@@ -133,7 +171,11 @@ func runKind(ctx context.Context, t *testing.T, k kind, tests, portals []string,
 	count := map[Verdict]int{}
 	start := time.Now()
 	for _, name := range tests {
-		r := Run(ctx, name, url(portals[0]), url(portals[1]), testTimeout)
+		timeout := testTimeout
+		if name == slowTest {
+			timeout = slowTimeout
+		}
+		r := Run(ctx, name, url(portals[0]), url(portals[1]), timeout)
 		count[r.Verdict]++
 		all.add(r)
 		fmt.Fprintf(log, "### %s: %s\n%s\n", r.Test, r.Verdict, r.Output)
@@ -176,7 +218,10 @@ func compare(t *testing.T, all *outcome, total int) {
 		}
 	}
 	for _, name := range sortedKeys(rows) {
-		if _, skipped := all.skipped[name]; !skipped || all.shown[name] {
+		_, skipped := all.skipped[name]
+		_, defective := defects[name]
+		// A defect may be mended in the suite that is installed here.
+		if (!skipped || all.shown[name]) && !defective {
 			t.Errorf("%s is named in %s but is not skipped: remove its row", name, table)
 		}
 	}

@@ -66,7 +66,12 @@ func parseList(out string) []string {
 func Run(ctx context.Context, test, url, url2 string, timeout time.Duration) Result {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, Tool, "--dataloss", "--allow-sanitize", "--test="+test, url, url2)
+	args := []string{"--dataloss", "--allow-sanitize", "--test=" + test}
+	known, defective := defects[test]
+	if defective {
+		args = append(args, "--Verbose-scsi")
+	}
+	cmd := exec.CommandContext(ctx, Tool, append(args, url, url2)...)
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -76,12 +81,33 @@ func Run(ctx context.Context, test, url, url2 string, timeout time.Duration) Res
 	switch {
 	case ctx.Err() != nil:
 		r.Verdict = Hung
+	case defective && known.excuses(r.Output):
+		r.Verdict = Skipped
 	case errors.As(err, &exit) && !exit.Exited():
 		r.Verdict = Crashed
 	default:
 		r.Verdict = verdict(r.Output)
 	}
 	return r
+}
+
+// defect is a test that fails whatever the target does.
+type defect struct {
+	assertion string // the one that fails, as CUnit names it
+	shown     string // what the tool prints when the target did its part
+}
+
+// defects are named with their reasons in docs/conformance.md too.
+var defects = map[string]defect{
+	// Up to libiscsi 1.19 it asserts, right after it queued the request, what
+	// only the callback of the response sets.
+	"iSCSI.iSCSITMF.LUNResetSimpleAsync": {assertion: "test_async_lu_reset_simple.c:157", shown: "LU RESET completed"},
+}
+
+// excuses says whether a test failed by its defect alone, and the target did
+// what was asked of it.
+func (d defect) excuses(out string) bool {
+	return strings.Contains(out, "    1. "+d.assertion) && !strings.Contains(out, "    2. ") && strings.Contains(out, d.shown)
 }
 
 // verdict reads what the tool printed. CUnit's summary has a line

@@ -56,3 +56,22 @@ func TestParseTable(t *testing.T) {
 		t.Errorf("parseTable (-want +got):\n%s", diff)
 	}
 }
+
+func TestDefect(t *testing.T) {
+	d := defect{assertion: "x.c:7", shown: "did it"}
+	const alone = "did it\nFAILED\n    1. x.c:7  - CU_ASSERT_EQUAL(a,1)"
+	tests := []struct {
+		out  string
+		want bool
+	}{
+		{alone, true},
+		{"FAILED\n    1. x.c:7  - CU_ASSERT_EQUAL(a,1)", false},
+		{alone + "\n    2. x.c:9  - CU_ASSERT_EQUAL(b,1)", false},
+		{"did it\nFAILED\n    1. y.c:7  - CU_ASSERT_EQUAL(a,1)", false},
+	}
+	for _, test := range tests {
+		if got := d.excuses(test.out); got != test.want {
+			t.Errorf("excuses(%q) = %t, want %t", test.out, got, test.want)
+		}
+	}
+}

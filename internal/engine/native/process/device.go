@@ -85,9 +85,9 @@ func (p *Process) newDevice(spec control.Device, f *files) (*device, error) {
 		Thin: thin(spec), WriteThrough: spec.WriteThrough, Volatile: spec.Handler == memory || spec.Handler == nullIO,
 		Failed: func(op string, off int64, err error) { p.storeFailed(d, op, off, err) },
 	}
-	if spec.Handler == fileIO {
-		// Files are kept in pages and blocks of this size: initiators that
-		// align to it spare us reading what they write only a part of.
+	if spec.Handler == fileIO && spec.ODirect {
+		// Without the page cache a part of a block is written by reading the
+		// whole one first: initiators are told to align.
 		opt.PhysicalBlockSize = 4096
 	}
 	if !opt.Volatile && !spec.ReadOnly {
