@@ -86,7 +86,7 @@ func startTgt(ctx context.Context, dir string, size int64) (*target, error) {
 		return nil, err
 	}
 	t := &target{name: "tgt", addr: fmt.Sprintf("127.0.0.1:%d", port), iqn: "iqn.2026-11.org.esos-project:peer", lun: 1}
-	control := strconv.Itoa(port) // tgtd's control port is the number of a socket in /run
+	control := strconv.Itoa(port % 32768) // the number of a socket in /run, not of a port; a short integer
 	cmd := exec.Command("tgtd", "-f", "-C", control, "--iscsi", "portal="+t.addr)
 	cmd.Stdout, cmd.Stderr = nil, nil
 	if err := cmd.Start(); err != nil {
