@@ -123,8 +123,7 @@ func TestSanitize(t *testing.T) {
 		{"three bytes' pattern", sanitizeCDB(1, 7), overwriteList(1, 3, []byte("abc")), true, full([]byte("abc"))},
 		{"three passes, inverted", sanitizeCDB(1, 5), overwriteList(0x83, 1, []byte{0x55}), false, full([]byte{0x55})},
 		{"two passes, inverted", sanitizeCDB(1, 5), overwriteList(0x82, 1, []byte{0x55}), false, full(inverted)},
-		{"block erase", sanitizeCDB(2, 0), nil, false, full([]byte{0})},
-		{"block erase, thin", sanitizeCDB(2, 0), nil, true, full([]byte{0})},
+		{"block erase", sanitizeCDB(2, 0), nil, true, full([]byte{0})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, size, Options{Thin: c.thin})
@@ -172,6 +171,9 @@ func TestSanitizeRefusals(t *testing.T) {
 			t.Errorf("service action %#x: %v", action, row)
 		}
 	}
+	if row := newRig(t, mib, Options{}).find(sanitizeCDB(2, 0)); row != nil {
+		t.Error("BLOCK ERASE of a disk that unmaps nothing")
+	}
 }
 
 // stuck is a store whose writes wait until they may, and may then fail.
@@ -191,7 +193,7 @@ func (s *stuck) WriteAt(p []byte, off int64) (int, error) {
 
 func TestSanitizeInProgress(t *testing.T) {
 	store := &stuck{Memory: backing.NewMemory(mib), release: make(chan struct{})}
-	r := rigOn(t, store, Options{})
+	r := rigOn(t, store, Options{Thin: true})
 	r.good(t, sanitizeCDB(0x81, 5), overwriteList(1, 1, []byte{7})) // IMMED
 	runs := func() {
 		t.Helper()

@@ -221,7 +221,7 @@ func (d *Disk) runSanitize(job *sanitizeJob, size int64) error {
 			return fmt.Errorf("sync: %w", err)
 		}
 	}
-	if job.action != sanitizeBlockErase || !d.opt.Thin {
+	if job.action != sanitizeBlockErase {
 		return nil
 	}
 	if err := d.store.Zero(0, size, true); err != nil {

@@ -102,6 +102,8 @@ func (t *table) medium(d *Disk) {
 		t.action(name, w, d.parseSanitize, d.doSanitize, 10, 0x48, use, 0, 0, 0, 0, 0, 0xff, 0xff)
 	}
 	sanitize("SANITIZE (OVERWRITE)", 0xe0|sanitizeOverwrite)
-	sanitize("SANITIZE (BLOCK ERASE)", 0xe0|sanitizeBlockErase)
+	if d.opt.Thin { // what was erased is unmapped (SBC-4 4.11.2.3)
+		sanitize("SANITIZE (BLOCK ERASE)", 0xe0|sanitizeBlockErase)
+	}
 	sanitize("SANITIZE (EXIT FAILURE MODE)", 0xc0|sanitizeExit)
 }
