@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/esos-project/esos/backing"
 	"github.com/esos-project/esos/internal/engine/native/control"
 	"github.com/esos-project/esos/scsi"
@@ -115,6 +117,9 @@ func (p *Process) newDevice(spec control.Device, f *files) (*device, error) {
 func newStore(spec control.Device, f *files) (backing.Store, error) {
 	switch spec.Handler {
 	case memory:
+		if err := fitsMemory(spec.Size); err != nil {
+			return nil, err
+		}
 		return backing.NewMemory(spec.Size), nil
 	case nullIO:
 		return backing.NewNull(spec.Size), nil
@@ -136,6 +141,19 @@ func newStore(spec control.Device, f *files) (backing.Store, error) {
 		return s, nil
 	}
 	return nil, control.Errorf(control.Refused, "there is no handler %q", spec.Handler)
+}
+
+// fitsMemory refuses a memory disk that is larger than the machine's memory:
+// filling it would end the process, and all other devices with it.
+func fitsMemory(size int64) error {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return fmt.Errorf("read the size of the memory: %w", err)
+	}
+	if total := int64(info.Totalram) * int64(info.Unit); size < 0 || size > total {
+		return control.Errorf(control.Refused, "a memory disk of %d bytes does not fit into this machine's %d bytes of memory", size, total)
+	}
+	return nil
 }
 
 // newMedium makes the store of a CD; nil if no file came.
@@ -212,6 +230,9 @@ func (d *device) resize(spec control.Device) error {
 	case *backing.Memory:
 		if spec.Size < s.Size() {
 			return control.Errorf(control.Refused, "a device cannot become smaller (%d to %d bytes)", s.Size(), spec.Size)
+		}
+		if err := fitsMemory(spec.Size); err != nil {
+			return err
 		}
 		s.Grow(spec.Size)
 	case *backing.Null:
