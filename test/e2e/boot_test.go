@@ -53,7 +53,7 @@ targets:
 - name: %s
   groups:
   - name: vms
-    initiators: ['%s', 'iqn.2008-11.org.linux-kvm:*']
+    initiators: ['%s', 'iqn.2008-11.org.linux-kvm*']
     luns:
     - lun: 0
       device: os
