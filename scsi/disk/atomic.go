@@ -59,20 +59,27 @@ func (d *Disk) compareAndWrite(t *scsi.Task) {
 		return
 	}
 	off := int64(binary.BigEndian.Uint64(t.CDB[2:]) << d.shift)
-	expect, next := t.Out[:len(t.Out)/2], t.Out[len(t.Out)/2:]
+	if d.swap(t, t.Out[:len(t.Out)/2], t.Out[len(t.Out)/2:], off) {
+		d.stable(t) // with the gate open again: it may take long
+	}
+}
+
+// swap writes next to off if expect is there. It returns false when the task
+// ended.
+func (d *Disk) swap(t *scsi.Task, expect, next []byte, off int64) bool {
 	pass, ok := d.exclude(t, off, len(next))
 	if !ok {
-		return
+		return false
 	}
 	defer d.gate.leave(pass)
 	if t.Aborted() || !d.compare(t, expect, off) {
-		return
+		return false
 	}
 	if n, err := d.store.WriteAt(next, off); err != nil {
 		t.Fail(d.failure("write", off+int64(n), err))
-		return
+		return false
 	}
-	d.stable(t)
+	return true
 }
 
 // compare compares p with what is at off and ends the task at the first
@@ -125,31 +132,37 @@ func (d *Disk) orWrite(t *scsi.Task) {
 		return
 	}
 	lba, _ := extent(t.CDB)
-	off := int64(lba << d.shift)
-	pass, ok := d.exclude(t, off, len(t.Out))
+	if d.merge(t, t.Out, int64(lba<<d.shift)) {
+		d.stable(t)
+	}
+}
+
+// merge sets the bits at off that are set in p. It returns false when the task
+// ended.
+func (d *Disk) merge(t *scsi.Task, p []byte, off int64) bool {
+	pass, ok := d.exclude(t, off, len(p))
 	if !ok {
-		return
+		return false
 	}
 	defer d.gate.leave(pass)
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
-	for done := 0; done < len(t.Out); {
-		b := (*buf)[:min(len(t.Out)-done, scratchSize)]
-		at := off + int64(done)
-		if n, err := d.store.ReadAt(b, at); err != nil {
-			t.Fail(d.failure("read", at+int64(n), err))
-			return
+	for len(p) > 0 {
+		b := (*buf)[:min(len(p), scratchSize)]
+		if n, err := d.store.ReadAt(b, off); err != nil {
+			t.Fail(d.failure("read", off+int64(n), err))
+			return false
 		}
-		for i, c := range t.Out[done : done+len(b)] {
-			b[i] |= c
+		for i := range b {
+			b[i] |= p[i]
 		}
-		if n, err := d.store.WriteAt(b, at); err != nil {
-			t.Fail(d.failure("write", at+int64(n), err))
-			return
+		if n, err := d.store.WriteAt(b, off); err != nil {
+			t.Fail(d.failure("write", off+int64(n), err))
+			return false
 		}
-		done += len(b)
+		p, off = p[len(b):], off+int64(len(b))
 	}
-	d.stable(t)
+	return true
 }
 
 // maxAtomic is the MAXIMUM ATOMIC TRANSFER LENGTH in blocks.

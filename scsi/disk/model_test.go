@@ -14,13 +14,13 @@ import (
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bs := rapid.SampledFrom([]int{512, 4096}).Draw(t, "block size")
-		const blocks = 64
+
 		m := model{
 			T:    t,
 			bs:   bs,
-			want: make([]byte, blocks*bs),
+			want: make([]byte, modelBlocks*bs),
 		}
-		d, err := New(newRigStore(int64(blocks*bs)), Options{BlockSize: bs, Thin: true, Volatile: true})
+		d, err := New(newRigStore(int64(modelBlocks*bs)), Options{BlockSize: bs, Thin: true, Volatile: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,6 +38,8 @@ func TestModel(t *testing.T) {
 	})
 }
 
+const modelBlocks = 24
+
 type model struct {
 	*rapid.T
 	rig  *rig
@@ -46,14 +48,14 @@ type model struct {
 }
 
 func (m *model) extent(t *rapid.T) (lba, n int) {
-	lba = rapid.IntRange(0, 63).Draw(t, "lba")
-	return lba, rapid.IntRange(1, 64-lba).Draw(t, "blocks")
+	lba = rapid.IntRange(0, modelBlocks-1).Draw(t, "lba")
+	return lba, rapid.IntRange(1, modelBlocks-lba).Draw(t, "blocks")
 }
 
 func (m *model) at(lba, n int) []byte { return m.want[lba*m.bs:][:n*m.bs] }
 
 func (m *model) data(t *rapid.T, n int) []byte {
-	return pattern(n*m.bs, rapid.Byte().Draw(t, "seed"))
+	return bytes.Repeat(pattern(64, rapid.Byte().Draw(t, "seed")), n*m.bs/64)
 }
 
 func (m *model) good(t *rapid.T, cdb, out []byte) {
@@ -138,7 +140,7 @@ func (m *model) atomic(t *rapid.T) {
 }
 
 func (m *model) check(t *rapid.T) {
-	task, in := m.rig.run(cdb16(0x88, 0, 0, 64), nil)
+	task, in := m.rig.run(cdb16(0x88, 0, 0, modelBlocks), nil)
 	if task.Status != scsi.Good {
 		t.Fatalf("%#x %+v", task.Status, task.Sense)
 	}
