@@ -98,6 +98,9 @@ func planOf(p *plan.Plan, doc *config.Document) v1.Plan {
 	for _, x := range doc.Validate().Warnings() {
 		w.Warnings = append(w.Warnings, x.String())
 	}
+	for _, n := range p.Notes {
+		w.Notes = append(w.Notes, v1.Fault{Location: n.Object, Message: n.Message})
+	}
 	for _, n := range p.Problems {
 		w.Refused = append(w.Refused, v1.Fault{Location: n.Object, Message: n.Message})
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/crypto/argon2"
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/appliance"
@@ -99,19 +100,18 @@ func newArray(t testing.TB) *array {
 		DeviceGroups: []config.DeviceGroup{{Name: "pool", Devices: []string{"db01"},
 			TargetGroups: []config.TargetGroup{{Name: "local", ID: 1, Targets: []config.GroupTarget{{Name: "iqn.2026-11.com.example:t1"}}}}}},
 	}
-	hash, err := HashPassword(adminPassword)
-	if err != nil {
-		t.Fatal(err)
-	}
+	salt := []byte("0123456789abcdef")
+	hash := phc{time: 1, memory: 64, threads: 1, salt: salt, key: argon2.IDKey([]byte(adminPassword), salt, 1, 64, 1, argonKey)} // a cheap one
 	for _, r := range []Role{Viewer, Operator, Admin} {
 		token := newToken(tokenPrefix)
 		a.tokens[r] = token
 		u := config.APIUser{Name: r.String(), Role: r.String(), Tokens: []config.Token{{Name: "t", Hash: config.Secret(hashToken(token))}}}
 		if r == Admin {
-			u.Password = config.Secret(hash)
+			u.Password = config.Secret(hash.String())
 		}
 		doc.API.Users = append(doc.API.Users, u)
 	}
+	var err error
 	a.app, err = appliance.Open(context.Background(), appliance.Options{DataDir: t.TempDir(), Engine: a.engine, Log: log, First: doc})
 	if err != nil {
 		t.Fatal(err)

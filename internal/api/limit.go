@@ -74,12 +74,21 @@ func (b *loginBucket) refill(now time.Time) {
 	b.at = now
 }
 
-// evict forgets addresses that owe nothing, or else the one that owes least:
-// who tries hardest is remembered longest.
+// evictSample is how many addresses are looked at to find one to forget: a
+// flood of new ones must not cost a walk over all each time.
+const evictSample = 32
+
+// evict makes room: of some addresses, picked at random, it forgets those that
+// owe nothing, or else the one that owes least. Who tries hardest is
+// remembered longest.
 func (l *loginLimiter) evict(now time.Time) {
 	var least netip.Addr
 	lowest := float64(loginBurst + 1)
-	for a, b := range l.buckets {
+	looked := 0
+	for a, b := range l.buckets { // in random order
+		if looked++; looked > evictSample {
+			break
+		}
 		b.refill(now)
 		if b.spent == 0 {
 			delete(l.buckets, a)

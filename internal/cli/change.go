@@ -109,6 +109,9 @@ func (a *app) carryOut(ctx context.Context, c *client.Client, p v1.Plan, f *chan
 			fmt.Fprint(a.notes(), p.Text)
 		}
 	} else {
+		for _, n := range p.Notes {
+			fmt.Fprintf(a.err, "note: %s: %s\n", clean(n.Location), clean(n.Message))
+		}
 		a.warn(p)
 	}
 	if err := a.consent(p, f, ask); err != nil {

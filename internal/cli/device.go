@@ -198,6 +198,7 @@ with a + what is added. Devices do not shrink.`,
 func (a *app) deviceInsert() *cobra.Command {
 	c := &cobra.Command{
 		Use: "insert DEVICE ISO", Short: "Put an ISO file into a CD-ROM drive",
+		Long:    "Put an ISO file into a CD-ROM drive. A relative path is below the data directory.",
 		Example: "  esos device insert install /srv/debian.iso",
 		Args:    cobra.ExactArgs(2), ValidArgsFunction: a.completeDevices,
 	}

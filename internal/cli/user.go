@@ -64,29 +64,7 @@ does everything.`,
 		}
 		return a.follow(ctx, c, op)
 	})
-	set := &cobra.Command{Use: "set USER", Short: "Change a user's role or password", Args: cobra.ExactArgs(1)}
-	set.Flags().StringVar(&role, "role", "", "admin, operator or viewer")
-	set.Flags().BoolVar(&password, "password", false, "ask for a new password")
-	set.Flags().StringVar(&from.file, "password-file", "", "`file` with the new password, - is standard input")
-	set.RunE = func(cmd *cobra.Command, args []string) error {
-		if !cmd.Flags().Changed("role") && !password && from.file == "" {
-			return usageError{errNothing}
-		}
-		var secret config.Secret
-		if password || from.file != "" {
-			var err error
-			if secret, err = a.secret("password of "+args[0], from); err != nil {
-				return err
-			}
-		}
-		return a.changeUser(cmd.Context(), args[0], func(u *v1.User) error {
-			if cmd.Flags().Changed("role") {
-				u.Role = role
-			}
-			u.Password = string(secret)
-			return nil
-		})
-	}
+	set := a.userSet()
 	remove := &cobra.Command{
 		Use: "delete USER", Short: "Delete a user with all tokens and sessions", Args: cobra.ExactArgs(1),
 		RunE: a.asking(func(ctx context.Context, c *client.Client, args []string) error {
@@ -102,6 +80,39 @@ does everything.`,
 		}),
 	}
 	c.AddCommand(list, create, set, remove)
+	return c
+}
+
+func (a *app) userSet() *cobra.Command {
+	var role string
+	var password bool
+	var from secretFrom
+	c := &cobra.Command{
+		Use: "set USER", Short: "Change a user's role or password", Args: cobra.ExactArgs(1),
+		Long: "Change a user's role or password. Another password ends the sessions that the old one\nopened.",
+	}
+	c.Flags().StringVar(&role, "role", "", "admin, operator or viewer")
+	c.Flags().BoolVar(&password, "password", false, "ask for a new password")
+	c.Flags().StringVar(&from.file, "password-file", "", "`file` with the new password, - is standard input")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if role == "" && !password && from.file == "" {
+			return usageError{errNothing}
+		}
+		var secret config.Secret
+		if password || from.file != "" {
+			var err error
+			if secret, err = a.secret("password of "+args[0], from); err != nil {
+				return err
+			}
+		}
+		return a.changeUser(c.Context(), args[0], func(u *v1.User) error {
+			if role != "" {
+				u.Role = role
+			}
+			u.Password = string(secret)
+			return nil
+		})
+	}
 	return c
 }
 

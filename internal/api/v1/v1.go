@@ -81,6 +81,7 @@ type Plan struct {
 	Warnings []string `json:"warnings,omitempty"`
 	Text     string   `json:"text" doc:"The plan for people."`
 	Needs    []string `json:"needs_destroy,omitempty" doc:"What must be named in destroy."`
+	Notes    []Fault  `json:"notes,omitempty" doc:"What is left as it is, and why."`
 	Refused  []Fault  `json:"refused,omitempty" doc:"Why it cannot be carried out at all."`
 }
 
