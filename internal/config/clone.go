@@ -1,59 +1,5 @@
 package config
 
-import (
-	"encoding/json"
-	"fmt"
-
-	"go.yaml.in/yaml/v4"
-)
-
-// Marshal writes the document as YAML in its canonical order, with its
-// secrets: what it returns belongs into files of mode 0600 only. Redacted
-// first for what people see.
-func Marshal(d *Document) ([]byte, error) {
-	text, err := yaml.Dump(d, yaml.WithIndent(2), yaml.WithLineWidth(-1))
-	if err != nil {
-		return nil, fmt.Errorf("write document %q: %w", d.Name, err)
-	}
-	return text, nil
-}
-
-// MarshalJSONRevealed writes the document as JSON with its secrets. JSON by
-// json.Marshal hides them.
-func MarshalJSONRevealed(d *Document) ([]byte, error) {
-	text, err := Marshal(d)
-	if err != nil {
-		return nil, err
-	}
-	var plain any
-	if err := yaml.Load(text, &plain); err != nil {
-		return nil, fmt.Errorf("write document %q: %w", d.Name, err)
-	}
-	return json.Marshal(stringKeys(plain))
-}
-
-// stringKeys makes of YAML's mappings those of JSON: relative_ids has numbers
-// for keys.
-func stringKeys(v any) any {
-	switch v := v.(type) {
-	case map[any]any:
-		m := make(map[string]any, len(v))
-		for k, item := range v {
-			m[fmt.Sprint(k)] = stringKeys(item)
-		}
-		return m
-	case map[string]any:
-		for k, item := range v {
-			v[k] = stringKeys(item)
-		}
-	case []any:
-		for i, item := range v {
-			v[i] = stringKeys(item)
-		}
-	}
-	return v
-}
-
 // Clone returns a deep copy.
 func (d *Document) Clone() *Document {
 	c := *d

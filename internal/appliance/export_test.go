@@ -1,0 +1,4 @@
+package appliance
+
+// LargeDocument is for benchmarks outside the package.
+var LargeDocument = large
