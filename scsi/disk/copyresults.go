@@ -2,7 +2,6 @@ package disk
 
 import (
 	"encoding/binary"
-	"math/bits"
 
 	"github.com/esos-project/esos/scsi"
 )
@@ -144,13 +143,16 @@ func (d *Disk) appendThirdParty(body []byte) []byte {
 	// Supported Commands.
 	commands := []byte{0x83, 1, copyLID1, 0x84, 3, resultsStatus, resultsParameters, resultsFailure}
 	add(0x0001, append([]byte{byte(len(commands))}, commands...)...)
-	// Parameter Data.
-	p := make([]byte, 4)
-	p = u16(p, maxCopyTargets)
+	// Parameter Data. Reserved fields are left to the zeroes of full.
+	full := func(n int, p []byte) []byte {
+		b := make([]byte, n)
+		copy(b, p)
+		return b
+	}
+	p := u16([]byte{0, 0, 0, 0}, maxCopyTargets)
 	p = u16(p, maxCopySegments)
 	p = u32(p, maxCopyDescriptors)
-	p = u32(p, 0) // inline data
-	add(0x0004, append(p, make([]byte, 12)...)...)
+	add(0x0004, full(28, p)...)
 	// Supported Descriptors, Supported CSCD Descriptor IDs (none beyond those
 	// of the list).
 	add(0x0008, 3, segBlocks, segBytes, targetID)
@@ -159,7 +161,7 @@ func (d *Disk) appendThirdParty(body []byte) []byte {
 	p = u32(nil, maxConcurrent)
 	p = u32(p, maxConcurrent)
 	p = u32(p, maxCopySegment)
-	p = append(p, byte(bits.TrailingZeros(uint(d.opt.BlockSize))), 0)
-	add(0x8001, append(p, make([]byte, 18)...)...)
+	p = append(p, byte(d.shift))
+	add(0x8001, full(32, p)...)
 	return body
 }

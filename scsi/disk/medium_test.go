@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/esos-project/esos/backing"
 	"github.com/esos-project/esos/scsi"
 )
@@ -263,7 +265,7 @@ func TestSanitizeThatFails(t *testing.T) {
 	for _, mayExit := range []bool{false, true} {
 		store := &stuck{Memory: backing.NewMemory(mib), release: make(chan struct{})}
 		close(store.release)
-		fault := error(bytes.ErrTooLarge)
+		fault := error(unix.EIO)
 		store.err.Store(&fault)
 		var heard atomic.Int32
 		r := rigOn(t, store, Options{Failed: func(string, int64, error) { heard.Add(1) }})

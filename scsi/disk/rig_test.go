@@ -3,7 +3,6 @@ package disk
 import (
 	"encoding/binary"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -151,7 +150,7 @@ func (r *rig) fails(t testing.TB, cdb, out []byte, key scsi.SenseKey, code uint1
 func (r *rig) bytes(t testing.TB, off, n int) []byte {
 	t.Helper()
 	b := make([]byte, n)
-	if _, err := r.Disk.store.ReadAt(b, int64(off)); err != nil && err != io.EOF {
+	if _, err := r.Disk.store.ReadAt(b, int64(off)); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -200,7 +199,7 @@ func atomicCDB(lba uint64, n uint16) []byte {
 
 // unmapOf makes the parameter list of an UNMAP: pairs of LBA and length.
 func unmapOf(pairs ...uint64) []byte {
-	b := make([]byte, 8)
+	b := []byte{0, 0, 0, 0, 0, 0, 0, 0}
 	for i := 0; i < len(pairs); i += 2 {
 		b = binary.BigEndian.AppendUint64(b, pairs[i])
 		b = binary.BigEndian.AppendUint32(b, uint32(pairs[i+1]))

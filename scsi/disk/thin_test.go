@@ -110,7 +110,7 @@ func TestWriteSame(t *testing.T) {
 
 func TestWriteSameLimits(t *testing.T) {
 	r := newRig(t, 2*maxWriteSame, Options{Thin: true})
-	all, most := uint64(r.Blocks()), uint64(maxWriteSame/512)
+	all, most := r.Blocks(), uint64(maxWriteSame/512)
 	zero := make([]byte, 512)
 	r.fails(t, cdb16(0x93, 0x08, 0, 0), zero, scsi.IllegalRequest, scsi.InvalidFieldInCDB)
 	r.fails(t, cdb16(0x93, 0x08, all-most-1, 0), zero, scsi.IllegalRequest, scsi.InvalidFieldInCDB)

@@ -112,7 +112,7 @@ func list(id, use byte, targets, segments [][]byte) []byte {
 	b[0], b[1] = id, use<<3
 	binary.BigEndian.PutUint16(b[2:], uint16(len(t)))
 	binary.BigEndian.PutUint32(b[8:], uint32(len(s)))
-	return append(append(b, t...), s...)
+	return bytes.Join([][]byte{b, t, s}, nil)
 }
 
 func (s *shelf) copy(lun scsi.LUN, l []byte) *scsi.Task {
