@@ -30,9 +30,11 @@ type Engine interface {
 	PutDiscovery(ctx context.Context, a config.Auth) error
 	// PutTarget sets a target's own settings; Groups and LUNs are not looked at.
 	PutTarget(ctx context.Context, t config.Target) error
+	// DeleteTarget deletes a target with its groups and LUNs; its sessions end.
 	DeleteTarget(ctx context.Context, name string) error
 	// PutGroup sets a group's initiators; LUNs are not looked at.
 	PutGroup(ctx context.Context, target string, g config.Group) error
+	// DeleteGroup deletes a group with its LUNs.
 	DeleteGroup(ctx context.Context, target, group string) error
 	// PutLUN maps a LUN; group "" is the target's default map.
 	PutLUN(ctx context.Context, target, group string, l config.LUN) error
@@ -50,7 +52,9 @@ type Engine interface {
 }
 
 // State is what an engine serves now, in the words of the document. Devices
-// report the size that they really have.
+// report the size that they really have; all else comes back as it was put,
+// defaults written out or not, so that a document that was carried out differs
+// in nothing from what is observed.
 type State struct {
 	Devices      []config.Device
 	ISCSI        config.ISCSI

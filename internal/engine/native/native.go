@@ -42,6 +42,8 @@ type Options struct {
 	DataDir string
 	// Log takes the engine's and the process's records; nil for none.
 	Log *slog.Logger
+
+	pulse time.Duration // for tests: how often the process is asked whether it is well
 }
 
 // Engine serves through esos-target. All methods may be called at once.

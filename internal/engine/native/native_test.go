@@ -289,6 +289,49 @@ func TestReplayLeavesOutWhatIsGone(t *testing.T) {
 	if len(st.Devices) != 1 || st.Devices[0].Name != "d" {
 		t.Errorf("devices: %+v", st.Devices)
 	}
+	// Once it is there again it can be put as if it were new.
+	ok(t, os.WriteFile(filepath.Join(opt.DataDir, "lost.img"), make([]byte, 1<<20), 0o600))
+	ok(t, e.PutDevice(t.Context(), config.Device{Name: "a-lost", Handler: config.FileIO, Path: "lost.img"}))
+	ok(t, e.PutLUN(t.Context(), iqn, "g", config.LUN{LUN: 1, Device: "a-lost"}))
+	_, err = s.Attentions(0)
+	ok(t, err)
+	if luns, err = s.LUNs(); err != nil || len(luns) != 2 {
+		t.Errorf("LUNs %v (%v), want two", luns, err)
+	}
+}
+
+// TestSilentProcessIsToldOf stops the process for a while: it is not killed
+// for that, and its session goes on after.
+func TestSilentProcessIsToldOf(t *testing.T) {
+	opt := options(t)
+	opt.pulse = 50 * time.Millisecond
+	e := begin(t, opt)
+	s := login(t, serve(t, e, opt))
+	events, err := e.Events(t.Context())
+	ok(t, err)
+	await := func(kind string) {
+		t.Helper()
+		for timeout := time.After(10 * time.Second); ; {
+			select {
+			case ev := <-events:
+				if ev.Kind == kind {
+					return
+				}
+			case <-timeout:
+				t.Fatalf("no event %s", kind)
+			}
+		}
+	}
+	pid := e.PID()
+	ok(t, syscall.Kill(pid, syscall.SIGSTOP))
+	await("target.unresponsive")
+	ok(t, syscall.Kill(pid, syscall.SIGCONT))
+	await("target.responsive")
+	if e.PID() != pid {
+		t.Errorf("process %d took the place of %d", e.PID(), pid)
+	}
+	_, err = s.Read(0, 0, 1, 512)
+	ok(t, err)
 }
 
 func TestStopIsQuickAndFinal(t *testing.T) {

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +12,8 @@ import (
 	"github.com/esos-project/esos/internal/engine/native/control"
 )
 
-// wanted is what the process was asked to serve. A process that is started in
-// another's place is given it; one that is found running tells it.
+// wanted is what the process was asked to serve and serves. A process that is
+// started in another's place is given it; one that is found running tells it.
 type wanted struct{ state control.State }
 
 func (w *wanted) clear()                  { w.state = control.State{} }
@@ -148,59 +147,96 @@ func (w *wanted) deleteDeviceGroup(name string) {
 }
 
 // replay gives a new process everything that was wanted of the last one. What
-// cannot be opened any more is reported and left out, so that one lost disk
-// does not keep the others away; only losing the process itself is an error.
+// cannot be had any more is reported and left out, so that one lost disk does
+// not keep the others away; only losing the process itself is an error.
 //
 // Portals come last: until then initiators are refused by the network and try
 // again; a target or LUN that they would not find could be given up for good.
 func (e *Engine) replay(ctx context.Context, c *control.Client) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	r := replaying{engine: e, ctx: ctx}
 	begun := time.Now()
-	w := &e.wanted.state
-	var lost error
-	try := func(kind, object string, err error) {
-		if errors.Is(err, control.ErrClosed) || ctx.Err() != nil {
-			lost = cmp.Or(lost, err)
-		}
-		if err != nil && lost == nil {
-			e.log.Error("could not serve again after the target process ended", "object", object, "err", err)
-			e.hub.publish(engine.Event{
-				Time: time.Now(), Kind: kind, Object: object,
-				Message: fmt.Sprintf("after the target process ended, %s could not be served again: %v", object, err),
-			})
+	for _, d := range e.wanted.state.Devices {
+		served, err := e.serveDevice(ctx, c, d, nil)
+		if r.did("device", d.Name, err) {
+			r.served.putDevice(served)
 		}
 	}
-	for _, d := range w.Devices {
-		_, err := e.serveDevice(ctx, c, d, nil)
-		try("device.failed", d.Name, err)
-	}
-	for _, t := range w.Targets {
-		try("target.failed", t.Name, c.PutTarget(ctx, t))
-		for _, l := range t.LUNs {
-			try("lun.failed", t.Name+"/"+itoa(l.LUN), c.PutLUN(ctx, control.Map{Target: t.Name}, l))
+	for _, t := range e.wanted.state.Targets {
+		if r.did("target", t.Name, c.PutTarget(ctx, t)) {
+			r.served.putTarget(t)
+			r.maps(c, t)
 		}
-		for _, g := range t.Groups {
-			try("group.failed", t.Name+"/"+g.Name, c.PutGroup(ctx, t.Name, g))
-			for _, l := range g.LUNs {
-				m := control.Map{Target: t.Name, Group: g.Name}
-				try("lun.failed", t.Name+"/"+g.Name+"/"+itoa(l.LUN), c.PutLUN(ctx, m, l))
+	}
+	for _, g := range e.wanted.state.DeviceGroups {
+		if r.did("device_group", g.Name, c.PutDeviceGroup(ctx, g)) {
+			r.served.putDeviceGroup(g)
+		}
+	}
+	if r.did("discovery", "discovery", c.PutDiscovery(ctx, e.wanted.state.Discovery)) {
+		r.served.state.Discovery = e.wanted.state.Discovery
+	}
+	for _, p := range e.wanted.state.Portals {
+		_, err := e.openPortal(ctx, c, p)
+		if r.did("portal", p.Name, err) {
+			r.served.putPortal(p)
+		}
+	}
+	if r.lost != nil {
+		return r.lost
+	}
+	e.wanted = r.served
+	e.log.Info("gave the new esos-target what the last one served", "devices", len(e.wanted.state.Devices),
+		"targets", len(e.wanted.state.Targets), "left_out", r.left, "took", time.Since(begun).Round(time.Millisecond))
+	return nil
+}
+
+// replaying is a replay under way.
+type replaying struct {
+	engine *Engine
+	ctx    context.Context // of the one call that it belongs to
+	served wanted          // what the new process has taken
+	left   int             // how much was left out
+	lost   error           // the process is gone again
+}
+
+// maps gives a target its groups and LUNs.
+func (r *replaying) maps(c *control.Client, t control.Target) {
+	luns := func(m control.Map, luns []control.LUN) {
+		for _, l := range luns {
+			if r.did("lun", fmt.Sprintf("LUN %d of %s", l.LUN, mapName(m)), c.PutLUN(r.ctx, m, l)) {
+				r.served.putLUN(m, l)
 			}
 		}
 	}
-	for _, g := range w.DeviceGroups {
-		try("device_group.failed", g.Name, c.PutDeviceGroup(ctx, g))
+	luns(control.Map{Target: t.Name}, t.LUNs)
+	for _, g := range t.Groups {
+		if r.did("group", t.Name+"/"+g.Name, c.PutGroup(r.ctx, t.Name, g)) {
+			r.served.putGroup(t.Name, g)
+			luns(control.Map{Target: t.Name, Group: g.Name}, g.LUNs)
+		}
 	}
-	try("discovery.failed", "discovery", c.PutDiscovery(ctx, w.Discovery))
-	for _, p := range w.Portals {
-		_, err := e.openPortal(ctx, c, p)
-		try("portal.failed", p.Name, err)
+}
+
+// did notes how a step went and says whether it went well.
+func (r *replaying) did(kind, object string, err error) bool {
+	switch {
+	case r.lost != nil:
+		return false
+	case err == nil:
+		return true
+	case errors.Is(err, control.ErrClosed) || r.ctx.Err() != nil:
+		r.lost = err
+		return false
 	}
-	if lost == nil {
-		e.log.Info("gave the new esos-target what the last one served", "devices", len(w.Devices),
-			"targets", len(w.Targets), "took", time.Since(begun).Round(time.Millisecond))
-	}
-	return lost
+	r.left++
+	r.engine.log.Error("could not serve again after the target process ended", "object", object, "err", err)
+	r.engine.hub.publish(engine.Event{
+		Time: time.Now(), Kind: kind + ".failed", Object: object,
+		Message: fmt.Sprintf("after the target process ended, %s could not be served again: %v", object, err),
+	})
+	return false
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -166,7 +166,7 @@ func (p *Process) publish(kind, object, message string, detail map[string]string
 // Limits of an orderly end: what is not done by then is left to the kernel,
 // which loses nothing of what was written.
 const (
-	logoutWait = 700 * time.Millisecond
+	logoutWait = 600 * time.Millisecond
 	syncWait   = 400 * time.Millisecond
 )
 
@@ -177,9 +177,9 @@ func (p *Process) Stop(ctx context.Context) {
 		defer close(p.stopped)
 		lctx, cancel := context.WithTimeout(ctx, logoutWait)
 		defer cancel()
-		if err := p.server.Shutdown(lctx); err != nil {
-			p.log.Warn("some initiators were cut off", "err", err)
-		}
+		within(logoutWait+logoutWait/4, func() { // a task that waits for a dead disk holds Shutdown up
+			_ = p.server.Shutdown(lctx) // fails only if it was shut down before
+		})
 		p.mu.RLock()
 		var syncing sync.WaitGroup
 		for _, d := range p.devices {
@@ -190,14 +190,21 @@ func (p *Process) Stop(ctx context.Context) {
 			})
 		}
 		p.mu.RUnlock()
-		done := make(chan struct{})
-		go func() { syncing.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(syncWait):
-			p.log.Warn("some stores were still being made stable at the end")
-		}
+		within(syncWait, syncing.Wait)
 	})
+}
+
+// within waits for f to return, but not for longer than d.
+func within(d time.Duration, f func()) {
+	done := make(chan struct{})
+	go func() {
+		f()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(d):
+	}
 }
 
 // notFound is the answer to a request that names what is not there.
