@@ -150,32 +150,39 @@ func repairs(before, next *config.Document, p *plan.Plan) func(*plan.Step) bool 
 	}
 	// A LUN that is unmapped for a device to be made anew is no repair,
 	// though the document says the same about it: follow the needs both ways.
+	isWanted := linked(p, func(s *plan.Step) bool { return !restores(s) })
+	return func(s *plan.Step) bool { return !isWanted[s.ID] }
+}
+
+// linked returns the steps that start picks and all that are tied to them by
+// needs, in either direction.
+func linked(p *plan.Plan, start func(*plan.Step) bool) map[plan.ID]bool {
 	index := make(map[plan.ID]int, len(p.Steps))
 	for i := range p.Steps {
 		index[p.Steps[i].ID] = i
 	}
-	linked := make([][]int, len(p.Steps))
-	var wanted []int
+	ties := make([][]int, len(p.Steps))
+	var todo []int
 	for i := range p.Steps {
 		for _, need := range p.Steps[i].Needs {
 			if j, ok := index[need]; ok {
-				linked[i], linked[j] = append(linked[i], j), append(linked[j], i)
+				ties[i], ties[j] = append(ties[i], j), append(ties[j], i)
 			}
 		}
-		if !restores(&p.Steps[i]) {
-			wanted = append(wanted, i)
+		if start(&p.Steps[i]) {
+			todo = append(todo, i)
 		}
 	}
-	isWanted := map[plan.ID]bool{}
-	for len(wanted) > 0 {
-		i := wanted[len(wanted)-1]
-		wanted = wanted[:len(wanted)-1]
-		if id := p.Steps[i].ID; !isWanted[id] {
-			isWanted[id] = true
-			wanted = append(wanted, linked[i]...)
+	reached := map[plan.ID]bool{}
+	for len(todo) > 0 {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if id := p.Steps[i].ID; !reached[id] {
+			reached[id] = true
+			todo = append(todo, ties[i]...)
 		}
 	}
-	return func(s *plan.Step) bool { return !isWanted[s.ID] }
+	return reached
 }
 
 // Apply carries a change out. It checks and plans at once; the work itself
@@ -249,19 +256,23 @@ func (a *Appliance) begin(ctx context.Context, c Change) (*Operation, func(), er
 }
 
 // withoutForbiddenRepairs leaves out steps that destroy, that nobody asked for
-// in this change and that were not named: they become notes.
+// in this change and that were not named: they become notes. What is tied to
+// them goes with them, or LUNs would be unmapped for a device that stays.
 func withoutForbiddenRepairs(p *plan.Plan, repair func(*plan.Step) bool, destroy []string) *plan.Plan {
+	forbidden := func(s *plan.Step) bool { return !s.Allowed(destroy) && repair(s) }
+	out := linked(p, forbidden)
 	kept := *p
-	kept.Steps = slices.Clone(p.Steps)
-	kept.Notes = slices.Clone(p.Notes)
-	kept.Steps = slices.DeleteFunc(kept.Steps, func(s plan.Step) bool {
-		if s.Allowed(destroy) || !repair(&s) {
-			return false
+	kept.Steps, kept.Notes = nil, slices.Clone(p.Notes)
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if forbidden(s) {
+			kept.Notes = append(kept.Notes, plan.Note{Object: s.Object, Degraded: true,
+				Message: fmt.Sprintf("left: %s (%s); name --destroy %s to have it done", s.Sentence, s.Destroys, s.Object)})
 		}
-		kept.Notes = append(kept.Notes, plan.Note{Object: s.Object, Degraded: true,
-			Message: fmt.Sprintf("left: %s (%s); name --destroy %s to have it done", s.Sentence, s.Destroys, s.Object)})
-		return true
-	})
+		if !out[s.ID] {
+			kept.Steps = append(kept.Steps, *s)
+		}
+	}
 	return &kept
 }
 

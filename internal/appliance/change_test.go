@@ -291,6 +291,38 @@ func TestForeignRemainders(t *testing.T) {
 	}
 }
 
+// A device that is served otherwise than declared is not made anew under the
+// sessions that use it: all that belongs to that is left.
+func TestRepairSparesSessions(t *testing.T) {
+	e := &enginetest.Memory{}
+	a := open(t, t.TempDir(), e)
+	apply(t, a, Change{Document: document()})
+	served, _ := e.Observe(t.Context())
+	other := served.Devices[0]
+	other.Rotational = true
+	if err := e.PutDevice(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	e.SetSessions(engine.Session{ID: "1", Target: diskIQN, Group: "hosts"})
+	e.Calls()
+	if err := a.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if calls := e.Calls(); len(calls) > 0 {
+		t.Errorf("under a session: %q", calls)
+	}
+	if st, _ := a.Status(t.Context()); st.State != StateDegraded || !strings.Contains(st.Problems[0], "1 session uses it") {
+		t.Errorf("status: %+v", st)
+	}
+	e.SetSessions()
+	if err := a.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if served, _ := e.Observe(t.Context()); served.Devices[0].Rotational || len(served.Targets[0].LUNs) != 1 {
+		t.Errorf("served: %+v", served)
+	}
+}
+
 // A document that was read with its secrets hidden and sent back keeps them.
 func TestSecretsComeBack(t *testing.T) {
 	a := open(t, t.TempDir(), &enginetest.Memory{})

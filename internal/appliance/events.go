@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -247,5 +248,10 @@ func (a *Appliance) note(e engine.Event) {
 	if _, err := a.events.add(e); err != nil {
 		a.log.Warn("the event log cannot be written", slog.Any("error", err))
 	}
-	a.log.Info(e.Message, slog.String("event", e.Kind), slog.String("object", e.Object))
+	level := slog.LevelInfo
+	switch _, what, _ := strings.Cut(e.Kind, "."); what {
+	case "failed", "degraded", "damaged", "refused", "restarted":
+		level = slog.LevelWarn
+	}
+	a.log.Log(a.ctx, level, e.Message, slog.String("event", e.Kind), slog.String("object", e.Object))
 }

@@ -259,6 +259,16 @@ func TestSecretsStayHidden(t *testing.T) {
 		t.Errorf("a changed secret is %d changes", n)
 	}
 
+	// Two of one name are told apart by their initiators.
+	twins := []CHAPUser{{Name: "u", Secret: "example-one-secret", Initiators: []string{"a"}}, {Name: "u", Secret: "example-two-secret", Initiators: []string{"b"}}}
+	twice := &Document{Targets: []Target{{Auth: Auth{Users: twins}}}}
+	shown := twice.Redacted()
+	shown.Targets[0].Auth.Users[0], shown.Targets[0].Auth.Users[1] = shown.Targets[0].Auth.Users[1], shown.Targets[0].Auth.Users[0]
+	shown.KeepSecrets(twice)
+	if shown.Targets[0].Auth.Users[0].Secret != "example-two-secret" {
+		t.Error("a user was given another one's secret")
+	}
+
 	back, err := Decode("redacted", redacted)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // Secret is text that must not be seen: it prints as "(secret)" in logs,
@@ -64,8 +65,17 @@ func (d *Document) KeepSecrets(previous *Document) {
 // same after list items were moved.
 func (d *Document) eachSecret(visit func(path string, s *Secret)) {
 	auth := func(path string, a *Auth) {
+		named := map[string]int{}
+		for _, u := range a.Users {
+			named[u.Name]++
+		}
 		for i := range a.Users {
-			visit(path+"/user/"+a.Users[i].Name, &a.Users[i].Secret)
+			u := &a.Users[i]
+			at := path + "/user/" + u.Name
+			if named[u.Name] > 1 { // they differ by their initiators
+				at += "/" + strings.Join(u.Initiators, ",")
+			}
+			visit(at, &u.Secret)
 		}
 		if a.Mutual != nil {
 			visit(path+"/mutual/"+a.Mutual.Name, &a.Mutual.Secret)

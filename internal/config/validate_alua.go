@@ -83,7 +83,7 @@ func (c *checker) checkAPI() {
 			c.error(at+".role", "missing; it must be admin, operator or viewer")
 		}
 		if u.Password != "" && !strings.HasPrefix(string(u.Password), "$argon2id$") {
-			c.error(at+".password", "must be an argon2id hash in PHC form; make one with: esos user password %s", clip(u.Name))
+			c.error(at+".password", "must be an argon2id hash in PHC form; set one with: esos user set %s", clip(u.Name))
 		}
 		tokens := map[string]int{}
 		for j, t := range u.Tokens {
