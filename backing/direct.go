@@ -35,19 +35,22 @@ func (s *File) misaligned(n int, off int64) bool {
 	return n%s.align != 0 || off%int64(s.align) != 0
 }
 
+// bounceRead reads what lies around p too where p does not begin and end at a
+// multiple of the alignment: initiators may ask for a part of a block.
 func (s *File) bounceRead(p []byte, off int64) (int, error) {
-	if s.misaligned(len(p), off) {
-		return 0, s.wrap("read", 0, off, unix.EINVAL)
-	}
 	b := bounce.Get().(*[]byte)
 	defer bounce.Put(b)
 	done := 0
 	for done < len(p) {
-		n := min(len(p)-done, bounceSize)
-		m, err := s.readAll((*b)[:n], off+int64(done))
-		copy(p[done:], (*b)[:m])
-		done += m
-		if err != nil {
+		at := off + int64(done)
+		lead := int(at % int64(s.align))
+		n := min(len(p)-done, bounceSize-lead)
+		span := (lead + n + s.align - 1) / s.align * s.align
+		m, err := s.readAll((*b)[:span], at-int64(lead))
+		got := min(max(m-lead, 0), n)
+		copy(p[done:], (*b)[lead:lead+got])
+		done += got
+		if got < n {
 			return done, err
 		}
 	}

@@ -146,7 +146,7 @@ func (s *File) ReadAt(p []byte, off int64) (int, error) {
 	if err := s.check(len(p), off); err != nil {
 		return 0, err
 	}
-	if s.align != 0 && !aligned(p, s.align) {
+	if s.align != 0 && (!aligned(p, s.align) || s.misaligned(len(p), off)) {
 		return s.bounceRead(p, off)
 	}
 	return s.readAll(p, off)

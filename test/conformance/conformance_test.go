@@ -51,16 +51,17 @@ const unmapSingle = "SCSI.GetLBAStatus.UnmapSingle"
 var kinds = []kind{
 	{name: "thin", device: "size: 128MiB"},
 	{name: "thick", device: "size: 128MiB\n    provisioning: thick"},
+	{name: "4k", device: "size: 128MiB\n    block_size: 4096"},
 	// This one has physical blocks of 4096 bytes, for which unmapSingle expects
 	// what no target may answer.
-	{name: "direct", device: "size: 128MiB\n    o_direct: true", except: unmapSingle},
-	{name: "4k", device: "size: 128MiB\n    block_size: 4096"},
+	{name: "rotational", device: "size: 128MiB\n    rotational: true", except: unmapSingle},
+	{name: "direct", device: "size: 128MiB\n    o_direct: true\n    block_size: 4096"},
 	{name: "removable", device: "size: 128MiB\n    removable: true"},
 	{name: "read-only", device: "size: 128MiB", lun: "read_only: true", only: "SCSI.ReadOnly."},
-	{name: "slow", device: "o_direct: true", only: slowTest}, // see slowSize
+	{name: "slow", device: "o_direct: true\n    block_size: 4096", only: slowTest}, // see slowSize
 }
 
-// slowSize returns a size that takes about ten seconds to overwrite here.
+// slowSize returns a size that takes about half a minute to overwrite here.
 func slowSize(t *testing.T) int64 {
 	t.Helper()
 	const probe = 128 << 20
@@ -70,7 +71,7 @@ func slowSize(t *testing.T) int64 {
 	if err != nil {
 		t.Fatalf("measure the disk: %v\n%s", err, out)
 	}
-	size := int64(10 * probe / time.Since(start).Seconds())
+	size := int64(30 * probe / time.Since(start).Seconds())
 	return min(max(size, 1<<30), 12<<30) &^ (1<<20 - 1)
 }
 

@@ -87,9 +87,10 @@ func (p *Process) newDevice(spec control.Device, f *files) (*device, error) {
 		Thin: thin(spec), WriteThrough: spec.WriteThrough, Volatile: spec.Handler == memory || spec.Handler == nullIO,
 		Failed: func(op string, off int64, err error) { p.storeFailed(d, op, off, err) },
 	}
-	if spec.Handler == fileIO && spec.ODirect {
-		// Without the page cache a part of a block is written by reading the
-		// whole one first: initiators are told to align.
+	if spec.Handler == fileIO && (spec.ODirect || spec.Rotational) {
+		// Without the page cache a part of such a block is written by reading
+		// the whole one first; and disks that rotate are of this format.
+		// Initiators are told to align.
 		opt.PhysicalBlockSize = 4096
 	}
 	if !opt.Volatile && !spec.ReadOnly {
