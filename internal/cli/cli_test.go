@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"github.com/esos-project/esos/internal/api"
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/cli"
+	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
 )
@@ -42,11 +44,13 @@ func TestScripts(t *testing.T) {
 			e.SetSessions(engine.Session{ID: "1", Target: "iqn.2026-11.org.esos-project:mail", Group: "hosts", Initiator: "iqn.2026-11.com.example:mail1",
 				Address: "192.0.2.7:40112", Portal: "front", Since: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC), LUNs: 2})
 			env.Setenv("TZ", "UTC")
+			env.Setenv("ADDR", freeAddress())
 			env.Setenv("ESOS_SOCKET", filepath.Join(env.WorkDir, "run", "api.sock"))
 			return startArray(env, e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
+			"exits":  exits,
+			"remote": remote,
 		},
 	})
 }
@@ -71,6 +75,33 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// remote waits for the array to listen on TCP and sets $FINGERPRINT.
+func remote(ts *testscript.TestScript, _ bool, _ []string) {
+	c, err := client.New(client.Options{Socket: ts.Getenv("ESOS_SOCKET")})
+	ts.Check(err)
+	defer c.Close()
+	for range 250 {
+		s, err := c.Status(context.Background())
+		ts.Check(err)
+		if s.API == "https://"+ts.Getenv("ADDR") {
+			ts.Setenv("FINGERPRINT", s.Fingerprint)
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("the array does not listen on %s", ts.Getenv("ADDR"))
+}
+
+// freeAddress is an address that nobody listens on.
+func freeAddress() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err) // a machine without loopback
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
 
 // startArray serves an array for a script until it ends.
