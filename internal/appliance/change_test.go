@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -200,11 +201,9 @@ func TestDegraded(t *testing.T) {
 	}
 	e.Forget()
 	down := errors.New("cannot assign requested address")
-	var mu sync.Mutex
+	var repaired atomic.Bool
 	e.Fail = func(op, object string) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if op == "PutPortal" && object == "p2" {
+		if op == "PutPortal" && object == "p2" && !repaired.Load() {
 			return down
 		}
 		return nil
@@ -240,9 +239,7 @@ func TestDegraded(t *testing.T) {
 	if err := os.Rename(away, lost); err != nil {
 		t.Fatal(err)
 	}
-	mu.Lock()
-	e.Fail = nil
-	mu.Unlock()
+	repaired.Store(true)
 	e.Emit(engine.Event{Kind: "target.restarted"})
 	wait(t, func() bool { st, _ := a.Status(t.Context()); return st.State == StateOK })
 	served, _ = e.Observe(t.Context())
