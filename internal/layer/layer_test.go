@@ -147,6 +147,10 @@ func TestPlans(t *testing.T) {
 			d.ISCSI.Portals = []config.Portal{{Name: "new", Address: "[::1]:3260"}, {Name: "local", Address: "127.0.0.1:3261"}}
 			d.ISCSI.Discovery.Users = []config.CHAPUser{{Name: "u", Secret: "example-secret"}}
 		}},
+		{name: "swap-portals", example: "hosts", edit: func(d *config.Document) {
+			p := d.ISCSI.Portals
+			p[0].Address, p[1].Address = p[1].Address, p[0].Address
+		}},
 		{name: "access-state", example: "alua", edit: func(d *config.Document) {
 			d.DeviceGroups[0].TargetGroups[0].State = "standby"
 			d.DeviceGroups = append(d.DeviceGroups, config.DeviceGroup{Name: "empty"})

@@ -50,7 +50,12 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 			Do:       func(ctx context.Context, _ plan.Report) error { return l.Engine.PutPortal(ctx, p) },
 			Undo:     func(ctx context.Context) error { return l.Engine.DeletePortal(ctx, p.Name) },
 		}
-		if open {
+		switch {
+		case open && have.Address != want.Address:
+			// Closed before any other opens: two may swap their addresses.
+			l.closing(have, seen, b)
+			step.Needs = []plan.ID{plan.StepID(plan.Delete, step.Object)}
+		case open:
 			step.Action, step.Changes = plan.Change, config.Fields(have, want)
 			step.Sentence = fmt.Sprintf("Change portal %s", p.Name)
 			step.Disrupts = layer.Sessions(l.users(seen, p.Name), "use")
@@ -62,15 +67,19 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		if declaredNames[have.Name] {
 			continue
 		}
-		b.Add(plan.Step{
-			Layer: l.Name(), Object: "portal/" + have.Name, Action: plan.Delete,
-			Sentence: fmt.Sprintf("Close portal %s on %s", have.Name, have.Address),
-			Disrupts: layer.Sessions(l.users(seen, have.Name), "use"),
-			Do:       func(ctx context.Context, _ plan.Report) error { return l.Engine.DeletePortal(ctx, have.Name) },
-			Undo:     func(ctx context.Context) error { return l.Engine.PutPortal(ctx, have) },
-		})
+		l.closing(have, seen, b)
 	}
 	l.discovery(declared.ISCSI.Discovery, seen.Engine.ISCSI.Discovery, b)
+}
+
+func (l Layer) closing(have config.Portal, seen *layer.Observed, b *plan.Builder) {
+	b.Add(plan.Step{
+		Layer: l.Name(), Object: "portal/" + have.Name, Action: plan.Delete,
+		Sentence: fmt.Sprintf("Close portal %s on %s", have.Name, have.Address),
+		Disrupts: layer.Sessions(l.users(seen, have.Name), "use"),
+		Do:       func(ctx context.Context, _ plan.Report) error { return l.Engine.DeletePortal(ctx, have.Name) },
+		Undo:     func(ctx context.Context) error { return l.Engine.PutPortal(ctx, have) },
+	})
 }
 
 func (l Layer) users(seen *layer.Observed, portal string) int {
