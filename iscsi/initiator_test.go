@@ -256,13 +256,13 @@ func (i *initiator) write(p []byte) {
 }
 
 // receive returns the next PDU.
-func (i *initiator) receive() pdu {
+func (i *initiator) receive() *pdu {
 	i.t.Helper()
 	p, err := i.tryReceive()
 	if err != nil {
 		i.t.Fatalf("receive: %v", err)
 	}
-	return p
+	return &p
 }
 
 func (i *initiator) tryReceive() (pdu, error) {
@@ -334,7 +334,7 @@ func (i *initiator) testUnitReady() byte {
 }
 
 // response waits for the SCSI Response of a task.
-func (i *initiator) response(itt uint32) pdu {
+func (i *initiator) response(itt uint32) *pdu {
 	i.t.Helper()
 	p := i.receive()
 	if p.Opcode() != wire.OpSCSIResponse || p.ITT() != itt {

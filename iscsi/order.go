@@ -44,7 +44,10 @@ func (c *connection) dispatch(h *wire.BHS, ahs, data []byte) error {
 		return nil
 	}
 	if h.Immediate() {
-		return c.carryOut(h, ahs, data)
+		if err := c.carryOut(h, ahs, data); err != nil {
+			return err
+		}
+		return c.deliver() // it may have aborted what the others wait for
 	}
 	switch ahead := int32(h.CmdSN() - c.expCmdSN); {
 	case ahead < 0 || ahead >= int32(c.window-c.inflight):
