@@ -1,0 +1,6 @@
+//go:build race
+
+package iscsi
+
+// underRace: sync.Pool throws things away at random.
+const underRace = true
