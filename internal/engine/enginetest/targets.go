@@ -175,12 +175,19 @@ func disabledTargetEndsItsSessions(l *lab) {
 	ctx := l.Context()
 	address := l.serve()
 	s := l.login(address, alice)
+	left := make(chan struct{})
+	go func() { // a well-behaved initiator leaves when it is asked to
+		defer close(left)
+		for {
+			if _, err := s.Read(0, 0, 1, 512); err != nil {
+				_ = s.Close()
+				return
+			}
+		}
+	}()
 	t := config.Target{Name: iqn, RelativeIDs: map[int]int{1: 1}, Disabled: true}
 	l.ok(l.Engine.PutTarget(ctx, t))
-	l.soon("the session ends", func() bool {
-		_, err := s.Read(0, 0, 1, 512)
-		return err != nil
-	})
+	<-left
 	var refused *initiator.RefusedError
 	if _, err := initiator.Login(ctx, initiator.Options{Address: address, Target: iqn, Initiator: alice}); !errors.As(err, &refused) {
 		l.Errorf("login to a disabled target: %v", err)
