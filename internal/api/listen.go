@@ -67,7 +67,9 @@ func (s *Server) ServeUnix(ctx context.Context, l net.Listener) error {
 	}
 	s.stop()
 	shutdown(srv)
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the API: %w", err)
+	}
 	return nil
 }
 

@@ -32,7 +32,7 @@ func (s *Server) outside(mux *http.ServeMux) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/openapi+yaml")
-		w.Write(text) // who is gone needs no answer
+		_, _ = w.Write(text) // who is gone needs no answer
 	}))
 	handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(http.StatusNotFound, v1.ProblemNotFound, "there is nothing at "+r.URL.Path+"; "+v1.Prefix+"/openapi.yaml describes what there is"))

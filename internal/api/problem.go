@@ -87,5 +87,5 @@ func writeProblem(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(f.Status)
-	json.NewEncoder(w).Encode(f.Problem) // a client that is gone is no problem
+	_ = json.NewEncoder(w).Encode(f.Problem) // a client that is gone is no problem
 }

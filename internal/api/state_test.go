@@ -101,7 +101,7 @@ func follow(t *testing.T, url, token string, last int64) *stream {
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Last-Event-ID", strconv.FormatInt(last, 10))
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := http.DefaultClient.Do(r) //nolint:bodyclose // the test closes it, by stream.body
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -186,7 +186,10 @@ func (a *app) terminal() bool {
 // ask asks a question and reads one line.
 func (a *app) ask(question string) (string, error) {
 	fmt.Fprint(a.err, question)
-	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if a.lines == nil {
+		a.lines = bufio.NewReader(a.in) // one for all questions: it reads ahead
+	}
+	line, err := a.lines.ReadString('\n')
 	if err != nil && !(errors.Is(err, io.EOF) && line != "") {
 		return "", codeError{fmt.Errorf("no answer: %w", err), exitInterrupted}
 	}

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func Main(ctx context.Context, args []string, in io.Reader, out, err io.Writer) 
 	if e == nil {
 		return exitOK
 	}
-	if e != errSilent {
+	if !errors.Is(e, errSilent) {
 		fmt.Fprintf(err, "esos: %s\n", strings.TrimPrefix(e.Error(), "esos: "))
 		if hint := hintFor(e); hint != "" {
 			fmt.Fprintf(err, "%s\n", hint)
@@ -42,6 +43,7 @@ func Main(ctx context.Context, args []string, in io.Reader, out, err io.Writer) 
 type app struct {
 	in       io.Reader
 	out, err io.Writer
+	lines    *bufio.Reader // of in, once a question was asked
 
 	socket, url, fingerprint, tokenFile string
 	output                              string

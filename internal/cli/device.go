@@ -64,9 +64,9 @@ func (a *app) deviceShow() *cobra.Command {
 
 // deviceFlags are a device's attributes as flags.
 type deviceFlags struct {
-	handler, path, size, provisioning string
-	thick                             bool
-	d                                 config.Device
+	handler, path, size string
+	thick               bool
+	d                   config.Device
 }
 
 func (f *deviceFlags) add(c *cobra.Command, create bool) {
