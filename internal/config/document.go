@@ -118,7 +118,7 @@ type LUN struct {
 
 // Auth says who may log in. Without users everybody may whom a group names.
 type Auth struct {
-	Algorithms []string   `yaml:"algorithms,omitempty" json:"algorithms,omitempty" enum:"MD5,SHA1,SHA256,SHA3-256" doc:"allowed CHAP algorithms; all, strongest first, when empty"`
+	Algorithms []string   `yaml:"algorithms,omitempty" json:"algorithms,omitempty" enum:"MD5,SHA1,SHA256,SHA3-256" doc:"allowed CHAP algorithms, all when empty; of these the initiator's first choice is taken (RFC 7143 6.2.1)"`
 	Users      []CHAPUser `yaml:"users,omitempty" json:"users,omitempty" doc:"what initiators prove; no login without it when there are any"`
 	Mutual     *CHAPUser  `yaml:"mutual,omitempty" json:"mutual,omitempty" doc:"what the target proves when asked"`
 }
@@ -133,8 +133,8 @@ type CHAPUser struct {
 // Parameters are the target's side of the operational keys of RFC 7143 13;
 // zero means the default.
 type Parameters struct {
-	HeaderDigest             []string `yaml:"header_digest,omitempty" json:"header_digest,omitempty" enum:"None,CRC32C" doc:"allowed header digests by preference"`
-	DataDigest               []string `yaml:"data_digest,omitempty" json:"data_digest,omitempty" enum:"None,CRC32C" doc:"allowed data digests by preference"`
+	HeaderDigest             []string `yaml:"header_digest,omitempty" json:"header_digest,omitempty" enum:"None,CRC32C" doc:"allowed header digests; of these the initiator's first choice is taken"`
+	DataDigest               []string `yaml:"data_digest,omitempty" json:"data_digest,omitempty" enum:"None,CRC32C" doc:"allowed data digests; of these the initiator's first choice is taken"`
 	MaxRecvDataSegmentLength int      `yaml:"max_recv_data_segment_length,omitempty" json:"max_recv_data_segment_length,omitempty" doc:"bytes, 512 to 16777215"`
 	MaxBurstLength           int      `yaml:"max_burst_length,omitempty" json:"max_burst_length,omitempty" doc:"bytes, 512 to 16777215"`
 	FirstBurstLength         int      `yaml:"first_burst_length,omitempty" json:"first_burst_length,omitempty" doc:"bytes, 512 to 16777215"`
