@@ -42,8 +42,10 @@ func putArray(t testing.TB, e *Engine) {
 }
 
 // TestLargeArray: everything is put in well under 3 s, observed in under 50
-// ms, and brought back in a second or two. Other tests may be running, so the
-// limits here are three times that.
+// ms, and brought back in a second or two; the log of the test says what it
+// was. The limits here are ten times that: they hold under the race detector
+// on a machine that runs other tests too, and still find what takes a time
+// that grows with the square.
 func TestLargeArray(t *testing.T) {
 	opt := options(t)
 	e := begin(t, opt)
@@ -85,7 +87,7 @@ func TestLargeArray(t *testing.T) {
 	}
 	back := time.Since(begun)
 	t.Logf("put in %v, observed in %v, brought back in %v; the process takes %d MiB", put, fastest, back, rss/1024)
-	if put > 9*time.Second || fastest > 150*time.Millisecond || back > 6*time.Second {
+	if put > 30*time.Second || fastest > 500*time.Millisecond || back > 20*time.Second {
 		t.Error("that is too slow")
 	}
 	if rss > 256<<10 {
