@@ -96,6 +96,7 @@ func planOf(p *plan.Plan, doc *config.Document) v1.Plan {
 		w.Steps = append(w.Steps, step)
 	}
 	for _, x := range doc.Validate().Warnings() {
+		x.Warning = false // it stands among warnings
 		w.Warnings = append(w.Warnings, x.String())
 	}
 	for _, n := range p.Notes {
@@ -135,8 +136,11 @@ func (s *Server) status(ctx context.Context) (v1.Status, error) {
 	w := v1.Status{Name: st.Name, Version: s.version, Engine: st.Engine, Started: s.started, Revision: revisionOf(st.Revision),
 		State: st.State, Problems: st.Problems, Devices: st.Devices, Targets: st.Targets, LUNs: st.LUNs, Sessions: st.Sessions,
 		Portals: append([]string{}, st.Portals...)}
-	if w.API, w.Fingerprint = s.tcp.where(); w.API != "" {
+	if w.API, w.Fingerprint, err = s.tcp.where(); w.API != "" {
 		w.API = "https://" + w.API
+	}
+	if err != nil {
+		w.State, w.Problems = appliance.StateDegraded, append(w.Problems, "api: "+err.Error())
 	}
 	return w, nil
 }

@@ -316,6 +316,29 @@ func TestListenTCP(t *testing.T) {
 		_ = c.Close()
 		t.Error("TLS 1.2 was taken")
 	}
+	// A place that is taken is told, and the old one is given up.
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	doc, _, err := a.app.Document(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.API.Listen = taken.Addr().String()
+	op, _ := must[v1.Operation](a, http.StatusAccepted, call{role: Admin, method: "PUT", path: "/config", body: marshal(t, doc), match: "*"})
+	a.finish(op)
+	for try := 0; ; try++ {
+		st, _ := must[v1.Status](a, http.StatusOK, call{role: Viewer, method: "GET", path: "/status"})
+		if st.State == "degraded" && strings.Contains(fmt.Sprint(st.Problems), "api.listen") {
+			break
+		}
+		if try == 200 {
+			t.Fatalf("status does not tell that the place is taken: %+v", st)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 	set("")
 	if c, err := net.Dial("tcp", strings.TrimPrefix(s.API, "https://")); err == nil {
 		_ = c.Close()

@@ -29,7 +29,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if p.role == Nobody {
-			// A stranger may not hold a connection open with a slow body.
+			// A stranger may not hold a connection, neither with a slow body
+			// nor by doing nothing.
+			h.Set("Connection", "close")
 			_ = http.NewResponseController(w).SetReadDeadline(s.now().Add(strangerTime))
 		}
 		r = r.WithContext(context.WithValue(r.Context(), principalKey{}, p))

@@ -96,6 +96,7 @@ type tcp struct {
 	address     string
 	fingerprint string
 	closed      bool
+	err         error // why it does not listen though it should
 }
 
 // Follow makes the API what the document in force says, now and after each
@@ -143,11 +144,12 @@ func (s *Server) configure(ctx context.Context) {
 }
 
 // listenTCP listens where a document says.
-func (s *Server) listenTCP(doc *config.Document) error {
+func (s *Server) listenTCP(doc *config.Document) (err error) {
 	settings := doc.API
 	t := &s.tcp
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer func() { t.err = err }()
 	same := t.srv != nil && t.now.Listen == settings.Listen && t.now.Cert == settings.Cert && t.now.Key == settings.Key
 	if same || t.closed || t.srv == nil && settings.Listen == "" {
 		return nil
@@ -195,11 +197,11 @@ func (t *tcp) close() {
 }
 
 // where tells the address that it listens on, "" if it does not, and its
-// certificate's fingerprint.
-func (t *tcp) where() (address, fingerprint string) {
+// certificate's fingerprint; and why it does not if it should.
+func (t *tcp) where() (address, fingerprint string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.address, t.fingerprint
+	return t.address, t.fingerprint, t.err
 }
 
 // maxConnections bounds the memory that strangers can take: connections over

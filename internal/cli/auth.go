@@ -202,7 +202,7 @@ func (a *app) secret(what string, from secretFrom) (config.Secret, error) {
 		defer f.Close()
 		r = f
 	case !a.terminal():
-		return "", usageError{fmt.Errorf("there is no terminal to ask for the %s; give it in a file with --secret-file (- is standard input)", what)}
+		return "", usageError{fmt.Errorf("there is no terminal to ask for the %s; give it in a file (- is standard input; see --help)", what)}
 	default:
 		return a.typed(what)
 	}

@@ -98,7 +98,7 @@ with 'esos serve'.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.config()}},
+		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.config(), a.login()}},
 		{"edit", []*cobra.Command{a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.alua(), a.auth(), a.user(), a.token()}},
 		{"watch", []*cobra.Command{a.status(), a.session(), a.statistics(), a.events(), a.operation()}},
 	} {
