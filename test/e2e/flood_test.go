@@ -26,7 +26,7 @@ const (
 	floodAddresses   = 20
 	// floodMemory is how much more memory esos-target may take for them. It
 	// keeps 256 connections in login at most; the others are closed as they come.
-	floodMemory = 64 << 20
+	floodMemory = 32 << 20
 	// loginLimit is how long a stranger may take to log in; the test allows
 	// for a busy machine.
 	loginLimit = 15 * time.Second
