@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -242,26 +243,32 @@ func TestNoSecretLeavesTraces(t *testing.T) {
 // TestCertificate makes a pair, keeps it to itself and finds it again.
 func TestCertificate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "api")
-	first, err := loadCertificate("", "", dir, "array1")
+	first, err := loadCertificate("", "", dir, "array1", "192.0.2.10:8443")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := loadCertificate("", "", dir, "array1")
+	again, err := loadCertificate("", "", dir, "array1", "192.0.2.10:8443")
 	if err != nil || Fingerprint(first.Certificate[0]) != Fingerprint(again.Certificate[0]) {
 		t.Errorf("another pair the second time, or %v", err)
+	}
+	if leaf, err := x509.ParseCertificate(first.Certificate[0]); err != nil || leaf.VerifyHostname("192.0.2.10") != nil || leaf.VerifyHostname("array1") != nil {
+		t.Errorf("the certificate does not name the array: %v", err)
+	}
+	if ips := addresses(":8443"); len(ips) < 2 {
+		t.Errorf("a certificate for every address names %v", ips)
 	}
 	for name, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Join(dir, "api.pem"): 0o600} {
 		if info, err := os.Stat(name); err != nil || info.Mode() != want {
 			t.Errorf("%s has mode %v, want %v (%v)", name, info.Mode(), want, err)
 		}
 	}
-	if _, err := loadCertificate("missing.pem", "missing.key", dir, "array1"); err == nil || !strings.Contains(err.Error(), "missing.pem") {
+	if _, err := loadCertificate("missing.pem", "missing.key", dir, "array1", "192.0.2.10:8443"); err == nil || !strings.Contains(err.Error(), "missing.pem") {
 		t.Errorf("a pair that is missing: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "api.pem"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loadCertificate("", "", dir, "array1"); err == nil || !strings.Contains(err.Error(), "remove the file") {
+	if _, err := loadCertificate("", "", dir, "array1", "192.0.2.10:8443"); err == nil || !strings.Contains(err.Error(), "remove the file") {
 		t.Errorf("a broken pair: %v", err)
 	}
 }

@@ -24,7 +24,7 @@ import (
 
 // loadCertificate reads the pair of the document, or the self-signed one in
 // dir, which it makes when there is none.
-func loadCertificate(certFile, keyFile, dir, name string) (tls.Certificate, error) {
+func loadCertificate(certFile, keyFile, dir, name, listen string) (tls.Certificate, error) {
 	if certFile != "" || keyFile != "" {
 		c, err := tls.LoadX509KeyPair(certFile, keyFile)
 		if err != nil {
@@ -37,7 +37,7 @@ func loadCertificate(certFile, keyFile, dir, name string) (tls.Certificate, erro
 	file := filepath.Join(dir, "api.pem")
 	pair, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		if pair, err = selfSigned(name, time.Now()); err != nil {
+		if pair, err = selfSigned(name, addresses(listen), time.Now()); err != nil {
 			return tls.Certificate{}, fmt.Errorf("make a certificate for the API: %w", err)
 		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -70,7 +70,7 @@ func writeDurably(file string, data []byte) error {
 
 // selfSigned makes a key and a certificate for this host, both PEM. Clients
 // trust it by its fingerprint, so it names little and lives long.
-func selfSigned(name string, now time.Time) ([]byte, error) {
+func selfSigned(name string, ips []net.IP, now time.Time) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func selfSigned(name string, now time.Time) ([]byte, error) {
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 		DNSNames:              []string{name, "localhost"},
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		IPAddresses:           ips,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, &t, &t, key.Public(), key)
 	if err != nil {
@@ -100,6 +100,27 @@ func selfSigned(name string, now time.Time) ([]byte, error) {
 	}
 	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...), nil
+}
+
+// addresses are those that a certificate names, for clients that were given
+// the certificate itself: where the API listens, or all of this machine.
+func addresses(listen string) []net.IP {
+	if host, _, err := net.SplitHostPort(listen); err == nil {
+		if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
+			return []net.IP{ip}
+		}
+	}
+	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return ips // it serves all the same: clients pin it
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			ips = append(ips, n.IP)
+		}
+	}
+	return ips
 }
 
 // Fingerprint is how people compare certificates: the SHA-256 of its DER form.

@@ -158,7 +158,7 @@ func (s *Server) listenTCP(doc *config.Document) (err error) {
 	if settings.Listen == "" {
 		return nil
 	}
-	cert, err := loadCertificate(settings.Cert, settings.Key, s.certDir, doc.Name)
+	cert, err := loadCertificate(settings.Cert, settings.Key, s.certDir, doc.Name, settings.Listen)
 	if err != nil {
 		return err
 	}
