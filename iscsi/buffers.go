@@ -14,11 +14,13 @@ type buffer struct {
 
 func (b *buffer) free() { b.home.Put(b) }
 
-// pools are the server's buffers: for receiving, for transmitting, and in
-// powers of two for gathering Data-Out. An idle connection holds none.
+// pools are the server's buffers: for receiving, for transmitting (by the
+// receive goroutine, by workers), and in powers of two for gathering Data-Out.
+// An idle connection holds none.
 type pools struct {
 	receive  sync.Pool
 	transmit sync.Pool
+	worker   sync.Pool
 	gather   [maxGatherShift + 1]sync.Pool
 }
 
@@ -28,9 +30,12 @@ const (
 	maxGatherShift = 26
 )
 
-// transmitBuffer holds answers of a batch, or one long Data-In with its header
-// and digests.
-const transmitBuffer = maxSegment + 8<<10
+// transmitBuffer holds the answers of a batch, or some long Data-Ins with
+// their headers and digests; workerBuffer one, for the Data-In of one task.
+const (
+	transmitBuffer = 4*maxSegment + 8<<10
+	workerBuffer   = maxSegment + 8<<10
+)
 
 // maxSegment is the longest Data-In that is sent, whatever the initiator would
 // take: data goes from the store to the socket in pieces that stay in the
@@ -41,6 +46,7 @@ func newPools(receive int) *pools {
 	p := &pools{}
 	p.receive.New = func() any { return &buffer{make([]byte, receive), &p.receive} }
 	p.transmit.New = func() any { return &buffer{make([]byte, transmitBuffer), &p.transmit} }
+	p.worker.New = func() any { return &buffer{make([]byte, workerBuffer), &p.worker} }
 	for i := minGatherShift; i <= maxGatherShift; i++ {
 		p.gather[i].New = func() any { return &buffer{make([]byte, 1<<i), &p.gather[i]} }
 	}

@@ -97,16 +97,17 @@ func (c *connection) makeRoom(t *command, need int) bool {
 	if c.tx.closed || t.Aborted() {
 		return false
 	}
-	if b.buf == nil {
-		b.buf = get(&c.server.pools.transmit)
-	}
 	// While the lock was given up to wait, others may have used the
 	// connection's own batch.
-	if b.free() < need {
+	if b.buf != nil && b.free() < need {
 		c.tx.send(b)
-		if b.buf == nil {
-			b.buf = get(&c.server.pools.transmit)
+	}
+	if b.buf == nil {
+		p := &c.server.pools.transmit
+		if t.onWorker {
+			p = &c.server.pools.worker
 		}
+		b.buf = get(p)
 	}
 	return true
 }

@@ -175,9 +175,10 @@ func (c *connection) parse() error {
 }
 
 // sendFrom is how many bytes of answers are sent without waiting for the end
-// of the batch: the initiator can work on them meanwhile, and they are still
-// in the cache.
-const sendFrom = 64 << 10
+// of the batch. Large pieces are cheaper: with 512 KiB, reads of 128 KiB cost
+// less than half of what they do with 128 KiB, for the initiator is woken less
+// often in the middle of its work.
+const sendFrom = 512 << 10
 
 // checkHeader looks at what every PDU has: lengths and the header's digest.
 func (c *connection) checkHeader(h *wire.BHS, header []byte) error {
