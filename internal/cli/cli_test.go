@@ -45,6 +45,11 @@ func TestScripts(t *testing.T) {
 				Address: "192.0.2.7:40112", Portal: "front", Since: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC), LUNs: 2})
 			env.Setenv("TZ", "UTC")
 			env.Setenv("ADDR", freeAddress())
+			examples, err := filepath.Abs("../../examples")
+			if err != nil {
+				return err
+			}
+			env.Setenv("EXAMPLES", examples)
 			env.Setenv("ESOS_SOCKET", filepath.Join(env.WorkDir, "run", "api.sock"))
 			return startArray(env, e)
 		},

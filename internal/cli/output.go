@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -28,6 +29,9 @@ func (a *app) checkOutput() error {
 
 // print writes v as JSON or YAML, or what fill puts into a table.
 func (a *app) print(v any, fill func(t *table)) error {
+	if list := reflect.ValueOf(v); list.Kind() == reflect.Slice && list.IsNil() {
+		v = []struct{}{} // an empty list, not null
+	}
 	switch a.output {
 	case asJSON:
 		enc := json.NewEncoder(a.out)
