@@ -86,7 +86,7 @@ func (c *connection) scsiCommand(h *wire.BHS, ahs, data []byte, landing bool) {
 		}
 		return
 	}
-	if h.Immediate() && c.tasks.full() {
+	if h.Immediate() && c.tasks.immediates() >= extraTasks {
 		c.reject(h, wire.RejectTooManyImmed)
 		if landing {
 			c.landing.discard(h, c.dataDigest)
@@ -263,7 +263,16 @@ func (tt *taskTable) init(window int) {
 	}
 }
 
-func (tt *taskTable) full() bool { return len(tt.spare) == 0 }
+// immediates counts the outstanding commands that take no place in the window.
+// They leave the other slots to those that do.
+func (tt *taskTable) immediates() (n int) {
+	for _, t := range tt.slots {
+		if t != nil && t.immediate {
+			n++
+		}
+	}
+	return n
+}
 
 func (tt *taskTable) outstanding() int { return len(tt.slots) - len(tt.spare) }
 

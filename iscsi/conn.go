@@ -152,6 +152,10 @@ func (c *connection) end() {
 	c.managing.Wait()
 	c.tx.drained.Wait()
 	c.mu.Lock()
+	if t := c.landing.cmd; t != nil {
+		c.landing.cmd = nil
+		c.release(t) // nothing is received into its buffer any more
+	}
 	c.tx.release()
 	if c.out.buf != nil {
 		c.out.buf.free()

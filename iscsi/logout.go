@@ -20,9 +20,14 @@ func (c *connection) logout(h *wire.BHS) error {
 	case h.Reason() == wire.LogoutCloseConnection && h.CID() != c.session.login.CID:
 		response = wire.LogoutNoCID
 	}
-	// What the initiator asked for before is answered before. Commands end
-	// with the session, but a task management function may still be waiting.
-	for c.barrier > 0 && !c.tx.closed {
+	// What the initiator asked for before is answered before, or has ended:
+	// nothing of this session reaches a unit after the answer, when the
+	// initiator may have logged in anew (RFC 7143 11.14).
+	if response == wire.LogoutDone {
+		c.loggedOut = true
+		c.abortTasks(scsi.AllLUNs, nil)
+	}
+	for (c.barrier > 0 || c.loggedOut && c.busy(scsi.AllLUNs, nil)) && !c.tx.closed {
 		c.flush()
 		c.ended.Wait()
 	}
@@ -33,8 +38,6 @@ func (c *connection) logout(h *wire.BHS) error {
 	if response != wire.LogoutDone {
 		return nil
 	}
-	c.loggedOut = true
-	c.abortTasks(scsi.AllLUNs, nil)
 	return errLoggedOut
 }
 

@@ -20,7 +20,7 @@ const maxHeld = 8 << 20
 
 // inOrder says that h is the next request to be carried out.
 func (c *connection) inOrder(h *wire.BHS) bool {
-	return h.Immediate() || h.CmdSN() == c.expCmdSN && c.barrier == 0 && !c.loggedOut
+	return h.Immediate() || h.CmdSN() == c.expCmdSN && c.inflight < c.window && c.barrier == 0 && !c.loggedOut
 }
 
 func (c *connection) advanceCmdSN(h *wire.BHS) {

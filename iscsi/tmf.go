@@ -105,10 +105,13 @@ func (c *connection) abortUnseen(h *wire.BHS) byte {
 	}
 	i, found := slices.BinarySearchFunc(c.held, ref, byCmdSN)
 	if !found {
-		c.held = slices.Insert(c.held, i, heldPDU{cmdSN: ref})
+		c.held = slices.Insert(c.held, i, heldPDU{cmdSN: ref, itt: wire.NoTag})
 		return wire.TMFComplete
 	}
 	p := &c.held[i]
+	if len(p.pdus) == 0 {
+		return wire.TMFComplete // it was aborted before
+	}
 	if p.itt != h.RefTag() || wire.View(p.pdus[0]).Opcode() != wire.OpSCSICommand {
 		return wire.TMFNoTask
 	}
