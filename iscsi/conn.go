@@ -55,6 +55,7 @@ type connection struct {
 	loggedOut bool
 	lastPing  int64
 	pings     uint32
+	stuckAt   [2]int // what the queue of answers looked like when tend saw it last
 
 	workers  workers
 	managing sync.WaitGroup // goroutines of task management

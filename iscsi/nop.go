@@ -18,10 +18,8 @@ func (c *connection) nopOut(h *wire.BHS, data []byte) {
 	c.finishPDU(pdu, 0, len(data))
 }
 
-// ping asks the initiator whether it is there.
+// ping asks the initiator whether it is there. The lock is held.
 func (c *connection) ping(now int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.tx.closed || c.tx.queued > 0 {
 		return // the socket is full: TCP finds out whether the initiator is there
 	}
@@ -50,17 +48,26 @@ func (c *connection) tend(now int64) {
 	if s.pingInterval <= 0 {
 		return
 	}
-	c.mu.Lock()
-	asked, stuck := c.lastPing, c.tx.queued > 0
-	if stuck && asked <= heard {
-		// It does not even read. From now on its time counts as if pinged.
-		c.lastPing = max(heard+1, now-int64(s.pingInterval))
+	if !c.mu.TryLock() {
+		return // it is at work
+	}
+	stuck := c.tx.queued > 0
+	if at := [2]int{c.tx.head, c.tx.queued}; stuck && at != c.stuckAt {
+		c.stuckAt = at
+		c.lastPing = 0 // it reads, so it is there
+	}
+	asked := c.lastPing
+	late := asked > heard && now-asked > int64(s.pingTimeout)
+	switch {
+	case asked > heard: // an answer is due, or late
+	case stuck:
+		// It does not even read: from now on counts as if it had been pinged.
+		c.lastPing = max(heard+1, now)
+	case now-heard > int64(s.pingInterval):
+		c.ping(now)
 	}
 	c.mu.Unlock()
-	switch {
-	case asked > heard && now-asked > int64(s.pingTimeout):
+	if late {
 		c.kick("the initiator did not answer a ping in " + s.pingTimeout.String())
-	case asked <= heard && !stuck && now-heard > int64(s.pingInterval):
-		c.ping(now)
 	}
 }

@@ -16,7 +16,7 @@ import (
 type session struct {
 	server *Server
 	tsih   uint16
-	login  login.Result // text negotiation may change it; guarded by the connection's lock
+	login  login.Result
 	portal string
 	remote net.Addr
 	since  time.Time
@@ -60,7 +60,7 @@ type SessionInfo struct {
 	Target    string
 	Group     string // host group; "" is the target's default map
 	Initiator string
-	Alias     string // the initiator's InitiatorAlias
+	Alias     string // InitiatorAlias, as it was at login
 	ISID      [6]byte
 	TSIH      uint16
 	User      string // CHAP name; empty if none was asked for
@@ -76,21 +76,19 @@ type SessionInfo struct {
 	DataDigest   bool
 }
 
+// info takes no lock of the connection's: it answers while a device hangs.
 func (s *session) info() SessionInfo {
 	l := &s.login
-	i := SessionInfo{ID: s.id(), Discovery: l.Discovery, Target: l.Target, Initiator: l.Initiator, ISID: l.ISID, TSIH: s.tsih,
+	i := SessionInfo{ID: s.id(), Discovery: l.Discovery, Target: l.Target, Initiator: l.Initiator, Alias: l.Alias, ISID: l.ISID, TSIH: s.tsih,
 		User: l.User, Address: s.remote.String(), Portal: s.portal, PortalTag: l.Group, Since: s.since,
 		HeaderDigest: l.HeaderDigest, DataDigest: l.DataDigest}
-	s.conn.mu.Lock()
-	i.Alias = l.Alias
-	i.Active = s.conn.tasks.outstanding()
-	s.conn.mu.Unlock()
 	if s.nexus == nil {
 		return i
 	}
 	i.Group = s.nexus.Group()
 	for _, p := range s.nexus.Paths() {
 		i.LUNs++
+		i.Active += p.Active()
 		i.Counters.Add(p.Counters())
 	}
 	return i

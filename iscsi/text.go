@@ -51,11 +51,13 @@ func (c *connection) textRequest(h *wire.BHS, data []byte) error {
 		return violated("%v", err)
 	}
 	x.asked = nil
-	r := &c.session.login
-	x.answer = login.AnswerText(text, r, func(name string) []login.Record {
+	r := c.session.login // a copy: what is declared anew is of the connection
+	x.answer = login.AnswerText(text, &r, func(name string) []login.Record {
 		return c.server.records(r.Initiator, name, c.sock.conn.LocalAddr())
 	}).Append(nil)
-	c.maxDataIn = min(int(r.MaxSendDataSegmentLength), maxSegment)
+	if _, anew := text.Get("MaxRecvDataSegmentLength"); anew {
+		c.maxDataIn = min(int(r.MaxSendDataSegmentLength), maxSegment)
+	}
 	c.textResponse(h)
 	return nil
 }
