@@ -225,8 +225,8 @@ func TestKernelInitiator(t *testing.T) {
 	step("sg3-utils", func(t *testing.T) { sgTools(t, s) })
 	step("reservations", func(t *testing.T) { reservations(t, s) })
 	step("path failure under load", func(t *testing.T) { pathFailure(t, s, a, portals) })
-	step("resize", func(t *testing.T) { resize(t, s, a) })
 	step("alua", func(t *testing.T) { changeState(t, s, a, portals) })
+	step("resize", func(t *testing.T) { resize(t, s, a) })
 	step("logout", func(t *testing.T) {
 		s.run(t, "multipath -F; iscsiadm -m node --logout")
 	})
@@ -294,15 +294,15 @@ func fileSystems(t *testing.T, s *server) {
 dev=/dev/mapper/%[1]s
 mkfs.%[1]s -q $dev
 mount -t %[1]s -o discard $dev /mnt
-dd if=/dev/urandom of=/mnt/random bs=1M count=48 2>&1
-for i in $(seq 200); do echo "file $i" >/mnt/f$i; done
+dd if=/dev/urandom of=/mnt/random bs=1M count=16 2>&1
+for i in $(seq 50); do echo "file $i" >/mnt/f$i; done
 sum=$(sha256sum </mnt/random)
 umount /mnt
 echo 3 >/proc/sys/vm/drop_caches
 %[2]s $dev
 mount -t %[1]s $dev /mnt
 [ "$(sha256sum </mnt/random)" = "$sum" ]
-[ "$(cat /mnt/f* | wc -l)" = 200 ]
+[ "$(cat /mnt/f* | wc -l)" = 50 ]
 rm /mnt/random
 fstrim -v /mnt
 umount /mnt
