@@ -84,9 +84,10 @@ func revisionsOf(rs []appliance.Revision) []v1.Revision {
 	return all
 }
 
-// planOf is a plan as answers show it; doc is the document that it is for.
-func planOf(p *plan.Plan, doc *config.Document) v1.Plan {
-	w := v1.Plan{Steps: make([]v1.Step, 0, len(p.Steps)), Text: p.Text(nil), Needs: p.Needs(nil)}
+// planOf is a plan as answers show it; doc is the document that it is for, and
+// destroy what was named already.
+func planOf(p *plan.Plan, doc *config.Document, destroy []string) v1.Plan {
+	w := v1.Plan{Steps: make([]v1.Step, 0, len(p.Steps)), Text: p.Text(destroy), Needs: p.Needs(destroy)}
 	for _, s := range p.Steps {
 		step := v1.Step{ID: string(s.ID), Layer: s.Layer, Object: s.Object, Action: string(s.Action), Sentence: s.Sentence,
 			Destroys: s.Destroys, Disrupts: s.Disrupts}

@@ -73,6 +73,10 @@ type (
 		Why     string   `query:"why" maxLength:"500" doc:"The reason, for the history."`
 		Destroy []string `query:"destroy,explode" maxItems:"1000" doc:"Objects that may be destroyed, such as device/db01."`
 	}
+	// PlanInput is what a plan has besides its document.
+	PlanInput struct {
+		Destroy []string `query:"destroy,explode" maxItems:"1000" doc:"Objects that may be destroyed, as the change would name them."`
+	}
 	createInput[T any] struct {
 		ChangeInput
 		Body T

@@ -25,7 +25,8 @@ type (
 		ETag string `header:"ETag" doc:"Send it in If-Match to change the document."`
 		Body *revealed
 	}
-	documentInput struct {
+	planInput struct {
+		PlanInput
 		RawBody []byte
 	}
 	putDocumentInput struct {
@@ -36,7 +37,8 @@ type (
 	planOutput struct {
 		Body v1.Plan
 	}
-	revisionInput struct {
+	planRevisionInput struct {
+		PlanInput
 		Number int `path:"number" minimum:"1" doc:"The revision's number."`
 	}
 	showRevisionInput struct {
@@ -97,12 +99,12 @@ func (s *Server) documents() {
 		})
 	})
 	plan := operation(Viewer, http.MethodPost, "/config/plan", "planConfig", "config", "Tell what a document would change")
-	huma.Register(s.huma, s.takesDocument(plan), func(ctx context.Context, in *documentInput) (*planOutput, error) {
+	huma.Register(s.huma, s.takesDocument(plan), func(ctx context.Context, in *planInput) (*planOutput, error) {
 		doc, err := parse(in.RawBody)
 		if err != nil {
 			return nil, err
 		}
-		return s.planned(ctx, doc)
+		return s.planned(ctx, doc, in.Destroy)
 	})
 	huma.Register(s.huma, operation(Viewer, http.MethodGet, "/config/schema", "getConfigSchema", "config", "Read the JSON schema of documents"),
 		func(context.Context, *nothing) (*schemaOutput, error) {
@@ -131,12 +133,12 @@ func (s *Server) revisions() {
 			return s.show(ctx, doc, rev, in.Reveal)
 		})
 	huma.Register(s.huma, operation(Viewer, http.MethodPost, "/config/revisions/{number}/plan", "planRevision", "config", "Tell what returning to an older document would change"),
-		func(ctx context.Context, in *revisionInput) (*planOutput, error) {
+		func(ctx context.Context, in *planRevisionInput) (*planOutput, error) {
 			doc, _, err := s.app.Revision(ctx, in.Number)
 			if err != nil {
 				return nil, answer(err)
 			}
-			return s.planned(ctx, doc)
+			return s.planned(ctx, doc, in.Destroy)
 		})
 	huma.Register(s.huma, changing(operation(Operator, http.MethodPost, "/config/rollback", "rollback", "config", "Carry out an older document again")),
 		func(ctx context.Context, in *rollbackInput) (*operationOutput, error) {
@@ -163,19 +165,20 @@ func (s *Server) revisions() {
 		})
 }
 
-// planned plans a document. Its secrets may be placeholders.
-func (s *Server) planned(ctx context.Context, doc *config.Document) (*planOutput, error) {
+// planned plans a document as a change with the same words would. Its secrets
+// may be placeholders.
+func (s *Server) planned(ctx context.Context, doc *config.Document, destroy []string) (*planOutput, error) {
 	now, _, err := s.document(ctx)
 	if err != nil {
 		return nil, err
 	}
 	doc = doc.Clone()
 	doc.KeepSecrets(now)
-	p, err := s.app.Plan(ctx, doc)
+	p, err := s.app.PlanChange(ctx, appliance.Change{Document: doc, Destroy: destroy})
 	if err != nil {
 		return nil, answer(err)
 	}
-	return &planOutput{planOf(p, doc)}, nil
+	return &planOutput{planOf(p, doc, destroy)}, nil
 }
 
 // show answers with a document.

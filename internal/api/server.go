@@ -85,7 +85,7 @@ func New(o Options) *Server {
 // Appliance is what the API drives: *appliance.Appliance.
 type Appliance interface {
 	Document(ctx context.Context) (*config.Document, appliance.Revision, error)
-	Plan(ctx context.Context, doc *config.Document) (*plan.Plan, error)
+	PlanChange(ctx context.Context, c appliance.Change) (*plan.Plan, error)
 	Apply(ctx context.Context, c appliance.Change) (*appliance.Operation, error)
 	Operation(id string) (*appliance.Operation, error)
 	Operations() []*appliance.Operation

@@ -58,9 +58,11 @@ type Appliance struct {
 	applies chan struct{} // holds one token: who has it may apply
 	kick    chan struct{} // asks for a reconciliation
 
-	ctx    context.Context // of all work; ended by Close
-	cancel context.CancelFunc
-	work   sync.WaitGroup
+	ctx        context.Context // of all work; ended by Close
+	cancel     context.CancelFunc
+	undoing    context.Context // of what is put back; ended soon after ctx
+	cancelUndo context.CancelFunc
+	work       sync.WaitGroup
 
 	mu         sync.Mutex // guards what follows; never held while the engine is asked
 	current    *config.Document
@@ -99,6 +101,7 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	}
 	a.applies <- struct{}{}
 	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	a.undoing, a.cancelUndo = context.WithCancel(context.WithoutCancel(ctx))
 	if err := a.open(ctx, o); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -167,11 +170,19 @@ func (a *Appliance) empty() error {
 	return nil
 }
 
-// Close waits for what is being carried out to be undone or done, and lets go
-// of the data directory. What is served goes on being served.
+// undoTime is how long Close lets a change be undone. An engine that hangs must
+// not keep the daemon from ending; the next Open brings what is served to what
+// is declared anyway.
+const undoTime = 250 * time.Millisecond
+
+// Close waits for what is being carried out to be done, or undone as far as
+// that goes in a moment, and lets go of the data directory. What is served goes
+// on being served.
 func (a *Appliance) Close() error {
 	a.cancel()
+	defer time.AfterFunc(undoTime, a.cancelUndo).Stop()
 	a.work.Wait()
+	a.cancelUndo()
 	var errs []error
 	if a.events != nil {
 		errs = append(errs, a.events.Close())

@@ -75,8 +75,14 @@ func (a *Appliance) PlanChange(ctx context.Context, c Change) (*plan.Plan, error
 	if err != nil {
 		return nil, err
 	}
-	p, _, err := a.plan(ctx, next, before, c.Destroy)
-	return p, err
+	p, repair, err := a.plan(ctx, next, before, c.Destroy)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Problems) > 0 {
+		return p, nil
+	}
+	return withoutForbiddenRepairs(p, repair, c.Destroy), nil // as Apply does
 }
 
 // next is the complete and checked document that a change leads to.
@@ -279,7 +285,7 @@ func withoutForbiddenRepairs(p *plan.Plan, repair func(*plan.Step) bool, destroy
 // run carries the plan out, keeps the document and tells how it went.
 func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Document, pending *pendingRevision, repair func(*plan.Step) bool) {
 	_, rev := a.inForce()
-	runner := plan.Runner{Repair: repair, Observe: op.observe}
+	runner := plan.Runner{Repair: repair, Closing: a.undoing, Observe: op.observe}
 	failures, err := runner.Run(ctx, op.Plan)
 	if err == nil && pending != nil {
 		var kept Revision

@@ -311,6 +311,10 @@ func TestRepairSparesSessions(t *testing.T) {
 	if st, _ := a.Status(t.Context()); st.State != StateDegraded || !strings.Contains(st.Problems[0], "1 session uses it") {
 		t.Errorf("status: %+v", st)
 	}
+	// A plan shows that, as a change would do it.
+	if p, err := a.Plan(t.Context(), document()); err != nil || !p.Empty() || len(p.Needs(nil)) > 0 {
+		t.Errorf("planned under a session: %v, %v", p, err)
+	}
 	e.SetSessions()
 	if err := a.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 func (a *app) plan() *cobra.Command {
 	var file string
+	var destroy []string
 	var code bool
 	c := &cobra.Command{
 		Use:   "plan -f FILE",
@@ -21,6 +22,7 @@ and what that would destroy. Nothing is changed.`,
 		Args:    cobra.NoArgs,
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "document, - is standard input (needed)")
+	c.Flags().StringSliceVar(&destroy, "destroy", nil, "`object` that the change would name, such as image/db01 (more than once, or with commas)")
 	c.Flags().BoolVar(&code, "exit-code", false, "exit with 10 if there are changes")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if file == "" {
@@ -35,7 +37,7 @@ and what that would destroy. Nothing is changed.`,
 			return err
 		}
 		defer cl.Close()
-		p, err := cl.Plan(c.Context(), text)
+		p, err := cl.Plan(c.Context(), text, destroy)
 		if err != nil {
 			return err
 		}

@@ -90,7 +90,7 @@ func (a *app) edit(ctx context.Context, f *changeFlags, edit func(*config.Docume
 // change plans a document, shows the plan, asks, and carries it out. With ask
 // it asks before any change, else only before one that destroys.
 func (a *app) change(ctx context.Context, c *client.Client, text []byte, etag string, f *changeFlags, ask bool) error {
-	p, err := c.Plan(ctx, text)
+	p, err := c.Plan(ctx, text, f.destroy)
 	if err != nil {
 		return err
 	}

@@ -177,7 +177,7 @@ func (a *app) configRollback() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		p, err := cl.PlanRevision(ctx, n)
+		p, err := cl.PlanRevision(ctx, n, f.destroy)
 		if err != nil {
 			return err
 		}

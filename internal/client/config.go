@@ -52,18 +52,26 @@ func (c *Client) document(ctx context.Context, path string, q url.Values) (Docum
 	return Document{Text: text, ETag: resp.Header.Get("ETag")}, nil
 }
 
-// Plan tells what a document (YAML or JSON) would change.
-func (c *Client) Plan(ctx context.Context, text []byte) (v1.Plan, error) {
+// Plan tells what a document (YAML or JSON) would change if it were applied
+// with the same objects to destroy.
+func (c *Client) Plan(ctx context.Context, text []byte, destroy []string) (v1.Plan, error) {
 	var p v1.Plan
-	_, err := c.call(ctx, request{method: http.MethodPost, path: "/config/plan", body: text, contentType: yamlType}, &p)
+	_, err := c.call(ctx, request{method: http.MethodPost, path: "/config/plan", query: destroying(destroy), body: text, contentType: yamlType}, &p)
 	return p, err
 }
 
 // PlanRevision tells what returning to an older revision would change.
-func (c *Client) PlanRevision(ctx context.Context, n int) (v1.Plan, error) {
+func (c *Client) PlanRevision(ctx context.Context, n int, destroy []string) (v1.Plan, error) {
 	var p v1.Plan
-	_, err := c.call(ctx, request{method: http.MethodPost, path: "/config/revisions/" + strconv.Itoa(n) + "/plan"}, &p)
+	_, err := c.call(ctx, request{method: http.MethodPost, path: "/config/revisions/" + strconv.Itoa(n) + "/plan", query: destroying(destroy)}, &p)
 	return p, err
+}
+
+func destroying(objects []string) url.Values {
+	if len(objects) == 0 {
+		return nil
+	}
+	return url.Values{"destroy": objects}
 }
 
 // ChangeOptions go with a change.

@@ -23,6 +23,9 @@ type Runner struct {
 	// Repair says whether a step only restores what was declared already. If
 	// one fails, the plan goes on without it and what needs it.
 	Repair func(s *Step) bool
+	// Closing, if not nil, ends even undoing. It outlives the context of Run,
+	// whose end begins the undoing.
+	Closing context.Context
 	// Observe hears each change of a step's state, and how far a running one is.
 	Observe func(index int, s State, fraction float64, err error)
 }
@@ -94,7 +97,7 @@ func (r Runner) Run(ctx context.Context, p *Plan) (failures []Note, err error) {
 			if began && s.Undo != nil {
 				// It may have been done in part. Its own error is what is
 				// told; one from here would say the same again.
-				_ = s.Undo(context.WithoutCancel(ctx))
+				_ = s.Undo(r.undoing(ctx))
 			}
 			return failures, r.undo(ctx, p, done, s, err)
 		}
@@ -116,8 +119,7 @@ func (r Runner) Undo(ctx context.Context, p *Plan, why error) error {
 
 func (r Runner) undo(ctx context.Context, p *Plan, done []int, failed *Step, why error) error {
 	e := &Error{Step: failed.Sentence, Object: failed.Object, Err: why, Finished: len(done)}
-	// What is cancelled must still be put back.
-	ctx = context.WithoutCancel(ctx)
+	ctx = r.undoing(ctx)
 	for k := len(done) - 1; k >= 0; k-- {
 		s := &p.Steps[done[k]]
 		if s.Undo == nil {
@@ -132,6 +134,14 @@ func (r Runner) undo(ctx context.Context, p *Plan, done []int, failed *Step, why
 		r.observe(done[k], Undone, 0, nil)
 	}
 	return e
+}
+
+// undoing is the context to undo in: what is cancelled must still be put back.
+func (r Runner) undoing(ctx context.Context) context.Context {
+	if r.Closing != nil {
+		return r.Closing
+	}
+	return context.WithoutCancel(ctx)
 }
 
 func (r Runner) observe(i int, s State, fraction float64, err error) {
