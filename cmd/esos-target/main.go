@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/esos-project/esos/internal/engine/native/control"
 	"github.com/esos-project/esos/internal/engine/native/process"
@@ -56,6 +57,11 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 
+	lock, err := lockState(*state)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	owner := os.Getuid()
 	held, err := sandbox.Confine(sandbox.Confinement{Dir: *state, Files: maxFiles})
 	if err != nil {
@@ -103,6 +109,30 @@ func controlSocket() (*net.UnixListener, error) {
 	}
 	ul.SetUnlinkOnClose(false)
 	return ul, nil
+}
+
+// lockState keeps other esos-targets away from the state directory: two would
+// overwrite each other's reservations and journals. The lock ends with the
+// process; one that was killed may take a moment to be gone.
+func lockState(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open state directory: %w", err)
+	}
+	for end := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
+			break
+		}
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("another esos-target works with %s: its daemon has, or had, another run directory; start esos serve with that one, or end it", dir)
+	}
+	return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
 }
 
 // build is the version of this program, as Go recorded it.

@@ -80,7 +80,7 @@ func (s *Server) stop() {
 }
 
 func shutdown(srv *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 250*time.Millisecond)
 	defer cancel()
 	if srv.Shutdown(ctx) != nil {
 		srv.Close()

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -63,22 +62,61 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer listener.Close()
-	eng, err := native.Start(ctx, native.Options{TargetBinary: o.TargetBinary, RunDir: o.RunDir,
+	starting, stopped, cancel := untilStopped(ctx, o.Stop)
+	defer cancel()
+	eng, err := native.Start(starting, native.Options{TargetBinary: o.TargetBinary, RunDir: o.RunDir,
 		StateDir: filepath.Join(o.DataDir, "state"), DataDir: o.DataDir, Log: o.Log})
 	if err != nil {
 		return err
 	}
-	app, err := appliance.Open(ctx, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First})
+	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First})
 	if err != nil {
+		if eng.TookUp() && stopped() != os.Interrupt {
+			// It served before we came: our trouble is none of the initiators'.
+			return errors.Join(err, eng.Close())
+		}
 		return errors.Join(err, stop(eng))
 	}
-	sig, err := serve(ctx, o, app, listener, socket)
-	err = errors.Join(err, app.Close())
-	if sig == syscall.SIGTERM {
-		o.Log.Info("the daemon ends; esos-target serves on", "pid", eng.PID())
-		return errors.Join(err, eng.Close())
+	cancel()
+	sig := stopped()
+	if sig == nil {
+		sig, err = serve(ctx, o, app, listener, socket)
 	}
-	return errors.Join(err, stop(eng))
+	err = errors.Join(err, app.Close())
+	if sig == os.Interrupt {
+		return errors.Join(err, stop(eng))
+	}
+	// SIGTERM, or a fault of the daemon's own.
+	o.Log.Info("the daemon ends; esos-target serves on", "pid", eng.PID())
+	return errors.Join(err, eng.Close())
+}
+
+// untilStopped returns a context that ends with the first signal that comes
+// before cancel is called; stopped says which that was, nil if none came.
+func untilStopped(ctx context.Context, signals <-chan os.Signal) (_ context.Context, stopped func() os.Signal, cancel func()) {
+	ctx, end := context.WithCancel(ctx)
+	came := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case s := <-signals:
+			came <- s
+			end()
+		case <-ctx.Done():
+		}
+	}()
+	cancel = func() { end(); <-done }
+	stopped = func() os.Signal {
+		select {
+		case s := <-came:
+			came <- s
+			return s
+		default:
+			return nil
+		}
+	}
+	return ctx, stopped, cancel
 }
 
 // serve answers the API until a signal comes, which it returns.

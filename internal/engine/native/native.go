@@ -124,6 +124,9 @@ func (e *Engine) Close() error {
 	return nil
 }
 
+// TookUp reports whether the process served already when Start found it.
+func (e *Engine) TookUp() bool { return e.proc.tookUp }
+
 // PID is the process that serves now; 0 while there is none.
 func (e *Engine) PID() int { return e.proc.pid() }
 

@@ -17,16 +17,22 @@ import (
 // serves. The link has no client if there is none.
 func (s *supervisor) attach(ctx context.Context) (link, error) {
 	c, err := control.Dial(ctx, s.socket, s.engine.heard)
+	if ctx.Err() != nil {
+		return link{}, err
+	}
 	if err != nil {
 		// Nobody listens. A process that lives all the same lost its socket;
 		// it would hold on to files and ports.
 		return link{}, s.endStray()
 	}
-	ctx, cancel := context.WithTimeout(ctx, helloWait)
+	asking, cancel := context.WithTimeout(ctx, helloWait)
 	defer cancel()
-	hello, err := c.Hello(ctx)
+	hello, err := c.Hello(asking)
 	if err != nil {
 		c.Close()
+		if ctx.Err() != nil { // nobody waits for it any more: that is not its fault
+			return link{}, fmt.Errorf("ask esos-target who it is: %w", err)
+		}
 		s.log.Warn("esos-target does not answer and is replaced", "err", err)
 		return link{}, s.endStray()
 	}
@@ -36,7 +42,7 @@ func (s *supervisor) attach(ctx context.Context) (link, error) {
 			"its", hello.Build, "its_protocol", hello.Protocol, "protocol", control.Version)
 		return link{}, host.Terminate(hello.PID, stopWait)
 	}
-	state, err := c.Observe(ctx)
+	state, err := c.Observe(asking)
 	if err != nil {
 		c.Close()
 		return link{}, fmt.Errorf("ask esos-target what it serves: %w", err)

@@ -28,6 +28,7 @@ type supervisor struct {
 	cancel context.CancelFunc // ends watch
 	done   chan struct{}      // watch has ended
 	lock   *os.File
+	tookUp bool // start found a process that served
 
 	mu    sync.Mutex
 	state link
@@ -86,7 +87,8 @@ func (s *supervisor) start(ctx context.Context) error {
 		lock.Close()
 		return err
 	}
-	if l.client == nil {
+	s.tookUp = l.client != nil
+	if !s.tookUp {
 		if l, err = s.spawn(ctx); err != nil {
 			lock.Close()
 			return err
