@@ -2,11 +2,13 @@ package cli_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -14,10 +16,10 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"github.com/esos-project/esos/internal/api"
 	"github.com/esos-project/esos/internal/appliance"
-	"github.com/esos-project/esos/internal/cli"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
@@ -25,12 +27,32 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+// program is the command, built once. It is built without the race detector
+// even when the tests have it: it starts hundreds of times, and what runs side
+// by side, the array, is in the test's own process.
+var program string
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"esos": func() {
-			os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-		},
-	})
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "esos-cli-")
+	if err == nil {
+		program = filepath.Join(dir, "esos")
+		build := exec.Command("go", "build", "-o", program, "../../cmd/esos")
+		build.Stderr = os.Stderr
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		err = build.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build the command:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // TestScripts runs the command against arrays with an engine in memory, one a
@@ -50,32 +72,41 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("EXAMPLES", examples)
+			// Scripts that start the command by other means find it too.
+			env.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
 			env.Setenv("ESOS_SOCKET", filepath.Join(env.WorkDir, "run", "api.sock"))
 			return startArray(env, e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"esos":   esos,
 			"exits":  exits,
 			"remote": remote,
 		},
 	})
 }
 
+// esos runs the command, which succeeds; with ! it fails.
+func esos(ts *testscript.TestScript, neg bool, args []string) {
+	if err := ts.Exec(program, args...); (err != nil) != neg {
+		ts.Fatalf("esos failed: %v, want failure: %v", err, neg)
+	}
+}
+
 // exits runs esos and wants an exit code: exits 4 esos device create db01.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits code command...")
+	if neg || len(args) < 2 || args[1] != "esos" {
+		ts.Fatalf("usage: exits code esos...")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	err = ts.Exec(args[1], args[2:]...)
+	err = ts.Exec(program, args[2:]...)
 	got := 0
 	if err != nil {
-		var code interface{ ExitCode() int }
-		var ok bool
-		if code, ok = err.(interface{ ExitCode() int }); !ok {
+		var ended *exec.ExitError
+		if !errors.As(err, &ended) {
 			ts.Fatalf("%v", err)
 		}
-		got = code.ExitCode()
+		got = ended.ExitCode()
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
