@@ -75,7 +75,7 @@ func (a Algorithm) hash() hash.Hash {
 func (a Algorithm) Response(id byte, secret Secret, challenge []byte) []byte {
 	h := a.hash()
 	h.Write([]byte{id})
-	io.WriteString(h, string(secret))
+	_, _ = io.WriteString(h, string(secret)) // a hash takes everything
 	h.Write(challenge)
 	return h.Sum(nil)
 }

@@ -69,8 +69,12 @@ func serveOnce(ctx context.Context, t *testing.T, dir string, use func(lun strin
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	var endedWith error
+	go func() {
+		endedWith = cmd.Wait()
+		close(ended)
+	}()
 	interrupt := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	t.Cleanup(func() {
 		interrupt()
@@ -79,15 +83,15 @@ func serveOnce(ctx context.Context, t *testing.T, dir string, use func(lun strin
 		}
 	})
 
-	listing := ""
+	var listing string
 	for {
 		out, err := exec.CommandContext(ctx, "iscsi-ls", "-s", "iscsi://"+firstPortal).CombinedOutput()
 		if listing = string(out); err == nil && strings.Contains(listing, "DIRECT_ACCESS") {
 			break
 		}
 		select {
-		case err := <-ended:
-			t.Fatalf("make run ended: %v\n%s", err, log.String())
+		case <-ended:
+			t.Fatalf("make run ended: %v\n%s", endedWith, log.String())
 		case <-ctx.Done():
 			t.Fatalf("no LUN: %v\n%s\n%s", ctx.Err(), listing, log.String())
 		case <-time.After(50 * time.Millisecond):
