@@ -69,11 +69,15 @@ type budget struct {
 
 // take reserves n bytes if they can be had.
 func (b *budget) take(n int) bool {
-	if b.used.Add(int64(n)) <= b.limit {
-		return true
+	for {
+		used := b.used.Load()
+		if used+int64(n) > b.limit {
+			return false
+		}
+		if b.used.CompareAndSwap(used, used+int64(n)) {
+			return true
+		}
 	}
-	b.used.Add(-int64(n))
-	return false
 }
 
 // force reserves n bytes for what must not fail any more.

@@ -49,6 +49,7 @@ type connection struct {
 	inflight  uint32 // commands outstanding that take a place in the window
 	tasks     taskTable
 	charged   int       // bytes of the budget for gathered writes
+	overdrawn bool      // a command waits for the session to give some back
 	held      []heldPDU // by CmdSN
 	heldSize  int
 	barrier   int // task management functions in progress: commands behind them wait

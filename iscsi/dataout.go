@@ -71,7 +71,7 @@ func (c *connection) gather(t *command, h *wire.BHS, data []byte, landing bool) 
 			c.tooBusy(t)
 		} else if !g.failed {
 			t.state.Store(starved)
-			c.server.starve(c)
+			c.starve()
 			return
 		}
 	}
@@ -110,7 +110,11 @@ func (c *connection) buffer(t *command) bool {
 		c.fail(t, tooLarge)
 		return false
 	}
-	if c.charged+size > c.server.options.sessionBudget() || !c.server.budget.take(size) {
+	if c.charged+size > c.server.options.sessionBudget() {
+		c.overdrawn = true
+		return false
+	}
+	if !c.server.budget.take(size) {
 		return false
 	}
 	c.charged += size
@@ -146,6 +150,10 @@ func (c *connection) dropBuffer(t *command) {
 	c.charged -= g.charged
 	c.server.giveBack(g.charged)
 	g.charged = 0
+	if c.overdrawn {
+		c.overdrawn = false
+		c.server.feed(c)
+	}
 }
 
 // fail decides the status of t before all of its data came.
@@ -276,11 +284,13 @@ func (c *connection) advance(t *command) {
 	}
 }
 
-// feed gives memory to commands of c that wait for some, as long as there is any.
+// feed gives memory to commands of c that wait for some, as long as there is
+// any. What it leaves goes to the next connection that waits.
 func (c *connection) feed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tx.closed {
+		c.server.feedNext()
 		return
 	}
 	for _, t := range c.tasks.slots {
@@ -288,11 +298,24 @@ func (c *connection) feed() {
 			continue
 		}
 		if !c.buffer(t) && !t.out.failed {
-			c.server.starve(c)
-			break
+			c.starve()
+			c.flush()
+			return
 		}
 		t.state.Store(gathering)
 		c.advance(t)
 	}
 	c.flush()
+	c.server.feedNext()
+}
+
+// starve has c fed when there is memory again. A session that has all that it
+// may is fed when it gives some back itself, and does not stand in the way of
+// the others.
+func (c *connection) starve() {
+	if c.overdrawn {
+		c.server.feedNext()
+		return
+	}
+	c.server.starve(c)
 }

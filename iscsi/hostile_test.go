@@ -120,9 +120,6 @@ func TestMemoryOfBrokenDataOut(t *testing.T) {
 	}
 }
 
-// What is queued for an initiator that does not read takes about as much
-// One batch of small requests with large answers is stopped where it stands
-// Discovery sessions ask for no password, as a rule: they must not take the
 // The answer to a Logout says that all tasks have ended: a write that came
 // before it is not carried out behind the next session's back.
 func TestLogoutWaitsForWrites(t *testing.T) {

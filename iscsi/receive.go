@@ -97,14 +97,19 @@ func (c *connection) work() error {
 	if err != nil {
 		return err
 	}
-	// Backpressure: who does not read is not read from.
-	for c.tx.full() {
-		c.tx.space.Wait()
-	}
+	c.backpressure()
 	if c.tx.broken != nil {
 		return errPeerGone
 	}
 	return nil
+}
+
+// backpressure waits while too much is queued: who does not read is not read
+// from. Our own batch is empty then.
+func (c *connection) backpressure() {
+	for c.tx.full() {
+		c.tx.space.Wait()
+	}
 }
 
 func (c *connection) parse() error {
@@ -168,8 +173,9 @@ func (c *connection) parse() error {
 		if err := c.dispatch(h, in[wire.HeaderLength:wire.HeaderLength+ahs], body); err != nil {
 			return err
 		}
-		if c.out.n >= sendFrom {
+		if c.out.n >= sendFrom || c.tx.full() {
 			c.tx.send(&c.out)
+			c.backpressure()
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -215,14 +216,27 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // starve notes that c has commands that wait for memory.
 func (s *Server) starve(c *connection) {
 	s.hungry.Lock()
-	defer s.hungry.Unlock()
+	if slices.Contains(s.hungry.conns, c) {
+		s.hungry.Unlock()
+		return
+	}
 	s.hungry.conns = append(s.hungry.conns, c)
 	s.hungry.waiting.Add(1)
+	s.hungry.Unlock()
+	if s.budget.used.Load() == 0 {
+		// All was given back before anybody could know that c waits.
+		s.feedNext()
+	}
 }
 
 // giveBack returns memory of gathered writes; who waits for some gets it.
 func (s *Server) giveBack(n int) {
 	s.budget.give(n)
+	s.feedNext()
+}
+
+// feedNext lets the connection that has waited longest for memory have some.
+func (s *Server) feedNext() {
 	if s.hungry.waiting.Load() == 0 {
 		return
 	}
@@ -234,6 +248,11 @@ func (s *Server) giveBack(n int) {
 	c := s.hungry.conns[0]
 	s.hungry.conns = s.hungry.conns[1:]
 	s.hungry.waiting.Add(-1)
+	s.feed(c)
+}
+
+// feed has c look whether there is memory for its commands.
+func (s *Server) feed(c *connection) {
 	s.all.Add(1)
 	go func() {
 		defer s.all.Done()

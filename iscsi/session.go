@@ -181,6 +181,19 @@ func (s *Server) enroll(x *session) (*session, *login.Refusal) {
 	if len(s.sessions) >= s.options.MaxSessions {
 		return nil, &login.Refusal{Status: wire.LoginOutOfResources, Reason: fmt.Sprintf("the server has its %d sessions", s.options.MaxSessions)}
 	}
+	if x.target == nil {
+		// They ask for no password, as a rule: they get no place of a session
+		// that may have had to give one.
+		discoveries := 0
+		for _, o := range s.sessions {
+			if o.target == nil {
+				discoveries++
+			}
+		}
+		if limit := max(s.options.MaxSessions/8, 1); discoveries >= limit {
+			return nil, &login.Refusal{Status: wire.LoginOutOfResources, Reason: fmt.Sprintf("the server has its %d discovery sessions", limit)}
+		}
+	}
 	for x.tsih = s.lastTSIH + 1; x.tsih == 0 || s.sessions[x.tsih] != nil; x.tsih++ {
 	}
 	s.lastTSIH = x.tsih

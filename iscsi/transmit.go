@@ -81,8 +81,29 @@ func (t *transmitter) send(b *batch) {
 			return
 		}
 	}
+	if t.join(b.buf.b[sent:b.n]) {
+		b.n = 0
+		return
+	}
 	t.push(segment{b.buf.b[sent:b.n], b.buf})
 	b.buf, b.n = nil, 0
+}
+
+// join copies p behind what is queued last, if there is room in its buffer. An
+// initiator that asks for little at a time and does not read would have a
+// whole buffer held for each answer otherwise.
+func (t *transmitter) join(p []byte) bool {
+	if t.head == len(t.queue) || len(p) > transmitBuffer/4 {
+		return false
+	}
+	last := &t.queue[len(t.queue)-1]
+	if cap(last.b)-len(last.b) < len(p) {
+		return false
+	}
+	// What drain may be sending of it stays where it is.
+	last.b = append(last.b, p...)
+	t.queued += len(p)
+	return true
 }
 
 func (t *transmitter) push(s segment) {
