@@ -90,6 +90,13 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	if err := os.MkdirAll(o.DataDir, 0o755); err != nil {
 		return nil, fmt.Errorf("open data directory: %w", err)
 	}
+	abs, err := filepath.Abs(o.DataDir)
+	if err == nil {
+		o.DataDir, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
 	lock, err := host.LockFile(filepath.Join(o.DataDir, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", o.DataDir, err)

@@ -199,18 +199,18 @@ func (c *checker) checkPath(at string, d Device) {
 		c.error(at, "%q must be an absolute path of a block device, like /dev/disk/by-id/...", clip(p))
 	case p != "" && !filepath.IsAbs(p) && !filepath.IsLocal(p):
 		c.error(at, "%q leaves the data directory; write an absolute path", clip(p))
-	case p != "" && !filepath.IsAbs(p) && reserved(p):
+	case p != "" && !filepath.IsAbs(p) && Reserved(p):
 		c.error(at, "%q is where the array keeps its own state; use devices/...", clip(p))
 	case strings.HasSuffix(p, "/"):
 		c.error(at, "%q is a directory", clip(p))
 	}
 }
 
-// reserved says whether a path in the data directory belongs to the daemon.
-func reserved(path string) bool {
+// Reserved says whether a path in the data directory belongs to the daemon.
+func Reserved(path string) bool {
 	first, _, _ := strings.Cut(filepath.Clean(path), "/")
 	switch first {
-	case ".", "revisions", "events.jsonl", "events.jsonl.1", "lock", "state", "run", "tls":
+	case ".", "revisions", "events.jsonl", "events.jsonl.1", "lock", "state", "run", "api":
 		return true
 	}
 	return false

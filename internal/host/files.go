@@ -14,9 +14,17 @@ import (
 // FileInfo is what there is at a path.
 type FileInfo struct {
 	Path      string
-	Size      int64 // in bytes
-	Allocated int64 // bytes of space that the file takes
-	Block     bool  // a block device; Size is the device's
+	Real      string // Path without symbolic links
+	Size      int64  // in bytes
+	Allocated int64  // bytes of space that the file takes
+	Block     bool   // a block device; Size is the device's
+	ID        FileID // the same for every path that leads to it
+}
+
+// FileID tells files apart, whatever the paths are that lead to them; and
+// block devices, whichever node stands for them.
+type FileID struct {
+	Device, Inode uint64 // of a block device its number, and 0
 }
 
 // Files makes, grows, looks at and removes image files. The zero value works
@@ -33,7 +41,11 @@ func (Files) Stat(path string) (FileInfo, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return FileInfo{}, &fs.PathError{Op: "look at", Path: path, Err: err}
 	}
-	fi := FileInfo{Path: path, Size: st.Size, Allocated: st.Blocks * 512}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return FileInfo{}, &fs.PathError{Op: "look at", Path: path, Err: errorOf(err)}
+	}
+	fi := FileInfo{Path: path, Real: real, Size: st.Size, Allocated: st.Blocks * 512, ID: FileID{st.Dev, st.Ino}}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 	case unix.S_IFBLK:
@@ -41,7 +53,7 @@ func (Files) Stat(path string) (FileInfo, error) {
 		if err != nil {
 			return FileInfo{}, err
 		}
-		fi.Size, fi.Allocated, fi.Block = size, size, true
+		fi.Size, fi.Allocated, fi.Block, fi.ID = size, size, true, FileID{Device: st.Rdev}
 	default:
 		return FileInfo{}, fmt.Errorf("%s is neither a file nor a block device", path)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -44,10 +45,12 @@ type Observed struct {
 // Store is what there is at the path of a device.
 type Store struct {
 	Exists    bool
-	Size      int64 // bytes
-	Allocated int64 // bytes of space that it takes
-	Block     bool  // a block device
-	Err       error // why it could not be looked at
+	Size      int64       // bytes
+	Allocated int64       // bytes of space that it takes
+	Block     bool        // a block device
+	Real      string      // its path without symbolic links
+	ID        host.FileID // the same for every path that leads to it
+	Err       error       // why it could not be looked at
 }
 
 // Source is the part of an engine that layers look at.

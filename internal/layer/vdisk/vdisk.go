@@ -29,7 +29,7 @@ type Files interface {
 // Layer plans image files.
 type Layer struct {
 	Files   Files
-	DataDir string // relative paths are below it
+	DataDir string // relative paths are below it; absolute, without symbolic links
 }
 
 // Name is vdisk.
@@ -60,7 +60,7 @@ func (l Layer) look(path string) layer.Store {
 	case err != nil:
 		return layer.Store{Err: err}
 	}
-	return layer.Store{Exists: true, Size: fi.Size, Allocated: fi.Allocated, Block: fi.Block}
+	return layer.Store{Exists: true, Size: fi.Size, Allocated: fi.Allocated, Block: fi.Block, Real: fi.Real, ID: fi.ID}
 }
 
 func (l Layer) full(path string) string {
@@ -73,12 +73,25 @@ func (l Layer) full(path string) string {
 // Plan makes image files that are missing and grows those that are too small.
 func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Builder) {
 	paths := make(map[string]bool, len(declared.Devices))
+	users := make(map[host.FileID]config.Device, len(declared.Devices))
 	for _, d := range declared.Devices {
 		paths[d.Path] = true
 		if d.Path == "" {
 			continue
 		}
 		store := seen.Stores[d.Path]
+		if l.ours(d.Path, store) {
+			l.unavailable(d, seen, b, d.Path+" is where the array keeps its own state; use devices/... or another directory")
+			continue
+		}
+		if other, twice := users[store.ID]; twice && d.Handler != config.CDROM && other.Handler != config.CDROM {
+			// By a link, another spelling or another device node.
+			l.unavailable(d, seen, b, fmt.Sprintf("%s is the store of device %s (%s), too; two devices on one store destroy its data", d.Path, other.Name, other.Path))
+			continue
+		}
+		if store.ID != (host.FileID{}) {
+			users[store.ID] = d
+		}
 		switch {
 		case store.Err != nil:
 			l.unavailable(d, seen, b, store.Err.Error())
@@ -96,10 +109,26 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		return
 	}
 	for _, d := range seen.InForce.Devices {
-		if d.Handler == config.FileIO && !paths[d.Path] {
-			l.removed(d, seen, b)
+		if d.Handler != config.FileIO || paths[d.Path] {
+			continue
+		}
+		if user, used := users[seen.Stores[d.Path].ID]; used {
+			b.Note("image/"+d.Name, "file %s stays: it is served as device %s (%s)", d.Path, user.Name, user.Path)
+			continue
+		}
+		l.removed(d, seen, b)
+	}
+}
+
+// ours says whether a path, or what it leads to, belongs to the daemon: its
+// documents hold secrets, and who could write them could rule the array.
+func (l Layer) ours(path string, store layer.Store) bool {
+	for _, p := range []string{l.full(path), store.Real} {
+		if rel, err := filepath.Rel(l.DataDir, p); p != "" && err == nil && filepath.IsLocal(rel) && config.Reserved(rel) {
+			return true
 		}
 	}
+	return false
 }
 
 // unavailable refuses a new device whose store cannot be had, and leaves out

@@ -3,6 +3,7 @@ package vdisk
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/esos-project/esos/internal/config"
@@ -82,6 +83,58 @@ func TestImages(t *testing.T) {
 	}
 	if st, _ := os.Stat(path); st.Size() != 2<<20 {
 		t.Errorf("a grown image has %d bytes after undo: it must never be cut", st.Size())
+	}
+}
+
+// Whatever leads to a store: no two devices get it, what is served is not
+// deleted, and the array's own files are none.
+func TestOneStoreManyPaths(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := Layer{Files: host.Files{}, DataDir: dir}
+	image := filepath.Join(dir, "devices/a.img")
+	other := t.TempDir()
+	for _, err := range []error{
+		os.MkdirAll(filepath.Dir(image), 0o700), os.WriteFile(image, make([]byte, 4096), 0o600),
+		os.Link(image, filepath.Join(other, "hard")), os.Symlink(image, filepath.Join(other, "soft")),
+		os.Mkdir(filepath.Join(dir, "revisions"), 0o700), os.WriteFile(filepath.Join(dir, "revisions/000001.yaml"), make([]byte, 4096), 0o600),
+		os.Symlink(filepath.Join(dir, "revisions/000001.yaml"), filepath.Join(other, "revision")),
+		os.Symlink(dir, filepath.Join(other, "data")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	on := func(path string) config.Device { return config.Device{Name: "b", Handler: config.FileIO, Path: path} }
+	first := config.Device{Name: "a", Handler: config.FileIO, Path: "devices/a.img", Size: 4096}
+	for _, path := range []string{image, "devices/../devices/a.img", filepath.Join(other, "hard"), filepath.Join(other, "soft"), filepath.Join(other, "data/devices/a.img")} {
+		p := planned(t, l, &config.Document{Devices: []config.Device{first, on(path)}}, nil)
+		if len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Message, "device a") {
+			t.Errorf("a second device on %s: %+v", path, p.Problems)
+		}
+		seen := &layer.Observed{InForce: &config.Document{Devices: []config.Device{first}}, Destroy: []string{"image/a"}}
+		declared := &config.Document{Devices: []config.Device{on(path)}}
+		if err := l.Observe(t.Context(), declared, seen); err != nil {
+			t.Fatal(err)
+		}
+		var b plan.Builder
+		l.Plan(declared, seen, &b)
+		if p, err := b.Plan(); err != nil || len(p.Steps) > 0 {
+			t.Errorf("an image that is served by way of %s is deleted: %+v, %v", path, p, err)
+		}
+	}
+	for _, path := range []string{filepath.Join(dir, "revisions/000001.yaml"), filepath.Join(dir, "revisions/000002.yaml"), filepath.Join(dir, "api/key.pem"),
+		filepath.Join(other, "revision"), filepath.Join(other, "data/revisions/000001.yaml")} {
+		for _, h := range []config.Handler{config.FileIO, config.CDROM} {
+			d := on(path)
+			d.Handler, d.Size = h, 4096
+			p := planned(t, l, &config.Document{Devices: []config.Device{d}}, nil)
+			if len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Message, "its own state") {
+				t.Errorf("%s on %s: %+v", h, path, p)
+			}
+		}
 	}
 }
 
