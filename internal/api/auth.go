@@ -92,7 +92,7 @@ func (s *Server) identify(r *http.Request) (principal, error) {
 	}
 	name, role, ok := s.whose(strings.TrimSpace(token))
 	if !ok {
-		s.audit(p, r.Method+" "+r.URL.Path, "token refused")
+		s.audit(p, request(r), "token refused")
 		return p, problem(http.StatusUnauthorized, v1.ProblemLogin, "the token is not valid: it was revoked, or the session ended; log in again or ask an administrator for a token")
 	}
 	s.limiter.giveBack(addr)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -76,7 +77,8 @@ func (s *Server) begin(ctx context.Context, c appliance.Change) (*operationOutpu
 }
 
 // permitChange tells whether p may make old into doc. Operators change what is
-// served, not who may change it, and they destroy nothing.
+// served, not who may change it, nor what of the machine; and they destroy
+// nothing.
 func permitChange(p principal, old, doc *config.Document, destroy []string) error {
 	if p.role >= Admin {
 		return nil
@@ -84,8 +86,32 @@ func permitChange(p principal, old, doc *config.Document, destroy []string) erro
 	if len(config.Fields(old.API, doc.API)) > 0 {
 		return problem(http.StatusForbidden, v1.ProblemDenied, fmt.Sprintf("%s is %s here; who may use the API, and where it listens, only an admin changes", p.name, p.role))
 	}
+	if err := permitPaths(p, old, doc); err != nil {
+		return err
+	}
 	if len(destroy) > 0 {
 		return problem(http.StatusForbidden, v1.ProblemDenied, fmt.Sprintf("%s is %s here; only an admin destroys (%s)", p.name, p.role, strings.Join(destroy, ", ")))
+	}
+	return nil
+}
+
+// permitPaths tells whether p may have doc serve the files that it names. The
+// daemon opens them with its own privileges, root's as a rule: whoever may name
+// any can read and write everything on the machine, from the list of users to
+// the programs it runs. So only an admin names what is outside of the data
+// directory.
+func permitPaths(p principal, old, doc *config.Document) error {
+	if p.role >= Admin {
+		return nil
+	}
+	named := map[string]bool{}
+	for _, d := range old.Devices {
+		named[d.Path] = true
+	}
+	for _, d := range doc.Devices {
+		if filepath.IsAbs(d.Path) && !named[d.Path] {
+			return problem(http.StatusForbidden, v1.ProblemDenied, fmt.Sprintf("%s is %s here; only an admin has device %s serve %s, which is outside of the data directory", p.name, p.role, d.Name, d.Path))
+		}
 	}
 	return nil
 }

@@ -174,6 +174,9 @@ func (s *Server) planned(ctx context.Context, doc *config.Document, destroy []st
 	}
 	doc = doc.Clone()
 	doc.KeepSecrets(now)
+	if err := permitPaths(asker(ctx), now, doc); err != nil {
+		return nil, err // a plan tells whether a file is there, and its size
+	}
 	p, err := s.app.PlanChange(ctx, appliance.Change{Document: doc, Destroy: destroy})
 	if err != nil {
 		return nil, answer(err)

@@ -41,10 +41,22 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(seen, r)
-		if r.URL.Path != v1.Prefix+"/login" { // it says itself who it was
-			s.audit(p, r.Method+" "+r.URL.Path, strconv.Itoa(seen.status)+" "+http.StatusText(seen.status))
+		// A login says itself who it was. What strangers try is refused, and
+		// must not push out of the log what others did.
+		if p.role > Nobody && r.URL.Path != v1.Prefix+"/login" {
+			s.audit(p, request(r), strconv.Itoa(seen.status)+" "+http.StatusText(seen.status))
 		}
 	})
+}
+
+// request names a request in the audit log.
+func request(r *http.Request) string {
+	const most = 200
+	path := r.URL.Path
+	if len(path) > most {
+		path = strings.ToValidUTF8(path[:most], "") + "..."
+	}
+	return r.Method + " " + path
 }
 
 // strangerTime is how long a request of somebody unknown may take to arrive.
