@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (s *Server) documents() {
 		if err := in.given(); err != nil {
 			return nil, err
 		}
-		doc, err := parse(in.RawBody)
+		doc, err := s.parse(in.RawBody)
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +101,7 @@ func (s *Server) documents() {
 	})
 	plan := operation(Viewer, http.MethodPost, "/config/plan", "planConfig", "config", "Tell what a document would change")
 	huma.Register(s.huma, s.takesDocument(plan), func(ctx context.Context, in *planInput) (*planOutput, error) {
-		doc, err := parse(in.RawBody)
+		doc, err := s.parse(in.RawBody)
 		if err != nil {
 			return nil, err
 		}
@@ -198,7 +199,27 @@ func (s *Server) show(ctx context.Context, doc *config.Document, rev appliance.R
 	return &documentOutput{quote(rev.ETag), (*revealed)(doc)}, nil
 }
 
-// parse reads a document from a request: YAML, or JSON which is YAML too.
+// parsed is a document with the hash of its text.
+type parsed struct {
+	sum [sha256.Size]byte
+	doc *config.Document // not to be changed
+}
+
+// parse reads a document from a request: YAML, or JSON which is YAML too. The
+// result is not to be changed: the same text commonly comes twice, to be planned
+// and to be carried out, and reading a large one takes longer than either.
+func (s *Server) parse(text []byte) (*config.Document, error) {
+	sum := sha256.Sum256(text)
+	if last := s.parsed.Load(); last != nil && last.sum == sum {
+		return last.doc, nil
+	}
+	doc, err := parse(text)
+	if err == nil {
+		s.parsed.Store(&parsed{sum, doc})
+	}
+	return doc, err
+}
+
 func parse(text []byte) (*config.Document, error) {
 	if bytes.Contains(text, []byte(config.Hidden)) {
 		// Some secrets are to stay; without them its meaning cannot be

@@ -32,6 +32,7 @@ type Server struct {
 	stopping chan struct{} // closed when long polls and streams have to end
 
 	settings atomic.Pointer[config.API] // of the document in force
+	parsed   atomic.Pointer[parsed]     // the last document that was sent
 	tcp      tcp
 	certDir  string
 	stopOnce sync.Once

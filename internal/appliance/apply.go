@@ -135,19 +135,22 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 	if p, err = b.Plan(); err != nil {
 		return nil, nil, err
 	}
-	return p, repairs(before, next, p), nil
+	return p, repairs(seen.Before, next, p), nil
 }
 
 // repairs returns what tells repairs: steps whose object has the same words in
 // both documents, and that have nothing to do with a step that is wanted.
-func repairs(before, next *config.Document, p *plan.Plan) func(*plan.Step) bool {
-	had, has := config.Objects(before), config.Objects(next)
+func repairs(had func(object string) (any, bool), next *config.Document, p *plan.Plan) func(*plan.Step) bool {
+	if p.Empty() {
+		return func(*plan.Step) bool { return false }
+	}
+	has := config.Objects(next)
 	restores := func(s *plan.Step) bool {
 		object := s.Object
 		if name, ok := strings.CutPrefix(object, "image/"); ok {
 			object = "device/" + name
 		}
-		old, was := had[object]
+		old, was := had(object)
 		now, is := has[object]
 		if !is {
 			return !was // declared in neither: a remainder that is cleared away

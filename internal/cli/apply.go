@@ -98,11 +98,11 @@ array has there: what 'esos config show' prints can be edited and applied.`,
 		etag := ifMatch
 		if etag == "" {
 			// What is in force now: the plan that is shown is based on it.
-			now, err := cl.Document(c.Context(), false)
+			now, err := cl.Status(c.Context())
 			if err != nil {
 				return err
 			}
-			etag = now.ETag
+			etag = now.Revision.ETag
 		}
 		return a.change(c.Context(), cl, text, etag, f, true)
 	}

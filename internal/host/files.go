@@ -14,7 +14,6 @@ import (
 // FileInfo is what there is at a path.
 type FileInfo struct {
 	Path      string
-	Real      string // Path without symbolic links
 	Size      int64  // in bytes
 	Allocated int64  // bytes of space that the file takes
 	Block     bool   // a block device; Size is the device's
@@ -41,11 +40,7 @@ func (Files) Stat(path string) (FileInfo, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return FileInfo{}, &fs.PathError{Op: "look at", Path: path, Err: err}
 	}
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return FileInfo{}, &fs.PathError{Op: "look at", Path: path, Err: errorOf(err)}
-	}
-	fi := FileInfo{Path: path, Real: real, Size: st.Size, Allocated: st.Blocks * 512, ID: FileID{st.Dev, st.Ino}}
+	fi := FileInfo{Path: path, Size: st.Size, Allocated: st.Blocks * 512, ID: FileID{st.Dev, st.Ino}}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 	case unix.S_IFBLK:
@@ -58,6 +53,15 @@ func (Files) Stat(path string) (FileInfo, error) {
 		return FileInfo{}, fmt.Errorf("%s is neither a file nor a block device", path)
 	}
 	return fi, nil
+}
+
+// Real is path without symbolic links, "" if it leads nowhere.
+func Real(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return ""
+	}
+	return real
 }
 
 // Create makes an image file of size bytes, readable by its owner only. With

@@ -48,7 +48,7 @@ type Store struct {
 	Size      int64       // bytes
 	Allocated int64       // bytes of space that it takes
 	Block     bool        // a block device
-	Real      string      // its path without symbolic links
+	Real      string      // its path without symbolic links, if it is declared absolute
 	ID        host.FileID // the same for every path that leads to it
 	Err       error       // why it could not be looked at
 }

@@ -60,7 +60,13 @@ func (l Layer) look(path string) layer.Store {
 	case err != nil:
 		return layer.Store{Err: err}
 	}
-	return layer.Store{Exists: true, Size: fi.Size, Allocated: fi.Allocated, Block: fi.Block, Real: fi.Real, ID: fi.ID}
+	s := layer.Store{Exists: true, Size: fi.Size, Allocated: fi.Allocated, Block: fi.Block, ID: fi.ID}
+	if filepath.IsAbs(path) {
+		// Below the data directory it is left at the name: it takes a look at
+		// each directory on the way, and links there are root's.
+		s.Real = host.Real(path)
+	}
+	return s
 }
 
 func (l Layer) full(path string) string {
