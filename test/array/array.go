@@ -175,6 +175,12 @@ func (a *Array) Run(t testing.TB, args ...string) string {
 	return out
 }
 
+// Try runs the esos command, which may fail.
+func (a *Array) Try(t testing.TB, args ...string) (string, error) {
+	t.Helper()
+	return a.try(t.Context(), args...)
+}
+
 // Apply makes the array what a document says, without questions.
 func (a *Array) Apply(t testing.TB, document string) string {
 	t.Helper()

@@ -34,7 +34,7 @@ const recipe = "3"
 // packages are installed with what they depend on.
 var packages = []string{
 	"linux-image-amd64", "busybox-static", "kmod", "udev", "util-linux", "e2fsprogs", "xfsprogs",
-	"open-iscsi", "multipath-tools", "sg3-utils", "fio",
+	"open-iscsi", "multipath-tools", "sg3-utils", "fio", "eject",
 }
 
 // modules are the kernel modules that the root has, besides those they need.
