@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -172,7 +173,7 @@ func (s *Server) listenTCP(doc *config.Document) (err error) {
 	srv, done := t.srv, t.done
 	go func() {
 		defer close(done)
-		if err := srv.ServeTLS(&limitedListener{Listener: l, places: make(chan struct{}, maxConnections)}, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.ServeTLS(newLimitedListener(l), "", ""); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("the API does not listen on TCP any more", "address", settings.Listen, "err", err)
 		}
 	}()
@@ -204,25 +205,68 @@ func (t *tcp) where() (address, fingerprint string, err error) {
 	return t.address, t.fingerprint, t.err
 }
 
-// maxConnections bounds the memory that strangers can take: connections over
-// TCP at once.
-const maxConnections = 256
+const (
+	// maxConnections bounds the memory that strangers can take: connections
+	// over TCP at once.
+	maxConnections = 256
+	// maxFromOne is how many of them one address may have: one stranger must
+	// not lock everybody else out.
+	maxFromOne = 32
+)
 
-// limitedListener accepts no more connections than it has places.
+// limitedListener accepts no more connections than it has places, and from one
+// address no more than maxFromOne.
 type limitedListener struct {
 	net.Listener
 	places chan struct{}
+	mu     sync.Mutex
+	from   map[netip.Addr]int
+}
+
+func newLimitedListener(l net.Listener) *limitedListener {
+	return &limitedListener{Listener: l, places: make(chan struct{}, maxConnections), from: map[netip.Addr]int{}}
 }
 
 // Accept waits for a place, then for a connection.
 func (l *limitedListener) Accept() (net.Conn, error) {
 	l.places <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.places
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.places
+			return nil, err
+		}
+		addr, ok := l.admit(c)
+		if !ok {
+			_ = c.Close() // it has more than enough
+			continue
+		}
+		return &placedConn{Conn: c, free: sync.OnceFunc(func() { l.leave(addr) })}, nil
 	}
-	return &placedConn{Conn: c, free: sync.OnceFunc(func() { <-l.places })}, nil
+}
+
+// admit counts a connection for its address, unless that has too many.
+func (l *limitedListener) admit(c net.Conn) (netip.Addr, bool) {
+	var addr netip.Addr
+	if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		addr = limited(ap.Addr())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.from[addr] >= maxFromOne {
+		return addr, false
+	}
+	l.from[addr]++
+	return addr, true
+}
+
+func (l *limitedListener) leave(addr netip.Addr) {
+	l.mu.Lock()
+	if l.from[addr]--; l.from[addr] == 0 {
+		delete(l.from, addr)
+	}
+	l.mu.Unlock()
+	<-l.places
 }
 
 // placedConn gives its place back when it is closed.

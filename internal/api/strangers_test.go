@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -60,5 +61,61 @@ func TestStrangersLeaveTheLogAlone(t *testing.T) {
 		if len(e.Event.Message) > 600 {
 			t.Errorf("an event of %d bytes: %.100s", len(e.Event.Message), e.Event.Message)
 		}
+	}
+}
+
+// TestOneAddressCannotTakeAllPlaces opens connections from one address until no
+// more are let in; another address still gets one.
+func TestOneAddressCannotTakeAllPlaces(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLimitedListener(inner)
+	accepted := make(chan net.Conn, maxConnections)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func(from string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	var last net.Conn
+	for range maxFromOne + 1 {
+		last = dial("127.0.0.2")
+	}
+	if _, err := last.Read(make([]byte, 1)); err == nil {
+		t.Error("the last one was not closed")
+	}
+	dial("127.0.0.3")
+	var conns []net.Conn
+	for range maxFromOne + 1 {
+		conns = append(conns, <-accepted)
+	}
+	if got := conns[maxFromOne].RemoteAddr().(*net.TCPAddr).IP.String(); got != "127.0.0.3" {
+		t.Errorf("the last that was let in is from %s", got)
+	}
+	for _, c := range conns { // who leaves makes room
+		_ = c.Close()
+	}
+	dial("127.0.0.2")
+	_ = (<-accepted).Close()
+	_ = inner.Close()
+	<-ended
+	if len(l.from) > 0 || len(l.places) > 0 {
+		t.Errorf("%d addresses and %d places are still held", len(l.from), len(l.places))
 	}
 }
