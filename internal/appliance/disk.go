@@ -28,7 +28,7 @@ const tempPrefix = ".new-"
 // diskFiles is the machine's disk.
 type diskFiles struct{}
 
-func (diskFiles) MkdirAll(dir string) error            { return os.MkdirAll(dir, 0o700) }
+func (diskFiles) MkdirAll(dir string) error            { return host.MakeDir(dir, 0o700) }
 func (diskFiles) ReadFile(path string) ([]byte, error) { return os.ReadFile(path) }
 func (diskFiles) Rename(from, to string) error         { return os.Rename(from, to) }
 func (diskFiles) SyncDir(dir string) error             { return host.SyncDir(dir) }

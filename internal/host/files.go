@@ -69,7 +69,7 @@ func Real(path string) string {
 // touches a file that exists (fs.ErrExist); a file that could not be completed
 // is removed again. progress, if not nil, hears how many bytes are done.
 func (f Files) Create(ctx context.Context, path string, size int64, allocate bool, progress func(done int64)) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := MakeDir(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("create image file %s: %w", path, err)
 	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -155,6 +155,23 @@ func fill(ctx context.Context, file *os.File, old, size int64, allocate bool, pr
 		return errorOf(err)
 	}
 	return SyncDir(filepath.Dir(file.Name()))
+}
+
+// MakeDir makes a directory and those above it that are missing, durably:
+// without their names what is in them is gone after a power cut.
+func MakeDir(dir string, mode fs.FileMode) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if parent := filepath.Dir(dir); parent != dir {
+		if err := MakeDir(parent, mode); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return SyncDir(filepath.Dir(dir))
 }
 
 // SyncDir makes the names in a directory durable: without it a file that was
