@@ -24,12 +24,21 @@ type dataIn struct {
 
 // Room implements scsi.Transfer.
 func (t *command) Room(n int) []byte {
+	room, _ := t.roomFor(n, true)
+	return room
+}
+
+// TryRoom implements scsi.PromptTransfer.
+func (t *command) TryRoom(n int) ([]byte, bool) { return t.roomFor(n, false) }
+
+// roomFor is Room with patience, TryRoom without.
+func (t *command) roomFor(n int, patient bool) (room []byte, wait bool) {
 	c, d := t.conn, &t.in
 	if n <= 0 || t.Aborted() {
-		return nil
+		return nil, false
 	}
 	if d.sent == d.room {
-		return nil
+		return nil, false
 	}
 	if d.open {
 		// Not the last one: the device has more. Its header must be written
@@ -41,15 +50,15 @@ func (t *command) Room(n int) []byte {
 	n = min(n, int(d.room-d.sent), c.maxDataIn, int(c.params.maxBurst-d.burst))
 	if need := c.dataInLength(n); d.out.free() < need {
 		t.lock()
-		ok := c.makeRoom(t, need)
+		ok, wait := c.makeRoom(t, need, patient)
 		t.unlock()
 		if !ok {
-			return nil
+			return nil, wait
 		}
 	}
 	d.at, d.pduRoom = d.out.n, n
 	start := d.at + wire.HeaderLength + c.headerDigest
-	return d.out.buf.b[start : start+n : start+n]
+	return d.out.buf.b[start : start+n : start+n], false
 }
 
 // Sent implements scsi.Transfer.
@@ -84,18 +93,26 @@ func (c *connection) dataInLength(n int) int {
 }
 
 // makeRoom sees to it that the batch of t has room for a PDU of need bytes. It
-// may wait for the initiator to read; false means that nobody waits for the
+// may wait for the initiator to read if it is to be patient; else wait says
+// that it would have to. Without that, false means that nobody waits for the
 // data any more.
-func (c *connection) makeRoom(t *command, need int) bool {
+func (c *connection) makeRoom(t *command, need int, patient bool) (ok, wait bool) {
 	b := t.in.out
 	if b.n > 0 {
 		c.tx.send(b)
 	}
 	for c.tx.full() && !t.Aborted() {
+		if !patient {
+			return false, true
+		}
+		if t.slot < 0 {
+			// While the lock is given up others have to find t, to abort it.
+			c.tasks.add(t)
+		}
 		c.tx.space.Wait()
 	}
 	if c.tx.closed || t.Aborted() {
-		return false
+		return false, false
 	}
 	// While the lock was given up to wait, others may have used the
 	// connection's own batch.
@@ -109,7 +126,7 @@ func (c *connection) makeRoom(t *command, need int) bool {
 		}
 		b.buf = get(p)
 	}
-	return true
+	return true, false
 }
 
 // seal writes the header of t's open Data-In, with the status if flags has

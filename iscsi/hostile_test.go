@@ -147,3 +147,31 @@ func TestLogoutWaitsForWrites(t *testing.T) {
 		t.Errorf("got %s", p.Opcode())
 	}
 }
+
+// A LUN that is taken away is let go of also by a read whose initiator does not
+// take its data.
+func TestUnmapUnderStalledRead(t *testing.T) {
+	r := newRig(t, Options{MaxQueuedBytes: 64 << 10})
+	i := r.login(1)
+	path := r.server.list()[0].nexus.Paths()[0]
+	i.write(i.read(0, diskSize/blockSize))
+	c := r.server.list()[0].conn
+	stalled := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.tx.full()
+	}
+	for end := time.Now().Add(10 * time.Second); !stalled(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the socket takes everything")
+		}
+	}
+	time.Sleep(20 * time.Millisecond)
+	if path.Active() == 0 {
+		t.Fatal("no read is under way")
+	}
+	r.scsi.DeleteLUN("", 0)
+	if n := path.Active(); n > 0 {
+		t.Errorf("%d tasks go on", n)
+	}
+}

@@ -31,6 +31,9 @@ type Task struct {
 	// into WouldBlock is run again from the start of Do with Moved as it was.
 	Moved int
 
+	// Mark is a note of the device's own, kept as Moved is.
+	Mark uint64
+
 	// Set by whoever ends the task.
 
 	Status     Status
@@ -72,6 +75,16 @@ type Transfer interface {
 	Room(n int) []byte
 	// Sent says that the first n bytes of the last Room are Data-In.
 	Sent(n int)
+}
+
+// PromptTransfer is a Transfer whose Room may have to wait until the initiator
+// has read what was sent before. A device that holds something which others
+// wait for asks TryRoom first: an initiator that does not read must not hold up
+// anybody but itself.
+type PromptTransfer interface {
+	Transfer
+	// TryRoom is Room if that need not wait, else it returns nil and true.
+	TryRoom(n int) (room []byte, wait bool)
 }
 
 // TaskAttr is a task attribute (SAM-5 8.6), coded as iSCSI codes it

@@ -23,7 +23,8 @@ import (
 // all cores write to for each I/O, and a writer would hold up the I/O to all
 // other blocks too.
 type gate struct {
-	closed  atomic.Int32 // exclusive holders, in the queue or on their way to it
+	closed  atomic.Int32  // exclusive holders, in the queue or on their way to it
+	grants  atomic.Uint64 // exclusive holders that there were
 	stripes [16]stripe
 
 	isShut atomic.Bool // an exclusive holder took all, for long
@@ -31,7 +32,19 @@ type gate struct {
 	mu    sync.Mutex
 	freed sync.Cond
 	queue []*hold
+	// past are the ranges of the last grants, by their number modulo its
+	// length; nil until there is one.
+	past []span
 }
+
+// span is a range of bytes.
+type span struct{ off, end int64 }
+
+func (s span) overlaps(off, end int64) bool { return s.off < end && off < s.end }
+
+// remembered is how many grants a reader may miss and still learn whether they
+// concerned it.
+const remembered = 256
 
 type stripe struct {
 	n atomic.Int32
@@ -98,7 +111,33 @@ func (g *gate) wait(h *hold, wait bool) (pass, bool) {
 		}
 		g.freed.Wait()
 	}
+	if h.exclusive {
+		if g.past == nil {
+			g.past = make([]span, remembered)
+		}
+		n := g.grants.Load()
+		g.past[n%remembered] = span{h.off, h.end}
+		g.grants.Store(n + 1)
+	}
 	return pass{hold: h}, true
+}
+
+// split says whether one of those who were granted exclusive use since there
+// had been n of them had bytes both of [off, mid) and of [mid, end). The caller
+// has entered the gate for all of it.
+func (g *gate) split(n uint64, off, mid, end int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.grants.Load()
+	if now-n > remembered {
+		return true // nobody knows any more
+	}
+	for ; n < now; n++ {
+		if s := g.past[n%remembered]; s.overlaps(off, mid) && s.overlaps(mid, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // conflicts says whether one before h in the queue stands in its way.

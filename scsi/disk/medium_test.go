@@ -243,7 +243,12 @@ func TestSanitizeAndOlderTasks(t *testing.T) {
 	caw.Out = make([]byte, 1024)
 
 	r.good(t, sanitizeCDB(0x81, 5), overwriteList(1, 1, []byte{7}))
-	for !r.gate.isShut.Load() {
+	queued := func() bool {
+		r.gate.mu.Lock()
+		defer r.gate.mu.Unlock()
+		return len(r.gate.queue) > 0
+	}
+	for !queued() {
 		time.Sleep(time.Millisecond)
 	}
 	row.Do(task)

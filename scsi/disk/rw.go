@@ -50,15 +50,31 @@ func (d *Disk) read(t *scsi.Task) {
 			return
 		}
 	}
-	pass, ok := d.enter(t, off, t.InLen)
+	prompt, _ := t.Transfer.(scsi.PromptTransfer)
+	pass, ok := d.enterRead(t, off)
 	if !ok {
 		return
 	}
-	defer d.gate.leave(pass)
 	for t.Moved < t.InLen {
-		room := t.Transfer.Room(t.InLen - t.Moved)
+		var room []byte
+		wait := false
+		if prompt != nil {
+			room, wait = prompt.TryRoom(t.InLen - t.Moved)
+		} else {
+			room = t.Transfer.Room(t.InLen - t.Moved)
+		}
+		if wait {
+			// Not while others wait for us at the gate.
+			d.gate.leave(pass)
+			if room = t.Transfer.Room(t.InLen - t.Moved); room == nil {
+				return
+			}
+			if pass, ok = d.enterRead(t, off); !ok {
+				return
+			}
+		}
 		if room == nil {
-			return
+			break
 		}
 		n, err := d.readSome(t, room, off+int64(t.Moved))
 		if n > 0 {
@@ -67,9 +83,29 @@ func (d *Disk) read(t *scsi.Task) {
 		}
 		if err != nil {
 			d.stopped(t, "read", off+int64(t.Moved), err)
-			return
+			break
 		}
 	}
+	d.gate.leave(pass)
+}
+
+// enterRead is enter for a read, or for what remains of one. If others wrote
+// atomically while it was out, over bytes that it sent as well as bytes that it
+// is still to send, it cannot return all or nothing of that (SBC-4 4.29) any
+// more, and is ended; initiators begin such a command anew.
+func (d *Disk) enterRead(t *scsi.Task, off int64) (pass, bool) {
+	p, ok := d.enter(t, off, t.InLen)
+	if !ok {
+		return p, false
+	}
+	now := d.gate.grants.Load()
+	if t.Moved > 0 && now != t.Mark && d.gate.split(t.Mark, off, off+int64(t.Moved), off+int64(t.InLen)) {
+		d.gate.leave(p)
+		t.Fail(scsi.Sense{Key: scsi.AbortedCommand})
+		return pass{}, false
+	}
+	t.Mark = now
+	return p, true
 }
 
 func (d *Disk) readSome(t *scsi.Task, p []byte, off int64) (int, error) {
