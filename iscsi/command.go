@@ -274,8 +274,6 @@ func (tt *taskTable) immediates() (n int) {
 	return n
 }
 
-func (tt *taskTable) outstanding() int { return len(tt.slots) - len(tt.spare) }
-
 func (tt *taskTable) add(t *command) {
 	last := len(tt.spare) - 1
 	t.slot = tt.spare[last]

@@ -1,7 +1,8 @@
 package iscsi
 
 import (
-	"net"
+	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -136,7 +137,7 @@ func TestLogoutWaitsForWrites(t *testing.T) {
 	}
 	if n, err := i.conn.Read(make([]byte, 1)); n > 0 {
 		t.Error("the logout is answered while a write is being carried out")
-	} else if e, ok := err.(net.Error); !ok || !e.Timeout() {
+	} else if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}
 	close(r.store.open)

@@ -121,5 +121,3 @@ func (s *socket) shutdown() {
 	// An error means that the peer was faster.
 	_ = s.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
 }
-
-func (s *socket) close() error { return s.conn.Close() }
