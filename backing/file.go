@@ -29,6 +29,9 @@ type File struct {
 	reads  promptness
 	writes promptness
 	closed atomic.Bool
+
+	flushes  flushes
+	datasync func(fd int) error // fdatasync
 	// failed holds the first error of fdatasync. The kernel marks pages clean
 	// whose write-back failed, so a second fdatasync would say that all is
 	// well though data is lost; from the first failure on Sync never succeeds.
@@ -61,7 +64,7 @@ func NewFile(f *os.File, o FileOptions) (*File, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, fmt.Errorf("stat backing file %s: %w", f.Name(), err)
 	}
-	s := &File{f: f, fd: fd, readOnly: o.ReadOnly, opened: time.Now()}
+	s := &File{f: f, fd: fd, readOnly: o.ReadOnly, opened: time.Now(), datasync: unix.Fdatasync}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 	case unix.S_IFBLK:
@@ -310,21 +313,20 @@ func (s *File) Sync() error {
 	if s.readOnly {
 		return nil
 	}
-	if p := s.failed.Load(); p != nil {
-		return *p
-	}
-	for {
-		err := unix.Fdatasync(s.fd)
-		if err == unix.EINTR {
-			continue
+	return s.flushes.do(func() error {
+		if p := s.failed.Load(); p != nil {
+			return *p
+		}
+		err := s.datasync(s.fd)
+		for err == unix.EINTR {
+			err = s.datasync(s.fd)
 		}
 		if err != nil {
 			err = s.wrap("flush", 0, 0, err)
-			s.failed.CompareAndSwap(nil, &err)
-			return err
+			s.failed.Store(&err)
 		}
-		return nil
-	}
+		return err
+	})
 }
 
 // Close implements Store. I/O that is still on its way gets an error: the
