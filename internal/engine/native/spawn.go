@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -79,6 +80,12 @@ func (s *supervisor) spawn(ctx context.Context) (l link, err error) {
 	listener.Close() // so that a process that dies at once is noticed by Dial
 	defer func() {
 		if err != nil {
+			if errors.Is(err, control.ErrClosed) { // it ends, and says why
+				select {
+				case <-child.Done():
+				case <-time.After(stopWait):
+				}
+			}
 			_ = host.Terminate(child.PID, 0)
 			<-child.Done()
 			if said := s.trace(); said != "" {
