@@ -63,7 +63,7 @@ func (n *Nexus) ManageTask(f TMF, lun LUN) TMFResponse {
 // reservations stay. Every initiator hears of it by the attention given.
 func (u *Unit) reset(code uint16) {
 	for _, p := range u.snapshot() {
-		p.Nexus.transport.AbortTasks(p.LUN, nil)
+		p.abortTasks(nil)
 	}
 	u.mode.reset()
 	u.device.Reset()

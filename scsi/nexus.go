@@ -125,7 +125,8 @@ type Path struct {
 	mu         sync.Mutex
 	attentions []uint16 // pending unit attentions, the next to report first
 
-	line line
+	line   line
+	guests guests
 
 	_        [64]byte // the counters are written per I/O; the gate is read
 	counters counters
@@ -171,7 +172,7 @@ func (n *Nexus) setLUNs(m []Mapping) {
 	n.luns.Store(next)
 	for _, p := range gone {
 		p.setGate(gateGone, gateGone)
-		n.transport.AbortTasks(p.LUN, nil)
+		p.abortTasks(nil)
 		p.Unit.leave(p)
 		if n.target != nil {
 			n.target.retire(n.group, p)

@@ -56,13 +56,13 @@ func persistentReserveOut(t *Task) {
 			continue
 		}
 		if p == t.Path {
-			p.Nexus.transport.AbortTasks(p.LUN, t)
+			p.abortTasks(t)
 			continue
 		}
 		if p.inflight.Load() > 0 { // SAM-5 5.14, TAS is 0
 			p.attention(CommandsClearedByAnother)
 		}
-		p.Nexus.transport.AbortTasks(p.LUN, nil)
+		p.abortTasks(nil)
 	}
 }
 

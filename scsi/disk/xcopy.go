@@ -71,6 +71,7 @@ func (d *Disk) extendedCopy(t *scsi.Task) {
 
 // place is a disk that a segment reads or writes, and where.
 type place struct {
+	path *scsi.Path
 	disk *Disk
 	off  uint64 // bytes
 }
@@ -81,8 +82,8 @@ func (d *Disk) copySegment(t *scsi.Task, l *copyList, s *copySegment) (int64, sc
 	abort := func(code uint16) scsi.Sense {
 		return scsi.Sense{Key: scsi.CopyAborted, Code: code, Field: uint16(s.at), HasField: true}
 	}
-	from := d.find(t, l, s.source, scsi.ReadsMedium)
-	to := d.find(t, l, s.target, scsi.WritesMedium)
+	fromPath, from := d.find(t, l, s.source, scsi.ReadsMedium)
+	toPath, to := d.find(t, l, s.target, scsi.WritesMedium)
 	if from == nil || to == nil {
 		return 0, abort(ascUnreachableCopyTarget)
 	}
@@ -105,10 +106,10 @@ func (d *Disk) copySegment(t *scsi.Task, l *copyList, s *copySegment) (int64, sc
 	if !from.holds(s.from, n) || !to.holds(s.to, n) {
 		return 0, abort(0)
 	}
-	done, err := copyBytes(t, place{from, s.from << from.shift}, place{to, s.to << to.shift}, n)
+	done, code := copyBytes(t, place{fromPath, from, s.from << from.shift}, place{toPath, to, s.to << to.shift}, n)
 	switch {
-	case err:
-		return done, abort(ascThirdPartyFailure)
+	case code != 0:
+		return done, abort(code)
 	case t.Aborted():
 		return done, abort(0)
 	case to.through.Load():
@@ -126,10 +127,11 @@ func (d *Disk) holds(lba, n uint64) bool {
 	return lba <= all && n>>d.shift <= all-lba
 }
 
-// find returns the disk of target i, nil if the initiator may not use it so.
-func (d *Disk) find(t *scsi.Task, l *copyList, i int, a scsi.Access) *Disk {
+// find returns the disk of target i and the path to it, nil if the initiator
+// may not use it so.
+func (d *Disk) find(t *scsi.Task, l *copyList, i int, a scsi.Access) (*scsi.Path, *Disk) {
 	if i >= len(l.targets) || t.Path == nil {
-		return nil
+		return nil, nil
 	}
 	want := &l.targets[i]
 	for _, p := range t.Path.Nexus.Paths() {
@@ -138,14 +140,14 @@ func (d *Disk) find(t *scsi.Task, l *copyList, i int, a scsi.Access) *Disk {
 			continue
 		}
 		if peer.state.Load() != 0 || a == scsi.WritesMedium && peer.opt.ReadOnly {
-			return nil
+			return nil, nil
 		}
 		if want.blockSize != 0 && want.blockSize != peer.opt.BlockSize {
-			return nil
+			return nil, nil
 		}
-		return peer
+		return p, peer
 	}
-	return nil
+	return nil, nil
 }
 
 // named says whether designator is one of u's own.
@@ -162,9 +164,9 @@ func named(u *scsi.Unit, designator []byte) bool {
 	return false
 }
 
-// copyBytes copies n bytes, piece by piece, and says how many and whether a
-// store failed. Where the two overlap the target gets what the source was.
-func copyBytes(t *scsi.Task, from, to place, n uint64) (done int64, failed bool) {
+// copyBytes copies n bytes, piece by piece, and says how many and, if it could
+// not go on, why. Where the two overlap the target gets what the source was.
+func copyBytes(t *scsi.Task, from, to place, n uint64) (done int64, code uint16) {
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
 	backward := from.disk == to.disk && to.off > from.off && to.off-from.off < n
@@ -174,13 +176,30 @@ func copyBytes(t *scsi.Task, from, to place, n uint64) (done int64, failed bool)
 		if backward {
 			at = left - k
 		}
-		if !copyPiece((*buf)[:k], from.disk, to.disk, int64(from.off+at), int64(to.off+at)) {
-			return done, true
+		if code = copyBorrowed((*buf)[:k], from, to, at); code != 0 {
+			return done, code
 		}
 		left -= k
 		done += int64(k)
 	}
-	return done, false
+	return done, 0
+}
+
+// copyBorrowed copies the piece at at, if the initiator may still use both
+// ends: it may have lost a LUN, or a reservation, since the copy began.
+func copyBorrowed(b []byte, from, to place, at uint64) uint16 {
+	if !from.path.Borrow(scsi.ReadsMedium) {
+		return ascUnreachableCopyTarget
+	}
+	defer from.path.Return()
+	if !to.path.Borrow(scsi.WritesMedium) {
+		return ascUnreachableCopyTarget
+	}
+	defer to.path.Return()
+	if !copyPiece(b, from.disk, to.disk, int64(from.off+at), int64(to.off+at)) {
+		return ascThirdPartyFailure
+	}
+	return 0
 }
 
 // copyPiece copies len(b) bytes through b. A hole stays one on a thin disk.
