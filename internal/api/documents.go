@@ -139,7 +139,11 @@ func (s *Server) revisions() {
 			if err != nil {
 				return nil, answer(err)
 			}
-			return s.planned(ctx, doc, in.Destroy)
+			now, _, err := s.document(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return s.planned(ctx, doc.Restored(now), in.Destroy)
 		})
 	huma.Register(s.huma, changing(operation(Operator, http.MethodPost, "/config/rollback", "rollback", "config", "Carry out an older document again")),
 		func(ctx context.Context, in *rollbackInput) (*operationOutput, error) {
@@ -159,7 +163,7 @@ func (s *Server) revisions() {
 				Who: p.name, Why: why, Destroy: in.Body.Destroy, IfMatch: in.etag(),
 				Edit: func(now *config.Document) error {
 					old := now.Clone()
-					*now = *doc.Clone()
+					*now = *doc.Restored(old)
 					return permitChange(p, old, now, in.Body.Destroy)
 				},
 			})

@@ -335,7 +335,10 @@ func (a *Appliance) Rollback(ctx context.Context, number int, c Change) (*Operat
 	if err != nil {
 		return nil, err
 	}
-	c.Document, c.Edit = doc, nil
+	c.Document, c.Edit = nil, func(now *config.Document) error {
+		*now = *doc.Restored(now)
+		return nil
+	}
 	if c.Why == "" {
 		c.Why = fmt.Sprintf("rollback to revision %d", number)
 	}

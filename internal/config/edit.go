@@ -266,3 +266,13 @@ func (d *Document) UnmapLUN(target, group string, lun int) error {
 	*luns = slices.Delete(*luns, i, i+1)
 	return nil
 }
+
+// Restored returns d, an older document, as a rollback brings it back beside
+// the one in force: how the API is reached and who may use it stay as they
+// are. Somebody who was shut out, or a token that was revoked, must not come
+// back with an older layout of disks.
+func (d *Document) Restored(inForce *Document) *Document {
+	back := d.Clone()
+	back.API = inForce.Clone().API
+	return back
+}
