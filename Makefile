@@ -6,6 +6,10 @@ PKG ?= ./...
 FUZZTIME ?= 60s
 ROUNDS ?= 5
 
+# What needs root is run with sudo by those who are not root; it keeps their
+# PATH, which leads to Go.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo 'sudo --preserve-env=PATH,SOURCE_DATE_EPOCH,GOFLAGS,GOPROXY,GOCACHE,GOMODCACHE env "PATH=$$PATH"')
+
 GOLANGCI_VERSION := v2.15.0
 CACHE := $(CURDIR)/.cache
 GOLANGCI := $(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
@@ -22,11 +26,17 @@ help: ## list the targets
 
 .PHONY: build
 build: ## static bin/esos and bin/esos-target
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./cmd/esos ./cmd/esos-target
 
 .PHONY: run
 run: build ## serve a 1 GiB thin disk from ./var on 127.0.0.1:3260; Ctrl-C ends it
 	@exec bin/esos serve --data-dir var
+
+.PHONY: image
+image: ## the appliance's image: .cache/image/out/esos.img (needs root or sudo); IMAGE_FLAGS go to mkesos build
+	scripts/install-deps image
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/mkesos ./cmd/mkesos
+	$(SUDO) bin/mkesos build $(IMAGE_FLAGS)
 
 .PHONY: check
 check: format vet lint unit ## gofmt, vet, golangci-lint, unit tests with -race: what a commit must pass

@@ -1,6 +1,7 @@
 // Command esos-target is the target process: it serves devices to iSCSI
-// initiators and does nothing else. The daemon (esos serve) starts it, hands
-// it descriptors of what to serve, and may come and go while it serves.
+// initiators and does nothing else. The daemon (esos serve) or systemd starts
+// it; the daemon hands it descriptors of what to serve, and may come and go
+// while it serves.
 package main
 
 import (
@@ -18,9 +19,11 @@ import (
 	"github.com/esos-project/esos/internal/engine/native/control"
 	"github.com/esos-project/esos/internal/engine/native/process"
 	"github.com/esos-project/esos/internal/engine/native/sandbox"
+	"github.com/esos-project/esos/internal/version"
 )
 
-// controlFD is the descriptor at which the daemon leaves the control socket.
+// controlFD is the descriptor at which whoever starts it leaves the control
+// socket; systemd's socket units begin there as well.
 const controlFD = 3
 
 // maxFiles is how many descriptors the process asks for: two a device and one
@@ -57,6 +60,10 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 
+	system, err := findSupervisor()
+	if err != nil {
+		return err
+	}
 	lock, err := lockState(*state)
 	if err != nil {
 		return err
@@ -74,18 +81,21 @@ func run() error {
 	server := control.NewServer(owner)
 	log := process.NewLog(server.Publish)
 	p := process.New(process.Options{
-		Log: log, Publish: server.Publish, StateDir: ".", Build: build(), Confinement: held,
+		Log: log, Publish: server.Publish, StateDir: ".", Build: version.String(), Confinement: held,
 	})
 
 	served := make(chan error, 1)
 	serveCtx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { served <- server.Serve(serveCtx, listener, p, log) }()
+	system.tell("READY=1")
+	go system.feed(serveCtx, p.Answer)
 	select {
 	case err := <-served:
 		p.Stop(context.Background())
 		return err
 	case <-ctx.Done():
+		system.tell("STOPPING=1")
 		p.Stop(context.Background())
 	case <-p.Stopped():
 	}
@@ -133,12 +143,4 @@ func lockState(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("another esos-target works with %s: its daemon has, or had, another run directory; start esos serve with that one, or end it", dir)
 	}
 	return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
-}
-
-// build is the version of this program, as Go recorded it.
-func build() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "development"
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/esos-project/esos/internal/alert"
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/engine"
 )
@@ -17,9 +18,11 @@ const metricsTime = 10 * time.Second
 // collector reads the array's counters when they are asked for.
 type collector struct {
 	app     Appliance
+	alerts  Alerts
 	version string
 
 	info, up, devices, revision *prometheus.Desc
+	active                      *prometheus.Desc
 	lun, target, session        family
 	sessions                    *prometheus.Desc
 }
@@ -40,12 +43,13 @@ func newFamily(of, help string, labels ...string) family {
 	}
 }
 
-func newCollector(app Appliance, version string) *collector {
-	return &collector{app: app, version: version,
+func newCollector(app Appliance, alerts Alerts, version string) *collector {
+	return &collector{app: app, alerts: alerts, version: version,
 		info:     prometheus.NewDesc("esos_info", "Always 1; the labels tell the array's name, version and engine.", []string{"name", "version", "engine"}, nil),
 		up:       prometheus.NewDesc("esos_ok", "1 if what is served is what is declared, else 0.", nil, nil),
 		devices:  prometheus.NewDesc("esos_device_size_bytes", "Declared size of a device; 0 if its file has it.", []string{"device", "handler"}, nil),
 		revision: prometheus.NewDesc("esos_config_revision", "Number of the document in force.", nil, nil),
+		active:   prometheus.NewDesc("esos_alerts", "Active alerts, by severity.", []string{"severity"}, nil),
 		sessions: prometheus.NewDesc("esos_target_sessions", "Initiators logged in to a target.", []string{"target"}, nil),
 		lun:      newFamily("lun", "of a LUN", "target", "group", "lun", "device"),
 		target:   newFamily("target", "of a target", "target"),
@@ -55,7 +59,7 @@ func newCollector(app Appliance, version string) *collector {
 
 // Describe names what there can be.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.info, c.up, c.devices, c.revision, c.sessions} {
+	for _, d := range []*prometheus.Desc{c.info, c.up, c.devices, c.revision, c.active, c.sessions} {
 		ch <- d
 	}
 	for _, f := range []family{c.lun, c.target, c.session} {
@@ -69,6 +73,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), metricsTime)
 	defer cancel()
+	c.collectAlerts(ch)
 	c.collectArray(ctx, ch)
 	stats, err := c.app.Statistics(ctx)
 	if err != nil {
@@ -101,6 +106,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for name, n := range count {
 		ch <- prometheus.MustNewConstMetric(c.sessions, prometheus.GaugeValue, float64(n), name)
+	}
+}
+
+func (c *collector) collectAlerts(ch chan<- prometheus.Metric) {
+	count := map[alert.Severity]int{}
+	for _, a := range c.alerts.Active() {
+		count[a.Severity]++
+	}
+	for _, s := range alert.Severities() {
+		ch <- prometheus.MustNewConstMetric(c.active, prometheus.GaugeValue, float64(count[s]), string(s))
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *Server) outside(mux *http.ServeMux) {
 		}))
 	}
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(newCollector(s.app, s.version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(newCollector(s.app, s.alerts, s.version), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, ErrorHandling: promhttp.ContinueOnError}))
 	handle("GET "+v1.Prefix+"/openapi.yaml", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		text, err := s.OpenAPI()

@@ -25,6 +25,7 @@ import (
 // Server answers requests. It is an http.Handler; Serve listens for it.
 type Server struct {
 	app      Appliance
+	alerts   Alerts
 	log      *slog.Logger
 	version  string
 	started  time.Time
@@ -50,7 +51,9 @@ type Server struct {
 // Options are what a Server is made of.
 type Options struct {
 	Appliance Appliance
-	Log       *slog.Logger
+	// Alerts are what needs somebody; nil if nothing is watched.
+	Alerts Alerts
+	Log    *slog.Logger
 	// Version is the software's, for /status and the description.
 	Version string
 	// CertDir is where the self-signed certificate is kept.
@@ -64,7 +67,10 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{app: o.Appliance, log: o.Log, version: o.Version, started: o.Now(), now: o.Now, certDir: o.CertDir,
+	if o.Alerts == nil {
+		o.Alerts = noAlerts{}
+	}
+	s := &Server{app: o.Appliance, alerts: o.Alerts, log: o.Log, version: o.Version, started: o.Now(), now: o.Now, certDir: o.CertDir,
 		stopping: make(chan struct{}), limiter: newLoginLimiter(o.Now), logins: newLogins(o.Now),
 		hashing: make(chan struct{}, 2), decoy: decoy()}
 	rand.Read(s.tagKey[:])
@@ -75,6 +81,7 @@ func New(o Options) *Server {
 	s.documents()
 	s.resources()
 	s.state()
+	s.alerting()
 	s.events()
 	s.users()
 	describeProblems(s.huma.OpenAPI())

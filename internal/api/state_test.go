@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/esos-project/esos/internal/alert"
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/engine"
@@ -39,10 +40,41 @@ func (counted) Sessions(context.Context) ([]engine.Session, error) {
 	return []engine.Session{{ID: "7", Target: "t1", Group: "hosts", Initiator: "h1", Counters: engine.Counters{Reads: 3}}}, nil
 }
 
+// someAlerts has one.
+type someAlerts struct{}
+
+func (someAlerts) Active() []alert.Alert {
+	return []alert.Alert{{ID: "medium.lost", Severity: alert.Critical, Object: "medium", Message: "gone", Since: time.Unix(1790000000, 0).UTC()}}
+}
+
+// TestAlerts are told by themselves and with the status; of an array that
+// nobody watches there are none.
+func TestAlerts(t *testing.T) {
+	a := newArray(t)
+	if w := a.do(call{role: Viewer, method: "GET", path: "/alerts"}); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != "[]" {
+		t.Errorf("no alerts: %d %s", w.Code, w.Body)
+	}
+	a.alerts = someAlerts{}
+	var all []v1.Alert
+	if err := json.Unmarshal(a.do(call{role: Viewer, method: "GET", path: "/alerts"}).Body.Bytes(), &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 1 || all[0].ID != "medium.lost" || all[0].Severity != "critical" || all[0].Since.Unix() != 1790000000 {
+		t.Errorf("alerts: %+v", all)
+	}
+	var st v1.Status
+	if err := json.Unmarshal(a.do(call{role: Viewer, method: "GET", path: "/status"}).Body.Bytes(), &st); err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Alerts) != 1 || st.Alerts[0] != all[0] {
+		t.Errorf("alerts of the status: %+v", st.Alerts)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	a := newArray(t)
 	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(newCollector(counted{a.app}, "test"))
+	reg.MustRegister(newCollector(counted{a.app}, someAlerts{}, "test"))
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +83,10 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	err = testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP esos_alerts Active alerts, by severity.
+# TYPE esos_alerts gauge
+esos_alerts{severity="critical"} 1
+esos_alerts{severity="warning"} 0
 # HELP esos_info Always 1; the labels tell the array's name, version and engine.
 # TYPE esos_info gauge
 esos_info{engine="memory",name="test",version="test"} 1
@@ -70,7 +106,7 @@ esos_target_sessions{target="t1"} 1
 esos_session_commands_total{group="hosts",initiator="h1",op="other",session="7",target="t1"} 0
 esos_session_commands_total{group="hosts",initiator="h1",op="read",session="7",target="t1"} 3
 esos_session_commands_total{group="hosts",initiator="h1",op="write",session="7",target="t1"} 0
-`), "esos_info", "esos_target_bytes_total", "esos_lun_errors_total", "esos_target_sessions", "esos_session_commands_total")
+`), "esos_alerts", "esos_info", "esos_target_bytes_total", "esos_lun_errors_total", "esos_target_sessions", "esos_session_commands_total")
 	if err != nil {
 		t.Error(err)
 	}

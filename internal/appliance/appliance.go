@@ -36,6 +36,13 @@ type Options struct {
 	// First is carried out if there is no revision yet; nil leaves the array
 	// empty.
 	First *config.Document
+	// Adopt is asked for the first document instead, if there is no revision
+	// yet. What of it cannot be served now is told by Status and tried again.
+	// An array whose document is refused stays empty; Refused says why.
+	Adopt func() (*config.Document, error)
+	// InMemory says that the root is in memory: image files on file systems
+	// that do not outlive a reboot are refused.
+	InMemory bool
 	// Files works on image files; the host's if nil.
 	Files vdisk.Files
 	// Keep is how many revisions are kept; 200 if 0.
@@ -55,6 +62,7 @@ type Appliance struct {
 	events  *eventLog
 	retry   time.Duration
 	lock    *os.File
+	refused error         // why the document of Adopt is not in force
 	applies chan struct{} // holds one token: who has it may apply
 	kick    chan struct{} // asks for a reconciliation
 
@@ -118,7 +126,7 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 // layers are the layers of the stack, from the bottom up.
 func layers(o Options) []layer.Layer {
 	return []layer.Layer{
-		vdisk.Layer{Files: o.Files, DataDir: o.DataDir},
+		vdisk.Layer{Files: o.Files, DataDir: o.DataDir, InMemory: o.InMemory},
 		device.Layer{Engine: o.Engine},
 		portal.Layer{Engine: o.Engine},
 		target.Layer{Engine: o.Engine},
@@ -151,7 +159,12 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 		return fmt.Errorf("listen to engine %s: %w", a.engine.Name(), err)
 	}
 	a.work.Go(func() { a.listen(heard) })
-	if a.revision.Number == 0 && o.First != nil {
+	switch {
+	case a.revision.Number == 0 && o.Adopt != nil:
+		if err := a.adopt(ctx, o.Adopt); err != nil {
+			return err
+		}
+	case a.revision.Number == 0 && o.First != nil:
 		op, err := a.Apply(ctx, Change{Document: o.First, Who: "esos", Why: "first document"})
 		if err != nil {
 			return fmt.Errorf("apply the first document: %w", err)
@@ -159,8 +172,10 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 		if err := op.Wait(ctx); err != nil {
 			return fmt.Errorf("apply the first document: %w", err)
 		}
-	} else if err := a.Reconcile(ctx); err != nil {
-		return err
+	default:
+		if err := a.Reconcile(ctx); err != nil {
+			return err
+		}
 	}
 	a.work.Go(a.watch)
 	return nil

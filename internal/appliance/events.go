@@ -250,7 +250,7 @@ func (a *Appliance) note(e engine.Event) {
 	}
 	level := slog.LevelInfo
 	switch _, what, _ := strings.Cut(e.Kind, "."); what {
-	case "failed", "degraded", "damaged", "refused", "restarted":
+	case "failed", "degraded", "damaged", "refused", "restarted", "lost", "save_failed":
 		level = slog.LevelWarn
 	}
 	a.log.Log(a.ctx, level, e.Message, slog.String("event", e.Kind), slog.String("object", e.Object))

@@ -62,6 +62,17 @@ func (a *Appliance) Kick() {
 	}
 }
 
+// Retry asks for a reconciliation if not all that is declared is served: what
+// was missing may be back.
+func (a *Appliance) Retry() {
+	a.mu.Lock()
+	well := len(a.problems) == 0
+	a.mu.Unlock()
+	if !well {
+		a.Kick()
+	}
+}
+
 // watch reconciles when asked, and from time to time while not all is served.
 func (a *Appliance) watch() {
 	timer := time.NewTicker(a.retry)

@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/esos-project/esos/internal/client"
+	"github.com/esos-project/esos/internal/version"
 )
 
 // Main runs one command and returns its exit code (docs/cli.md lists them).
@@ -49,27 +49,8 @@ type app struct {
 	output                              string
 }
 
-// Version is the software's version: the module's, or the commit's it was
-// built from.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	v := "devel"
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			v += "-" + s.Value[:min(12, len(s.Value))]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			v += "-modified"
-		}
-	}
-	return v
-}
+// Version is the software's version.
+func Version() string { return version.String() }
 
 func (a *app) root() *cobra.Command {
 	c := &cobra.Command{
@@ -98,16 +79,16 @@ with 'esos serve'.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.config(), a.login()}},
+		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.config(), a.sync(), a.login()}},
 		{"edit", []*cobra.Command{a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.alua(), a.auth(), a.user(), a.token()}},
-		{"watch", []*cobra.Command{a.status(), a.session(), a.statistics(), a.events(), a.operation()}},
+		{"watch", []*cobra.Command{a.status(), a.alert(), a.session(), a.statistics(), a.events(), a.operation()}},
 	} {
 		for _, sub := range g.commands {
 			sub.GroupID = g.id
 			c.AddCommand(sub)
 		}
 	}
-	c.AddCommand(a.versionCommand())
+	c.AddCommand(a.versionCommand(), a.firstBoot(), a.raidCLI(), a.medium(), a.install())
 	c.InitDefaultCompletionCmd()
 	finish(c)
 	return c

@@ -8,6 +8,7 @@ import (
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/persist/machine"
 )
 
 // Exit codes of every command.
@@ -21,6 +22,7 @@ const (
 	exitDenied      = 6
 	exitInvalid     = 7
 	exitNotFound    = 8
+	exitMedium      = 9
 	exitDiffers     = 10
 	exitInterrupted = 130
 )
@@ -43,6 +45,7 @@ func exitCodes() []struct {
 		{exitDenied, "not logged in, or the role does not allow it"},
 		{exitInvalid, "the document, or what was to become of it, is not valid"},
 		{exitNotFound, "there is no such object"},
+		{exitMedium, "the appliance's medium (its USB stick) is not there, or cannot be written"},
 		{exitDiffers, "only with --exit-code: there are changes"},
 		{exitInterrupted, "interrupted, or not confirmed"},
 	}
@@ -73,6 +76,7 @@ func exitCode(err error) int {
 	var unreachable *client.UnreachableError
 	var answer *client.Error
 	var problems config.Problems
+	var medium *machine.MediumError
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
@@ -84,6 +88,8 @@ func exitCode(err error) int {
 		return exitUnreachable
 	case errors.As(err, &problems):
 		return exitInvalid
+	case errors.As(err, &medium):
+		return exitMedium
 	case errors.Is(err, config.ErrNotFound):
 		return exitNotFound
 	case errors.Is(err, config.ErrExists):

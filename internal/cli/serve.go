@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,12 +19,13 @@ import (
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/daemon"
+	"github.com/esos-project/esos/internal/persist/machine"
 )
 
 func (a *app) serve() *cobra.Command {
 	var o daemon.Options
 	var first string
-	var empty, verbose bool
+	var empty, inMemory, verbose bool
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the array: the daemon",
@@ -44,7 +46,10 @@ on, and the next daemon takes it up without dropping a session.`,
 	f.StringVar(&o.RunDir, "run-dir", "", "sockets (default "+systemRunDir+", or run below a --data-dir that was given)")
 	f.StringVar(&first, "config", "", "document to begin with, if there is none yet")
 	f.BoolVar(&empty, "empty", false, "begin with an empty document, if there is none yet")
+	f.StringVar(&o.Seed, "seed", "", "document that an appliance begins with; it may be missing, and what of it cannot be had yet is tried again")
+	f.BoolVar(&inMemory, "appliance", false, "this machine runs from memory, booted from an ESOS medium: save settings to it, refuse image files that would live in memory")
 	f.StringVar(&o.TargetBinary, "target-binary", "", "the program esos-target (default: beside this one, or in PATH)")
+	f.StringVar(&o.TargetSocket, "target-socket", "", "socket at which systemd starts esos-target (default: the daemon starts it)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if o.RunDir == "" {
@@ -61,16 +66,27 @@ on, and the next daemon takes it up without dropping a session.`,
 		}
 		o.First = daemon.Demonstration()
 		switch {
-		case first != "" && empty:
-			return usageError{fmt.Errorf("give --config or --empty, not both")}
+		case first != "" && empty, o.Seed != "" && (empty || first != ""):
+			return usageError{fmt.Errorf("give one of --config, --empty and --seed")}
 		case first != "":
 			doc, _, err := config.Load(first)
 			if err != nil {
 				return err
 			}
 			o.First = doc
-		case empty:
+		case empty, inMemory:
 			o.First = daemon.Empty()
+		}
+		if inMemory {
+			o.InMemory = true
+			m, err := machine.Here()
+			switch {
+			case errors.Is(err, machine.ErrLive): // there is nowhere to save to
+			case err != nil:
+				return fmt.Errorf("--appliance: %w", err)
+			default:
+				o.Saver = m
+			}
 		}
 		o.Version, o.Log = Version(), logger(a.err, verbose)
 		o.Ready = func(ctx context.Context, app *appliance.Appliance, socket string) { a.welcome(ctx, app, socket) }

@@ -40,6 +40,9 @@ func (a *app) status() *cobra.Command {
 			return a.print(s, func(t *table) {
 				t.pair("Array", s.Name)
 				t.pair("State", s.State)
+				for _, x := range s.Alerts {
+					t.pair("Alert", x.Severity+": "+x.Message)
+				}
 				for _, p := range s.Problems {
 					t.pair("Problem", p)
 				}

@@ -41,6 +41,13 @@ func (c *Client) Statistics(ctx context.Context) (engine.Statistics, error) {
 	return s, err
 }
 
+// Alerts lists the active alerts, the gravest first.
+func (c *Client) Alerts(ctx context.Context) ([]v1.Alert, error) {
+	var all []v1.Alert
+	_, err := c.get(ctx, "/alerts", nil, &all)
+	return all, err
+}
+
 // Operations lists the latest operations, newest first.
 func (c *Client) Operations(ctx context.Context) ([]v1.Operation, error) {
 	var ops []v1.Operation

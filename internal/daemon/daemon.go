@@ -16,9 +16,11 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/esos-project/esos/internal/alert"
 	"github.com/esos-project/esos/internal/api"
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/native"
 )
 
@@ -31,10 +33,22 @@ type Options struct {
 	RunDir string
 	// First is carried out if there is no document yet.
 	First *config.Document
+	// Seed is a file with the document that an appliance begins with, instead
+	// of First. It may be missing; what of it cannot be served yet is tried
+	// again.
+	Seed string
 	// TargetBinary is the program esos-target.
 	TargetBinary string
-	Version      string
-	Log          *slog.Logger
+	// TargetSocket is where systemd starts esos-target; empty if the daemon
+	// does.
+	TargetSocket string
+	// InMemory says that the root is in memory: image files there are refused.
+	InMemory bool
+	// Saver saves the settings to the medium after changes; nil where files
+	// outlive a reboot by themselves.
+	Saver   Saver
+	Version string
+	Log     *slog.Logger
 	// Ready is called once the array serves.
 	Ready func(ctx context.Context, a *appliance.Appliance, socket string)
 	// Stop tells how it ends: a signal.
@@ -64,12 +78,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer listener.Close()
 	starting, stopped, cancel := untilStopped(ctx, o.Stop)
 	defer cancel()
-	eng, err := native.Start(starting, native.Options{TargetBinary: o.TargetBinary, RunDir: o.RunDir,
+	eng, err := native.Start(starting, native.Options{TargetBinary: o.TargetBinary, Socket: o.TargetSocket, RunDir: o.RunDir,
 		StateDir: filepath.Join(o.DataDir, "state"), DataDir: o.DataDir, Log: o.Log})
 	if err != nil {
 		return err
 	}
-	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First})
+	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First, Adopt: adoption(o.Seed), InMemory: o.InMemory})
 	if err != nil {
 		if eng.TookUp() && stopped() != os.Interrupt {
 			// It served before we came: our trouble is none of the initiators'.
@@ -121,12 +135,18 @@ func untilStopped(ctx context.Context, signals <-chan os.Signal) (_ context.Cont
 
 // serve answers the API until a signal comes, which it returns.
 func serve(ctx context.Context, o Options, app *appliance.Appliance, listener net.Listener, socket string) (os.Signal, error) {
-	server := api.New(api.Options{Appliance: app, Log: o.Log, Version: o.Version, CertDir: filepath.Join(o.DataDir, "api")})
+	board := alert.NewBoard(func(kind, object, message string) {
+		app.Note(engine.Event{Kind: kind, Object: object, Message: message})
+	})
+	server := api.New(api.Options{Appliance: app, Alerts: board, Log: o.Log, Version: o.Version, CertDir: filepath.Join(o.DataDir, "api")})
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, work := errgroup.WithContext(work)
 	g.Go(func() error { return server.Follow(work) })
 	g.Go(func() error { return server.ServeUnix(work, listener) })
+	g.Go(func() error { return watchMachine(work, o, app, board) })
+	g.Go(func() error { return heartbeat(work, o.Log, socket) })
+	g.Go(func() error { return keepSaving(work, o, app, board) })
 	if o.Ready != nil {
 		o.Ready(ctx, app, socket)
 	}

@@ -1,6 +1,11 @@
 package daemon
 
-import "github.com/esos-project/esos/internal/config"
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/esos-project/esos/internal/config"
+)
 
 // Demonstration is the document of an array that nobody has declared anything
 // for: a small thin disk that every initiator of this machine sees.
@@ -15,6 +20,21 @@ func Demonstration() *config.Document {
 			Name: "iqn.2026-11.org.esos-project:" + name,
 			LUNs: []config.LUN{{LUN: 0, Device: "disk01"}},
 		}},
+	}
+}
+
+// adoption reads the document of a seed when it is asked for: an empty one if
+// there is no such file. It is nil without a seed.
+func adoption(seed string) func() (*config.Document, error) {
+	if seed == "" {
+		return nil
+	}
+	return func() (*config.Document, error) {
+		doc, _, err := config.Load(seed)
+		if errors.Is(err, fs.ErrNotExist) {
+			return Empty(), nil
+		}
+		return doc, err
 	}
 }
 

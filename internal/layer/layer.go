@@ -50,6 +50,7 @@ type Store struct {
 	Block     bool        // a block device
 	Real      string      // its path without symbolic links, if it is declared absolute
 	ID        host.FileID // the same for every path that leads to it
+	Volatile  string      // the file system that loses it at a reboot: tmpfs, say; looked for where the root is in memory
 	Err       error       // why it could not be looked at
 }
 

@@ -61,6 +61,8 @@ func (d disk) Remove(path string) error {
 	return nil
 }
 
+func (d disk) Volatile(string) (string, error) { return "", nil }
+
 func stack(e engine.Engine, d disk) []layer.Layer {
 	return []layer.Layer{vdisk.Layer{Files: d, DataDir: "/data"}, device.Layer{Engine: e}, portal.Layer{Engine: e},
 		target.Layer{Engine: e}, group.Layer{Engine: e}, lun.Layer{Engine: e}, alua.Layer{Engine: e}}

@@ -81,6 +81,14 @@ func (c *Console) WaitFor(ctx context.Context, text string) error {
 	}
 }
 
+// Forget drops what was printed so far, except in the file: waits are then for
+// what comes, as after a reboot.
+func (c *Console) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text = c.text[:0]
+}
+
 // String is what was printed so far; of a long one, the end.
 func (c *Console) String() string {
 	c.mu.Lock()

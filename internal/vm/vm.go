@@ -8,10 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -25,6 +27,19 @@ type Config struct {
 	Dir    string // for sockets and logs; must exist, and its path be short (Unix sockets end at 107 bytes)
 	Memory int    // MiB; 512 when 0
 	CPUs   int    // 1 when 0
+
+	// Machine is QEMU's name of the board; "pc" when empty.
+	Machine string
+	// UEFI boots with OVMF instead of SeaBIOS. Its variables are kept in the
+	// file Variables, which is made if it is missing; in Dir when empty.
+	UEFI      bool
+	Variables string
+	// Reboots lets the guest reboot; without it a reboot ends the machine.
+	Reboots bool
+	// Terminal gives the guest's serial console the terminal of this process,
+	// with QEMU's own keys: Ctrl-A X ends the machine, Ctrl-A C is its monitor.
+	// Console then stays empty.
+	Terminal bool
 
 	// Accel is what Probe returned; empty probes once more.
 	Accel Accel
@@ -40,34 +55,27 @@ type Config struct {
 	// Network gives the guest a card on QEMU's user network: it is 10.0.2.15,
 	// this host's loopback is 10.0.2.2.
 	Network bool
+	// Forwards lead from this host's loopback to the guest; they need Network.
+	Forwards []Forward
 
 	// Args go to QEMU as they are, after all others.
 	Args []string
 }
 
-// Drive is a disk of the guest.
-type Drive struct {
-	File     string // a path or a URL that QEMU's block layer knows, such as iscsi://HOST:PORT/IQN/LUN
-	Format   string // raw when empty
-	ReadOnly bool
-	// Snapshot keeps the guest's writes in a temporary file, and File as it was.
-	Snapshot bool
-	// CDROM makes it a CD-ROM drive behind a virtio SCSI controller that hands
-	// the guest's SCSI commands through to File, which must be an iSCSI URL.
-	CDROM bool
-	// Initiator is the iSCSI initiator name for a File that is an iscsi:// URL.
-	Initiator string
-}
-
 // Machine is a running virtual machine.
 type Machine struct {
-	name    string
-	dir     string
-	cmd     *exec.Cmd
-	console *Console
-	stderr  *boundedBuffer
-	done    chan struct{} // closed when QEMU ended
-	err     error         // of cmd.Wait, valid after done
+	name     string
+	dir      string
+	cmd      *exec.Cmd
+	console  *Console
+	stderr   *boundedBuffer
+	input    io.WriteCloser
+	forwards []Forward
+	done     chan struct{} // closed when QEMU ended
+	err      error         // of cmd.Wait, valid after done
+
+	mu      sync.Mutex
+	monitor *monitor // connected by the first Do
 }
 
 // Start starts a machine. It runs until it powers itself off, ctx ends or
@@ -76,32 +84,60 @@ func Start(ctx context.Context, c Config) (*Machine, error) {
 	if c.Name == "" {
 		c.Name = "vm"
 	}
-	if c.Accel == "" {
-		accel, err := Probe(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", c.Name, err)
-		}
-		c.Accel = accel
-	}
-	logFile, err := os.OpenFile(filepath.Join(c.Dir, c.Name+".console"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	m, err := start(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Name, err)
 	}
-	m := &Machine{
-		name:    c.Name,
-		dir:     c.Dir,
-		console: newConsole(logFile),
-		stderr:  &boundedBuffer{limit: 64 << 10},
-		done:    make(chan struct{}),
+	if err := m.findForwards(ctx); err != nil {
+		return nil, errors.Join(m.failed(fmt.Errorf("start %s: %w", c.Name, err)), m.Close())
 	}
-	m.cmd = exec.CommandContext(ctx, Binary, m.args(c)...)
-	m.cmd.Stdout = m.console
+	return m, nil
+}
+
+func start(ctx context.Context, c Config) (*Machine, error) {
+	if c.Accel == "" {
+		accel, err := Probe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c.Accel = accel
+	}
+	m := &Machine{
+		name:     c.Name,
+		dir:      c.Dir,
+		stderr:   &boundedBuffer{limit: 64 << 10},
+		forwards: append([]Forward{}, c.Forwards...),
+		done:     make(chan struct{}),
+	}
+	args, err := m.args(c)
+	if err != nil {
+		return nil, err
+	}
+	m.cmd = exec.CommandContext(ctx, Binary, args...)
 	m.cmd.Stderr = m.stderr
+	// QEMU gives a terminal back as it got it, if it is let.
+	m.cmd.Cancel = func() error { return m.cmd.Process.Signal(syscall.SIGTERM) }
+	m.cmd.WaitDelay = 5 * time.Second
 	// A test that panics or is killed must not leave a machine behind.
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if c.Terminal {
+		m.console = newConsole(nil)
+		m.cmd.Stdin, m.cmd.Stdout = os.Stdin, os.Stdout
+	} else {
+		logFile, err := os.OpenFile(filepath.Join(c.Dir, c.Name+".console"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		m.console = newConsole(logFile)
+		m.cmd.Stdout = m.console
+		if m.input, err = m.cmd.StdinPipe(); err != nil {
+			_ = logFile.Close()
+			return nil, err
+		}
+	}
 	if err := m.cmd.Start(); err != nil {
-		_ = logFile.Close()
-		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+		m.console.end()
+		return nil, err
 	}
 	go func() {
 		m.err = m.cmd.Wait()
@@ -111,63 +147,65 @@ func Start(ctx context.Context, c Config) (*Machine, error) {
 	return m, nil
 }
 
-func (m *Machine) args(c Config) []string {
-	memory, cpus := c.Memory, c.CPUs
+func (m *Machine) args(c Config) ([]string, error) {
+	memory, cpus, board := c.Memory, c.CPUs, c.Machine
 	if memory == 0 {
 		memory = 512
 	}
 	if cpus == 0 {
 		cpus = 1
 	}
+	if board == "" {
+		board = "pc"
+	}
 	args := []string{
-		"-name", c.Name, "-nodefaults", "-no-user-config", "-no-reboot",
-		"-machine", "pc", "-m", strconv.Itoa(memory), "-smp", strconv.Itoa(cpus),
-		"-display", "none", "-monitor", "none", "-vga", "none", "-serial", "stdio",
+		"-name", c.Name, "-nodefaults", "-no-user-config",
+		"-machine", board, "-m", strconv.Itoa(memory), "-smp", strconv.Itoa(cpus),
+		"-display", "none", "-vga", "none",
+		"-qmp", "unix:" + m.monitorSocket() + ",server=on,wait=off",
 		// Entropy from the start: a guest without it waits in its first login.
 		"-device", "virtio-rng-pci",
 		"-device", "virtio-serial-pci",
 		"-chardev", "socket,id=shell,server=on,wait=off,path=" + m.shellSocket(),
 		"-device", "virtserialport,chardev=shell,name=" + ShellPort,
 	}
+	if !c.Reboots {
+		args = append(args, "-no-reboot")
+	}
+	if c.Terminal {
+		args = append(args, "-serial", "mon:stdio")
+	} else {
+		args = append(args, "-monitor", "none", "-serial", "stdio")
+	}
 	args = append(args, c.Accel.args()...)
+	if c.UEFI {
+		vars := c.Variables
+		if vars == "" {
+			vars = filepath.Join(c.Dir, c.Name+".efivars")
+		}
+		firmware, err := ovmfArgs(vars)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, firmware...)
+	}
 	if c.Kernel != "" {
 		args = append(args, "-kernel", c.Kernel, "-append", c.Append)
 		if c.Initrd != "" {
 			args = append(args, "-initrd", c.Initrd)
 		}
 	}
-	for i, d := range c.Drives {
-		args = append(args, d.args(i)...)
+	drives, err := driveArgs(c.Drives)
+	if err != nil {
+		return nil, err
 	}
+	args = append(args, drives...)
 	if c.Network {
-		args = append(args, "-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile=")
+		args = append(args, networkArgs(c.Forwards)...)
+	} else if len(c.Forwards) > 0 {
+		return nil, errors.New("ports are forwarded, but the machine has no network")
 	}
-	return append(args, c.Args...)
-}
-
-func (d Drive) args(i int) []string {
-	format := d.Format
-	if format == "" {
-		format = "raw"
-	}
-	id := "drive" + strconv.Itoa(i)
-	spec := fmt.Sprintf("id=%s,if=none,format=%s,file=%s", id, format, d.File)
-	if d.ReadOnly {
-		spec += ",readonly=on"
-	}
-	if d.Snapshot {
-		spec += ",snapshot=on"
-	}
-	var args []string
-	if d.Initiator != "" {
-		args = append(args, "-iscsi", "initiator-name="+d.Initiator)
-	}
-	args = append(args, "-drive", spec)
-	if d.CDROM {
-		return append(args, "-device", "virtio-scsi-pci,id=scsi"+id,
-			"-device", fmt.Sprintf("scsi-block,bus=scsi%s.0,drive=%s,bootindex=%d", id, id, i+1))
-	}
-	return append(args, "-device", fmt.Sprintf("virtio-blk-pci,drive=%s,bootindex=%d", id, i+1))
+	return append(args, c.Args...), nil
 }
 
 func (m *Machine) shellSocket() string { return filepath.Join(m.dir, m.name+".shell") }
@@ -178,11 +216,25 @@ func (m *Machine) Console() *Console { return m.console }
 // PID is the process id of QEMU.
 func (m *Machine) PID() int { return m.cmd.Process.Pid }
 
+// Done is closed when the machine has ended.
+func (m *Machine) Done() <-chan struct{} { return m.done }
+
 // WaitFor returns when text was printed on the console. A machine that ends
 // before it did is an error that tells the last lines it printed.
 func (m *Machine) WaitFor(ctx context.Context, text string) error {
 	if err := m.console.WaitFor(ctx, text); err != nil {
 		return m.failed(fmt.Errorf("wait for %q on the console of %s: %w", text, m.name, err))
+	}
+	return nil
+}
+
+// Type sends keys to the guest's first serial port.
+func (m *Machine) Type(keys string) error {
+	if m.input == nil {
+		return fmt.Errorf("type on the console of %s: the terminal has it", m.name)
+	}
+	if _, err := io.WriteString(m.input, keys); err != nil {
+		return m.failed(fmt.Errorf("type on the console of %s: %w", m.name, err))
 	}
 	return nil
 }
@@ -203,6 +255,7 @@ func (m *Machine) Wait(ctx context.Context) error {
 // Close ends the machine at once, like pulling its plug. It is safe to call
 // it more than once, and after the machine ended.
 func (m *Machine) Close() error {
+	m.hangUp()
 	select {
 	case <-m.done:
 	default:

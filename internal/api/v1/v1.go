@@ -133,6 +133,7 @@ type Status struct {
 	Revision    Revision  `json:"revision"`
 	State       string    `json:"state" enum:"ok,applying,degraded" doc:"degraded: what is served differs from what is declared; Problems says how."`
 	Problems    []string  `json:"problems,omitempty"`
+	Alerts      []Alert   `json:"alerts,omitempty" doc:"What of the machine needs somebody, the gravest first."`
 	Devices     int       `json:"devices"`
 	Targets     int       `json:"targets"`
 	LUNs        int       `json:"luns"`
@@ -140,6 +141,16 @@ type Status struct {
 	Portals     []string  `json:"portals" doc:"Addresses that initiators connect to."`
 	API         string    `json:"api,omitempty" doc:"Where the API listens besides its socket."`
 	Fingerprint string    `json:"fingerprint,omitempty" doc:"Of the API's certificate."`
+}
+
+// Alert is something of the machine that needs somebody. It stands as long as
+// its cause does.
+type Alert struct {
+	ID       string    `json:"id" doc:"Of its cause, such as medium.lost."`
+	Severity string    `json:"severity" enum:"critical,warning" doc:"critical: data or service is at risk, act now; warning: it works, but not for ever."`
+	Object   string    `json:"object"`
+	Message  string    `json:"message" doc:"What is wrong, what it means and what to do."`
+	Since    time.Time `json:"since"`
 }
 
 // Event is something that happened.

@@ -7,6 +7,7 @@
 //
 //	Engine       the daemon's side: engine.Engine in terms of requests
 //	supervisor   starts the process, finds it again, notices its death
+//	activate     the same, where systemd starts it
 //	wanted       what was put, to give it to the next process
 //	control/     the protocol on the socket
 //	process/     what esos-target runs
@@ -32,6 +33,10 @@ import (
 type Options struct {
 	// TargetBinary is the program esos-target.
 	TargetBinary string
+	// Socket is where the process is reached if somebody else starts it as soon
+	// as one connects: a socket unit of systemd. Empty: this engine starts and
+	// ends TargetBinary itself.
+	Socket string
 	// RunDir holds the socket to the process, its lock and what it died of. It
 	// may be empty after a boot. Two engines cannot share one.
 	RunDir string

@@ -325,6 +325,12 @@ func TestSilentProcessIsToldOf(t *testing.T) {
 	pid := e.PID()
 	ok(t, syscall.Kill(pid, syscall.SIGSTOP))
 	await("target.unresponsive")
+	if _, err := e.Sessions(t.Context()); err == nil || !strings.Contains(err.Error(), "deadline") {
+		t.Errorf("sessions of a process that hangs: %v", err)
+	}
+	if _, err := e.Statistics(t.Context()); err == nil || !strings.Contains(err.Error(), "deadline") {
+		t.Errorf("statistics of a process that hangs: %v", err)
+	}
 	ok(t, syscall.Kill(pid, syscall.SIGCONT))
 	await("target.responsive")
 	if e.PID() != pid {

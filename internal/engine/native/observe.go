@@ -40,8 +40,16 @@ func (e *Engine) Addresses(ctx context.Context) (map[string]string, error) {
 	return bound, nil
 }
 
+// briefly bounds a question that people wait for: a process that hangs must not
+// hang them.
+func (e *Engine) briefly(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, e.proc.pulse)
+}
+
 // Sessions implements engine.Engine.
 func (e *Engine) Sessions(ctx context.Context) ([]engine.Session, error) {
+	ctx, cancel := e.briefly(ctx)
+	defer cancel()
 	var got []control.Session
 	err := e.ask(ctx, func(c *control.Client) (err error) {
 		got, err = c.Sessions(ctx)
@@ -72,6 +80,8 @@ func (e *Engine) CloseSession(ctx context.Context, id string) error {
 // Statistics implements engine.Engine. They count from the start of the
 // process.
 func (e *Engine) Statistics(ctx context.Context) (engine.Statistics, error) {
+	ctx, cancel := e.briefly(ctx)
+	defer cancel()
 	var got []control.LUNStatistics
 	err := e.ask(ctx, func(c *control.Client) (err error) {
 		got, err = c.Statistics(ctx)

@@ -135,6 +135,9 @@ func (s *supervisor) endStray() error {
 // postMortem says why the process of l ended, as far as is known.
 func (s *supervisor) postMortem(l link) string {
 	why := "its connection ended"
+	if s.activated() {
+		return why + "; journalctl -u esos-target says more"
+	}
 	if l.child != nil {
 		select {
 		case <-l.child.Done():

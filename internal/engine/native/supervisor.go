@@ -67,7 +67,7 @@ var errEnded = errors.New("the native engine has been stopped")
 func newSupervisor(opt Options, log *slog.Logger, e *Engine) *supervisor {
 	return &supervisor{
 		opt: opt, log: log, engine: e, pulse: cmp.Or(opt.pulse, pulse),
-		socket: filepath.Join(opt.RunDir, "esos-target.sock"),
+		socket: cmp.Or(opt.Socket, filepath.Join(opt.RunDir, "esos-target.sock")),
 		ready:  make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -82,23 +82,31 @@ func (s *supervisor) start(ctx context.Context) error {
 		return err
 	}
 	s.lock = lock
-	l, err := s.attach(ctx)
+	l, err := s.first(ctx)
 	if err != nil {
 		lock.Close()
 		return err
-	}
-	s.tookUp = l.client != nil
-	if !s.tookUp {
-		if l, err = s.spawn(ctx); err != nil {
-			lock.Close()
-			return err
-		}
 	}
 	s.up(l)
 	watchCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	go s.watch(watchCtx)
 	return nil
+}
+
+// first takes up the process that serves, or has one started.
+func (s *supervisor) first(ctx context.Context) (link, error) {
+	if s.activated() {
+		return s.takeUp(ctx)
+	}
+	l, err := s.attach(ctx)
+	if err != nil {
+		return link{}, err
+	}
+	if s.tookUp = l.client != nil; s.tookUp {
+		return l, nil
+	}
+	return s.spawn(ctx)
 }
 
 // watch replaces the process each time it is lost, until ctx ends.
@@ -189,6 +197,9 @@ func (s *supervisor) revive(ctx context.Context, pause *time.Duration) (link, bo
 // reconnect finds the process again if it lives, else starts another and
 // gives it what the last one served.
 func (s *supervisor) reconnect(ctx context.Context) (link, error) {
+	if s.activated() {
+		return s.reactivate(ctx)
+	}
 	if l := s.current(); l.child == nil || !l.child.Ended() {
 		if c, err := control.Dial(ctx, s.socket, s.engine.heard); err == nil {
 			hctx, cancel := context.WithTimeout(ctx, helloWait)
@@ -207,13 +218,18 @@ func (s *supervisor) reconnect(ctx context.Context) (link, error) {
 	if err != nil {
 		return link{}, err
 	}
-	rctx, cancel := context.WithTimeout(ctx, replayWait)
+	return l, s.replay(ctx, l)
+}
+
+// replay gives a new process what the last one served.
+func (s *supervisor) replay(ctx context.Context, l link) error {
+	ctx, cancel := context.WithTimeout(ctx, replayWait)
 	defer cancel()
-	if err := s.engine.replay(rctx, l.client); err != nil {
+	if err := s.engine.replay(ctx, l.client); err != nil {
 		l.client.Close()
-		return link{}, fmt.Errorf("give the new esos-target what the last one served: %w", err)
+		return fmt.Errorf("give the new esos-target what the last one served: %w", err)
 	}
-	return l, nil
+	return nil
 }
 
 // client waits until the process can be asked.
@@ -319,6 +335,9 @@ func (s *supervisor) stop(ctx context.Context) error {
 	}
 	if l.child != nil {
 		<-l.child.Done()
+	}
+	if s.activated() {
+		return nil // the socket is its unit's
 	}
 	for _, path := range []string{s.socket, s.pidPath()} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -24,12 +24,18 @@ type Files interface {
 	Create(ctx context.Context, path string, size int64, allocate bool, progress func(done int64)) error
 	Grow(ctx context.Context, path string, size int64, allocate bool, progress func(done int64)) error
 	Remove(path string) error
+	// Volatile names the file system that keeps what is in dir only until the
+	// machine is switched off; "" if it outlives that.
+	Volatile(dir string) (string, error)
 }
 
 // Layer plans image files.
 type Layer struct {
 	Files   Files
 	DataDir string // relative paths are below it; absolute, without symbolic links
+	// InMemory says that the root of this machine is in memory. Image files
+	// that would be gone at the next reboot are refused then.
+	InMemory bool
 }
 
 // Name is vdisk.
@@ -54,19 +60,36 @@ func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *lay
 
 func (l Layer) look(path string) layer.Store {
 	fi, err := l.Files.Stat(l.full(path))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return layer.Store{}
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return layer.Store{Err: err}
 	}
-	s := layer.Store{Exists: true, Size: fi.Size, Allocated: fi.Allocated, Block: fi.Block, ID: fi.ID}
+	var volatile string
+	if l.InMemory && !fi.Block {
+		kind, err := l.Files.Volatile(l.directory(path))
+		if err != nil {
+			return layer.Store{Err: err}
+		}
+		volatile = kind
+	}
+	if err != nil {
+		return layer.Store{Volatile: volatile}
+	}
+	s := layer.Store{Volatile: volatile, Exists: true, Size: fi.Size, Allocated: fi.Allocated, Block: fi.Block, ID: fi.ID}
 	if filepath.IsAbs(path) {
 		// Below the data directory it is left at the name: it takes a look at
 		// each directory on the way, and links there are root's.
 		s.Real = host.Real(path)
 	}
 	return s
+}
+
+// directory is where the file that a path leads to is, or would be.
+func (l Layer) directory(path string) string {
+	full := l.full(path)
+	if real := host.Real(full); real != "" {
+		full = real
+	}
+	return filepath.Dir(full)
 }
 
 func (l Layer) full(path string) string {
@@ -101,6 +124,8 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		switch {
 		case store.Err != nil:
 			l.unavailable(d, seen, b, store.Err.Error())
+		case d.Handler == config.FileIO && store.Volatile != "" && (store.Exists || !l.declaredBefore(d, seen)):
+			l.unavailable(d, seen, b, volatile(d, store))
 		case d.Handler == config.FileIO && store.Exists:
 			l.existing(d, store, seen, b)
 		case d.Handler == config.FileIO:
@@ -109,6 +134,8 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 			l.unavailable(d, seen, b, fmt.Sprintf("%s does not exist", d.Path))
 		case d.Handler == config.BlockIO && !store.Block:
 			b.Problem("device/"+d.Name, "%s is a file, no block device; its handler is vdisk_fileio", d.Path)
+		case d.Handler == config.CDROM && store.Volatile != "":
+			b.Note("device/"+d.Name, "%s is in memory (%s), and the drive is empty after a reboot", d.Path, store.Volatile)
 		}
 	}
 	if seen.InForce == nil {
@@ -155,6 +182,17 @@ func (l Layer) declaredBefore(d config.Device, seen *layer.Observed) bool {
 	}
 	before := v.(config.Device)
 	return before.Handler == d.Handler && before.Path == d.Path
+}
+
+// volatile says why an image file is refused that a reboot would take away,
+// with the data of whoever was told that it is a disk.
+func volatile(d config.Device, store layer.Store) string {
+	would := "would live in memory (" + store.Volatile + ") and be"
+	if store.Exists {
+		would = "lives in memory (" + store.Volatile + ") and is"
+	}
+	return fmt.Sprintf("disk file %s %s gone at the next reboot: put it on a mounted file system, such as /mnt/vdisks/NAME/%s.img, "+
+		"or use vdisk_blockio with a disk (vdisk_memory, if a disk in memory is what you want)", d.Path, would, d.Name)
 }
 
 func (l Layer) missing(d config.Device, seen *layer.Observed, b *plan.Builder) {

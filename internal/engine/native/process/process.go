@@ -98,6 +98,15 @@ func New(opt Options) *Process {
 // Stopped is closed when the process has been asked to stop and has done so.
 func (p *Process) Stopped() <-chan struct{} { return p.stopped }
 
+// Answer returns once the locks can be had that every request and every login
+// takes. A process in which it does not return serves nobody new. None of them
+// is held while a disk is waited for.
+func (p *Process) Answer() {
+	p.mu.RLock()
+	p.mu.RUnlock() //nolint:staticcheck // having had it is all that is wanted
+	p.sessions()
+}
+
 // Handle implements control.Handler.
 func (p *Process) Handle(ctx context.Context, op string, body []byte, got []*os.File) (any, error) {
 	f := files{list: got}

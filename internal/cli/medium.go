@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esos-project/esos/internal/medium"
+	"github.com/esos-project/esos/internal/medium/disk"
+)
+
+func (a *app) medium() *cobra.Command {
+	c := &cobra.Command{Use: "medium", Short: "The stick or disk that this appliance was booted from"}
+	status := &cobra.Command{
+		Use: "status", Short: "Show the boot medium", Args: cobra.NoArgs,
+		Long: `Show the stick or disk that this appliance was booted from, wherever it is now. If
+it was pulled, or is broken, the command fails: the array serves on, but settings
+cannot be saved. It needs root, and not the daemon.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			m, err := medium.NewFinder().Find(c.Context())
+			if errors.Is(err, medium.ErrNoMedium) {
+				return notFound(err)
+			}
+			if err != nil {
+				return err
+			}
+			return a.printMedium(m)
+		},
+	}
+	grow := &cobra.Command{
+		Use: "grow", Short: "Give the boot medium all of its drive", Args: cobra.NoArgs,
+		Long: `Give the boot medium all of its drive: esos_logs grows to the end; on a drive of
+more than 128 GiB to 64 GiB, and esos_data gets the rest. It is done at the first
+boot, and does nothing where nothing is to do. It needs root.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if os.Geteuid() != 0 {
+				return codeError{errors.New("grow the boot medium: only root may write to it; use sudo"), exitDenied}
+			}
+			m, err := medium.NewFinder().Find(c.Context())
+			if errors.Is(err, medium.ErrNoMedium) {
+				return notFound(err)
+			}
+			if err != nil {
+				return err
+			}
+			did, err := medium.Grow(c.Context(), medium.HostTools{}, disk.This(), m.Disk)
+			for _, d := range did {
+				fmt.Fprintln(a.out, d)
+			}
+			if err == nil && len(did) == 0 {
+				fmt.Fprintln(a.out, "no changes: it has all of its drive")
+			}
+			return err
+		},
+	}
+	c.AddCommand(status, grow)
+	return c
+}
+
+func (a *app) printMedium(m medium.Running) error {
+	return a.print(m, func(t *table) {
+		t.pair("Disk", m.Disk)
+		t.pair("Model", m.Model)
+		t.pair("Serial", m.Serial)
+		t.pair("Size", disk.HumanSize(m.Size))
+		t.pair("Mirrored", yesNo(m.Mirrored))
+		t.pair("UUID", m.UUID)
+		labels := make([]string, 0, len(m.Partitions))
+		for label := range m.Partitions {
+			labels = append(labels, label)
+		}
+		slices.Sort(labels)
+		for _, label := range labels {
+			p := m.Partitions[label]
+			s := p.Device + ", " + disk.HumanSize(p.Size)
+			if p.Mounted != "" {
+				s += ", mounted at " + p.Mounted
+			}
+			t.pair(label, s)
+		}
+	})
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esos-project/esos/internal/persist"
+	"github.com/esos-project/esos/internal/persist/machine"
+)
+
+// synced is what `esos sync -o json` prints.
+type synced struct {
+	Generation persist.Generation `json:"generation"`
+	Unchanged  bool               `json:"unchanged"`
+	Pruned     []int              `json:"pruned"`
+	Warnings   []string           `json:"warnings"`
+	Seconds    float64            `json:"seconds"`
+}
+
+func (a *app) sync() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "sync",
+		Short: "Save the appliance's settings to its medium now",
+		Long: `Save the appliance's settings to the medium (the USB stick) that it was booted from.
+
+The appliance runs from memory. What differs from its image under /etc, /var/lib,
+/opt and /root is saved as a new generation: after each 'esos apply', at shutdown,
+every eight hours, and by this command. If nothing changed, nothing is written.
+
+It needs root, and not the daemon. If the medium is gone, it fails with exit code
+9 and the array serves on; the daemon saves as soon as the medium is back.`,
+		Example: "  esos sync\n  esos sync --reason \"before the new switch\"",
+		Args:    cobra.NoArgs,
+	}
+	c.Flags().StringVar(&reason, "reason", "esos sync", "why, for the list of generations")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		m, err := machine.Here()
+		if err != nil {
+			return err
+		}
+		if os.Geteuid() != 0 {
+			return codeError{errors.New("save the settings: only root may read all of them; use sudo"), exitDenied}
+		}
+		saved, err := m.Save(c.Context(), reason)
+		if err != nil {
+			return err
+		}
+		for _, w := range saved.Warnings {
+			fmt.Fprintf(a.err, "esos: warning: %s\n", w)
+		}
+		return a.printSynced(saved)
+	}
+	return c
+}
+
+func (a *app) printSynced(saved persist.Saved) error {
+	g := saved.Generation
+	if a.output != asTable {
+		return a.print(synced{Generation: g, Unchanged: saved.Unchanged, Pruned: append([]int{}, saved.Pruned...),
+			Warnings: append([]string{}, saved.Warnings...), Seconds: saved.Took.Seconds()}, nil)
+	}
+	text := fmt.Sprintf("saved as generation %d: %d entries, %d bytes on the medium, in %v\n", g.Number, g.Files, g.Archive, saved.Took.Round(time.Millisecond))
+	if saved.Unchanged {
+		text = fmt.Sprintf("no changes since generation %d of %s\n", g.Number, g.When.Local().Format(time.DateTime))
+	}
+	_, err := fmt.Fprint(a.out, text)
+	return err
+}

@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/esos-project/esos/internal/alert"
+	"github.com/esos-project/esos/internal/boot"
+)
+
+// settings is the label of the partition that settings are saved to.
+const settings = "esos_conf"
+
+// bootMedium is the rule about the medium that this system was booted from;
+// nil on a machine that was not, or from one that nothing is saved to.
+func bootMedium(runDir, sys string) (alert.Rule, error) {
+	r, err := boot.ReadReport(filepath.Join(runDir, filepath.Base(boot.ReportFile)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, saved := r.Medium.Partitions[settings]
+	if !saved || r.Mode == boot.ModeLive || r.Mode == boot.ModeInstall {
+		return nil, nil
+	}
+	m, err := alert.NewMedium(settings, p.Device, sys)
+	if err != nil {
+		return nil, fmt.Errorf("watch the boot medium: %w", err)
+	}
+	m.Device = r.Medium.Device
+	if r.Medium.Model != "" {
+		m.Device += ", " + r.Medium.Model
+	}
+	return m, nil
+}

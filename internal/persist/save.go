@@ -1,0 +1,292 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say what a generation is to tell of itself, and what bounds it.
+type Options struct {
+	Reason  string // why it is saved: apply, shutdown, timer, or an administrator's words
+	Slot    string // that runs
+	Version string // of the image that runs
+
+	Keep  int   // generations that are kept; DefaultKeep if 0
+	Limit int64 // bytes that the files may have together; DefaultLimit if 0
+}
+
+// Defaults of Options.
+const (
+	DefaultKeep  = 10
+	DefaultLimit = 96 << 20 // three of them fit on esos_conf, whatever they hold
+)
+
+// Saved is what Save did.
+type Saved struct {
+	Generation Generation    // that has the settings now
+	Unchanged  bool          // it had them before: nothing was written
+	Pruned     []int         // generations that made room
+	Warnings   []string      // for people
+	Took       time.Duration // all of it
+}
+
+// Save writes a new generation into dir, a mounted esos_conf, of what upper
+// (the overlay's upper directory) holds, unless the one in force holds just
+// that. When it returns without an error, a power cut takes nothing of it
+// away; with one, the generations before are as they were.
+//
+// Only one Save may work on a directory at a time.
+func Save(ctx context.Context, dir, upper string, o Options) (Saved, error) {
+	return save(ctx, medium{}, dir, upper, o)
+}
+
+func save(ctx context.Context, d disk, dir, upper string, o Options) (Saved, error) {
+	began := time.Now()
+	if o.Keep < 1 {
+		o.Keep = DefaultKeep
+	}
+	if o.Limit < 1 {
+		o.Limit = DefaultLimit
+	}
+	archive, g, warnings, err := pack(ctx, upper, o.Limit)
+	if err != nil {
+		return Saved{}, fmt.Errorf("save the settings: %w", err)
+	}
+	w, err := openWriter(d, dir)
+	if err != nil {
+		return Saved{}, fmt.Errorf("save the settings: %w", err)
+	}
+	saved := Saved{Warnings: warnings}
+	if same := w.inForce(); same != nil && same.Contents == g.Contents {
+		saved.Generation, saved.Unchanged, saved.Took = *same, true, time.Since(began)
+		return saved, nil
+	}
+	g.Number, g.When = w.next(), time.Now().UTC().Truncate(time.Millisecond)
+	g.Reason, g.Slot, g.Version = o.Reason, o.Slot, o.Version
+	g.Host, _ = os.Hostname() // without one the generation is as good
+	if err := ctx.Err(); err != nil {
+		return Saved{}, err
+	}
+	// From here on it is too late to turn back: what is begun is ended, in
+	// seconds at most.
+	if saved.Pruned, err = w.write(archive, g); err != nil {
+		return Saved{Pruned: saved.Pruned}, fmt.Errorf("save the settings as %s: %w", nameOf(g.Number), err)
+	}
+	saved.Generation = g
+	pruned, err := w.prune(o.Keep)
+	saved.Pruned = append(saved.Pruned, pruned...)
+	if err != nil {
+		// The settings are safe; what could not be removed is next time.
+		saved.Warnings = append(saved.Warnings, fmt.Sprintf("older generations could not be removed: %v", err))
+	}
+	saved.Took = time.Since(began)
+	return saved, nil
+}
+
+// writer puts generations on a shelf.
+type writer struct {
+	shelf
+	disk disk
+	good map[int]bool // generations whose archive was looked at
+}
+
+// openWriter opens a directory for writing, and clears away what a power cut
+// left half done.
+func openWriter(d disk, dir string) (*writer, error) {
+	if err := d.MkdirAll(filepath.Join(dir, generationsDir)); err != nil {
+		return nil, err
+	}
+	s, err := openShelf(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, where := range []string{dir, filepath.Join(dir, generationsDir)} {
+		entries, err := os.ReadDir(where)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), tempPrefix) {
+				if err := d.Remove(filepath.Join(where, e.Name())); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return &writer{shelf: s, disk: d, good: map[int]bool{}}, nil
+}
+
+// verified is verify, once for each generation.
+func (w *writer) verified(g Generation) bool {
+	ok, known := w.good[g.Number]
+	if !known {
+		ok = w.verify(g) == nil
+		w.good[g.Number] = ok
+	}
+	return ok
+}
+
+// inForce is the generation that the next boot would take; nil if there is
+// none, or if it is not the one that was put in force last.
+func (w *writer) inForce() *Generation {
+	if len(w.ordered) == 0 || w.ordered[0].Number != w.current || !w.verified(w.ordered[0]) {
+		return nil
+	}
+	return &w.ordered[0]
+}
+
+func (w *writer) next() int {
+	n := w.current
+	if len(w.numbers) > 0 {
+		n = max(n, w.numbers[len(w.numbers)-1])
+	}
+	return n + 1
+}
+
+// write puts a generation on the medium and in force. Each step leaves the one
+// before in force until the last rename is durable.
+func (w *writer) write(archive []byte, g Generation) (pruned []int, err error) {
+	record, err := seal(g)
+	if err != nil {
+		return nil, err
+	}
+	mark, err := seal(current{g.Number, g.SHA256})
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(w.dir, generationsDir)
+	if pruned, err = w.makeRoom(int64(len(archive) + len(record) + len(mark))); err != nil {
+		return pruned, err
+	}
+	if err := w.file(w.path(g.Number, archiveSuffix), archive, g.SHA256); err != nil {
+		return pruned, err
+	}
+	if err := w.file(w.path(g.Number, recordSuffix), record, digestOf(record)); err != nil {
+		return pruned, errors.Join(err, w.drop(g.Number))
+	}
+	if err := w.disk.SyncDir(dir); err != nil {
+		return pruned, errors.Join(err, w.drop(g.Number))
+	}
+	if err := w.file(filepath.Join(w.dir, currentName), mark, digestOf(mark)); err != nil {
+		return pruned, errors.Join(err, w.drop(g.Number))
+	}
+	if err := w.disk.SyncDir(w.dir); err != nil {
+		return pruned, err
+	}
+	w.numbers = append(w.numbers, g.Number)
+	w.ordered = slices.Insert(w.ordered, 0, g)
+	w.current, w.good[g.Number] = g.Number, true
+	return pruned, nil
+}
+
+// file writes a file under another name, sees that the medium has its bytes,
+// and gives it its name.
+func (w *writer) file(path string, data []byte, digest string) error {
+	temp := filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path))
+	err := w.disk.Write(temp, data)
+	if err == nil {
+		var got string
+		if got, err = w.disk.Digest(temp); err == nil && got != digest {
+			err = errors.New("the medium does not give back what was written to it: it is failing, replace it")
+		}
+	}
+	if err == nil {
+		err = w.disk.Rename(temp, path)
+	}
+	if err != nil {
+		_ = w.disk.Remove(temp) // if not now, then by the next Save
+	}
+	return err
+}
+
+// makeRoom removes generations, the oldest first, until there is room for as
+// much. The newest good one always stays.
+func (w *writer) makeRoom(bytes int64) (pruned []int, err error) {
+	const slack = 256 << 10 // directories, the journal, whole blocks
+	for {
+		free, err := w.disk.Free(w.dir)
+		if err != nil {
+			return pruned, err
+		}
+		if free >= bytes+slack {
+			return pruned, nil
+		}
+		number, ok := w.oldest()
+		if !ok {
+			return pruned, fmt.Errorf("it needs %s and %s are free on the medium (%s), where no older generation is left to remove; is something else there that takes the space? %w",
+				human(bytes+slack), human(free), w.dir, unix.ENOSPC)
+		}
+		if err := w.drop(number); err != nil {
+			return pruned, fmt.Errorf("make room: %w", err)
+		}
+		pruned = append(pruned, number)
+	}
+}
+
+// oldest is the first to go when space is short: the oldest that is not the
+// newest good one.
+func (w *writer) oldest() (int, bool) {
+	safe := w.safe()
+	for _, n := range w.numbers {
+		if n != safe {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// safe is the number of the newest good generation, 0 if there is none.
+func (w *writer) safe() int {
+	for _, g := range w.ordered {
+		if w.verified(g) {
+			return g.Number
+		}
+	}
+	return 0
+}
+
+// drop removes a generation: its record first, since an archive without one is
+// nothing.
+func (w *writer) drop(number int) error {
+	for _, suffix := range []string{recordSuffix, archiveSuffix} {
+		if err := w.disk.Remove(w.path(number, suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove %s: %w", nameOf(number), err)
+		}
+	}
+	w.numbers = slices.DeleteFunc(w.numbers, func(n int) bool { return n == number })
+	w.ordered = slices.DeleteFunc(w.ordered, func(g Generation) bool { return g.Number == number })
+	return w.disk.SyncDir(filepath.Join(w.dir, generationsDir))
+}
+
+// prune removes what is more than keep. Of generations in a row with the same
+// settings (only clocks, counters and the like changed) the first and the last
+// are enough: a machine that saves at each boot would else push out what its
+// administrator did last week.
+func (w *writer) prune(keep int) (pruned []int, err error) {
+	settings := make(map[int]string, len(w.ordered))
+	for _, g := range w.ordered {
+		settings[g.Number] = g.Settings
+	}
+	alike := func(a, b int) bool { return settings[a] != "" && settings[a] == settings[b] }
+	numbers, stay := slices.Clone(w.numbers), 0
+	for i, n := range slices.Backward(numbers) {
+		between := i > 0 && i+1 < len(numbers) && alike(numbers[i-1], n) && alike(n, numbers[i+1])
+		if !between && stay < keep { // the newest, which was just written, in any case
+			stay++
+			continue
+		}
+		if err := w.drop(n); err != nil {
+			return pruned, err
+		}
+		pruned = append(pruned, n)
+	}
+	return pruned, nil
+}
