@@ -58,26 +58,56 @@ func TestBoard(t *testing.T) {
 	}
 }
 
-// sysfs makes a tree like /sys with disks and their partitions: uevent files
-// of partitions by DISK/PARTITION.
-func sysfs(t *testing.T, partitions map[string]string) string {
+// machine is a tree with sys/, like sysfs, and udev/, like what udev keeps.
+type machine struct {
+	t   *testing.T
+	dir string
+}
+
+func newMachine(t *testing.T) machine {
 	t.Helper()
-	sys := t.TempDir()
-	class := filepath.Join(sys, "class/block")
-	must(t, os.MkdirAll(class, 0o755))
-	for name, text := range partitions {
-		disk, part := filepath.Split(name)
-		dir := filepath.Join(sys, "devices", disk, part)
-		must(t, os.MkdirAll(dir, 0o755))
-		must(t, os.WriteFile(filepath.Join(dir, "uevent"), []byte(text), 0o644))
-		must(t, os.WriteFile(filepath.Join(filepath.Dir(dir), "uevent"), []byte("DEVTYPE=disk\n"), 0o644))
-		for _, d := range []string{dir, filepath.Dir(dir)} {
-			if err := os.Symlink(d, filepath.Join(class, filepath.Base(d))); err != nil && !os.IsExist(err) {
-				t.Fatal(err)
-			}
-		}
+	m := machine{t, t.TempDir()}
+	for _, d := range []string{"sys/class/block", "udev"} {
+		must(t, os.MkdirAll(filepath.Join(m.dir, d), 0o755))
 	}
-	return sys
+	return m
+}
+
+// plug puts in a disk, DISK/PARTITION, with a partition's name. Udev has looked
+// at it if uuid is not "".
+func (m machine) plug(name, label, uuid string) {
+	m.t.Helper()
+	disk, part := filepath.Split(name)
+	minor := 0 // any number that differs
+	for _, c := range name {
+		minor = minor*31%251 + int(c)
+	}
+	dir := filepath.Join(m.dir, "sys/devices", disk, part)
+	must(m.t, os.MkdirAll(dir, 0o755))
+	must(m.t, os.WriteFile(filepath.Join(filepath.Dir(dir), "uevent"), []byte("DEVTYPE=disk\n"), 0o644))
+	must(m.t, os.WriteFile(filepath.Join(dir, "uevent"), fmt.Appendf(nil, "MAJOR=8\nMINOR=%d\nDEVNAME=%s\nDEVTYPE=partition\nPARTN=4\nPARTNAME=%s\n", minor, part, label), 0o644))
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		must(m.t, os.Symlink(d, filepath.Join(m.dir, "sys/class/block", filepath.Base(d))))
+	}
+	if uuid != "" {
+		must(m.t, os.WriteFile(filepath.Join(m.dir, "udev", fmt.Sprintf("b8:%d", minor)), []byte("S:disk/by-label/"+label+"\nE:ID_FS_TYPE=ext4\nE:ID_FS_UUID="+uuid+"\nG:systemd\n"), 0o644))
+	}
+}
+
+// pull takes a disk out.
+func (m machine) pull(name string) {
+	m.t.Helper()
+	disk, part := filepath.Split(name)
+	for _, d := range []string{part, filepath.Clean(disk)} {
+		must(m.t, os.Remove(filepath.Join(m.dir, "sys/class/block", d)))
+	}
+	must(m.t, os.RemoveAll(filepath.Join(m.dir, "sys/devices", disk)))
+	must(m.t, os.RemoveAll(filepath.Join(m.dir, "udev")))
+	must(m.t, os.Mkdir(filepath.Join(m.dir, "udev"), 0o755))
+}
+
+func (m machine) medium() Medium {
+	return Medium{Label: "esos_conf", UUID: uuid, Device: "/dev/sda", Sys: filepath.Join(m.dir, "sys"), Udev: filepath.Join(m.dir, "udev")}
 }
 
 func must(t *testing.T, err error) {
@@ -92,78 +122,79 @@ const (
 	other = "0a1b2c3d-0000-4000-8000-00000000ffff"
 )
 
-func partition(name, uuid string) string {
-	text := "MAJOR=8\nMINOR=4\nDEVNAME=sda4\nDEVTYPE=partition\nPARTN=4\nPARTNAME=" + name + "\n"
-	if uuid != "" {
-		text += "PARTUUID=" + uuid + "\n"
-	}
-	return text
-}
-
 func TestMedium(t *testing.T) {
+	type disk struct{ name, label, uuid string }
 	for _, c := range []struct {
-		name       string
-		partitions map[string]string
-		want       string
+		name  string
+		disks []disk
+		want  string
+		sure  bool
 	}{
-		{"where it was", map[string]string{"sda/sda4": partition("esos_conf", uuid), "sdb/sdb1": partition("data", other)}, "/dev/sda"},
-		{"under another name", map[string]string{"nvme0n1/nvme0n1p4": partition("esos_conf", strings.ToUpper(uuid))}, "/dev/nvme0n1"},
-		{"a kernel that tells no UUIDs", map[string]string{"sdc/sdc4": partition("esos_conf", "")}, "/dev/sdc"},
-		{"another array's", map[string]string{"sda/sda4": partition("esos_conf", other)}, ""},
-		{"none", map[string]string{"sdb/sdb1": partition("data", other)}, ""},
-		{"no disks at all", nil, ""},
+		{"where it was", []disk{{"sda/sda4", "esos_conf", uuid}, {"sdb/sdb1", "data", other}}, "/dev/sda", true},
+		{"under another name", []disk{{"nvme0n1/nvme0n1p4", "esos_conf", strings.ToUpper(uuid)}}, "/dev/nvme0n1", true},
+		{"before udev has looked", []disk{{"sdc/sdc4", "esos_conf", ""}}, "/dev/sdc", false},
+		{"another array's", []disk{{"sda/sda4", "esos_conf", other}}, "", false},
+		{"beside another array's", []disk{{"sda/sda4", "esos_conf", other}, {"sdaa/sdaa4", "esos_conf", uuid}}, "/dev/sdaa", true},
+		{"none", []disk{{"sdb/sdb1", "data", uuid}}, "", false},
+		{"no disks at all", nil, "", false},
 	} {
-		m := Medium{Label: "esos_conf", UUID: uuid, Device: "/dev/sda", Sys: sysfs(t, c.partitions)}
-		if got, err := m.find(); err != nil || got != c.want {
-			t.Errorf("%s: found %q, %v; want %q", c.name, got, err, c.want)
+		m := newMachine(t)
+		for _, d := range c.disks {
+			m.plug(d.name, d.label, d.uuid)
+		}
+		if got, sure, err := m.medium().find(); err != nil || got != c.want || sure != c.sure {
+			t.Errorf("%s: found %q, %t, %v; want %q, %t", c.name, got, sure, err, c.want, c.sure)
 		}
 	}
-	sys := sysfs(t, map[string]string{"sda/sda4": partition("esos_conf", uuid)})
-	for device, want := range map[string]string{"/dev/sda4": uuid, "/dev/sdz4": ""} {
-		if m, err := NewMedium("esos_conf", device, sys); err != nil || m.UUID != want || m.Label != "esos_conf" {
-			t.Errorf("NewMedium(%s) = %+v, %v; want UUID %q", device, m, err, want)
-		}
+	m := newMachine(t)
+	m.plug("sda/sda4", "esos_conf", "")
+	nameless := m.medium()
+	nameless.UUID = ""
+	if got, sure, err := nameless.find(); err != nil || got != "/dev/sda" || !sure {
+		t.Errorf("a medium known by its label only: %q, %t, %v", got, sure, err)
 	}
-	m := Medium{Label: "esos_conf", Sys: t.TempDir()}
-	if err := m.Check(t.Context(), NewBoard(nil)); err == nil {
+	if err := (Medium{Label: "esos_conf", Sys: t.TempDir()}).Check(t.Context(), NewBoard(nil)); err == nil {
 		t.Error("without a sysfs the medium is said to be gone")
 	}
 }
 
-// TestMediumPulled pulls the stick, and puts it back.
+// TestMediumPulled pulls the stick, puts another array's in, and its own back.
 func TestMediumPulled(t *testing.T) {
-	sys := sysfs(t, map[string]string{"sda/sda4": partition("esos_conf", uuid)})
-	link := filepath.Join(sys, "class/block/sda4")
+	m := newMachine(t)
+	m.plug("sda/sda4", "esos_conf", uuid)
 	var r recorder
 	b := NewBoard(r.event)
 	changed := make(chan struct{})
-	w := Watcher{Board: b, Log: slog.New(slog.DiscardHandler), Changed: changed, Every: time.Hour,
-		Rules: []Rule{Medium{Label: "esos_conf", UUID: uuid, Device: "/dev/sda", Sys: sys}}}
+	w := Watcher{Board: b, Log: slog.New(slog.DiscardHandler), Changed: changed, Every: time.Hour, Rules: []Rule{m.medium()}}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { w.Run(ctx) })
 	defer running.Wait()
 	defer cancel()
-	tell := func() { changed <- struct{}{}; changed <- struct{}{} } // the second is taken once the first was seen to
-
-	tell()
-	if got := b.Active(); len(got) != 0 {
-		t.Fatalf("alerts with the medium in place: %+v", got)
+	lost := func(what string, want bool) {
+		t.Helper()
+		for range 2 { // the second is taken once the first was seen to
+			changed <- struct{}{}
+		}
+		got := b.Active()
+		if (len(got) > 0) != want {
+			t.Fatalf("%s: alerts %+v", what, got)
+		}
+		if want && (got[0].ID != MediumLost || got[0].Severity != Critical || !strings.Contains(got[0].Message, "/dev/sda")) {
+			t.Fatalf("%s: alert %+v", what, got[0])
+		}
 	}
-	real, err := os.Readlink(link)
-	must(t, err)
-	must(t, os.Remove(link))
-	tell()
-	tell()
-	got := b.Active()
-	if len(got) != 1 || got[0].ID != MediumLost || got[0].Severity != Critical || !strings.Contains(got[0].Message, "/dev/sda") {
-		t.Fatalf("alerts with the medium gone: %+v", got)
-	}
-	must(t, os.Symlink(real, link))
-	tell()
-	if got := b.Active(); len(got) != 0 {
-		t.Errorf("alerts with the medium back: %+v", got)
-	}
+	lost("in place", false)
+	m.pull("sda/sda4")
+	lost("pulled", true)
+	m.plug("sda/sda4", "esos_conf", "")
+	lost("something was put in", true)
+	m.pull("sda/sda4")
+	m.plug("sda/sda4", "esos_conf", other)
+	lost("it was another array's", true)
+	m.pull("sda/sda4")
+	m.plug("sda/sda4", "esos_conf", uuid)
+	lost("its own is back", false)
 	events := r.all()
 	if len(events) != 2 || !strings.HasPrefix(events[0], "medium.lost medium: ") || !strings.HasPrefix(events[1], "medium.back medium: ") {
 		t.Errorf("events: %q", events)

@@ -22,57 +22,42 @@ type Medium struct {
 	// Label is the name (in the partition table) of the partition that
 	// settings are saved to.
 	Label string
-	// UUID is that partition's, if it is known: another array's medium in its
-	// place is not this one's.
+	// UUID is of the file system there: another array's medium is not this one's.
 	UUID string
-	// Device is where it was at boot, for people.
+	// Device is where the medium was at boot, for people.
 	Device string
-	// Sys is where sysfs is mounted: /sys.
-	Sys string
-}
-
-// NewMedium makes the rule about the medium with a partition, /dev/sda4, and
-// learns from sysfs what to know it by should it come back under another name.
-func NewMedium(label, partition, sys string) (Medium, error) {
-	m := Medium{Label: label, Device: partition, Sys: sys}
-	text, err := os.ReadFile(filepath.Join(sys, "class/block", filepath.Base(partition), "uevent"))
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // gone already: its name has to do
-	case err != nil:
-		return m, err
-	default:
-		m.UUID = properties(text)["PARTUUID"]
-	}
-	return m, nil
+	// Sys is where sysfs is mounted, Udev what udev keeps: /sys, /run/udev/data.
+	Sys, Udev string
 }
 
 // Check implements Rule.
 func (m Medium) Check(_ context.Context, b *Board) error {
-	device, err := m.find()
+	device, sure, err := m.find()
 	if err != nil {
 		return fmt.Errorf("look for the boot medium: %w", err)
 	}
-	if device != "" {
+	switch {
+	case device == "":
+		b.Raise(Alert{
+			ID: MediumLost, Severity: Critical, Object: "medium",
+			Message: fmt.Sprintf("the boot medium (%s) is gone. The system goes on from memory and serves as before, but settings that are "+
+				"changed from now on are not saved, and without a medium it will not boot again. Put the medium back: "+
+				"what was changed meanwhile is saved then", m.Device),
+		})
+	case sure:
 		b.Clear(MediumLost, "medium.back", fmt.Sprintf("the boot medium is back (%s): settings can be saved again", device))
-		return nil
 	}
-	b.Raise(Alert{
-		ID: MediumLost, Severity: Critical, Object: "medium",
-		Message: fmt.Sprintf("the boot medium (%s) is gone. The system goes on from memory and serves as before, but settings that are "+
-			"changed from now on are not saved, and without a medium it will not boot again. Put the medium back: "+
-			"what was changed meanwhile is saved then", m.Device),
-	})
 	return nil
 }
 
-// find returns the disk that holds the partition, as the kernel names both in
-// sysfs; "" if there is none. No byte of it is read: a disk that hangs must
-// not hang who looks after it.
-func (m Medium) find() (device string, err error) {
+// find returns the disk that holds the partition, as the kernel names it; ""
+// if there is none. It is not sure of one that udev has not looked at yet. No
+// byte of the disk is read: one that hangs must not hang who looks after it.
+func (m Medium) find() (device string, sure bool, err error) {
 	dir := filepath.Join(m.Sys, "class/block")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	for _, e := range entries {
 		text, err := os.ReadFile(filepath.Join(dir, e.Name(), "uevent"))
@@ -80,15 +65,30 @@ func (m Medium) find() (device string, err error) {
 			continue // it went while we looked
 		}
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		p := properties(text)
-		if p["PARTNAME"] != m.Label || m.UUID != "" && p["PARTUUID"] != "" && !strings.EqualFold(p["PARTUUID"], m.UUID) {
+		if p["PARTNAME"] != m.Label {
 			continue
 		}
-		return "/dev/" + diskOf(dir, e.Name()), nil
+		switch uuid := m.fileSystem(p["MAJOR"], p["MINOR"]); {
+		case m.UUID == "" || strings.EqualFold(uuid, m.UUID):
+			return "/dev/" + diskOf(dir, e.Name()), true, nil
+		case uuid == "":
+			device = "/dev/" + diskOf(dir, e.Name())
+		}
 	}
-	return "", nil
+	return device, false, nil
+}
+
+// fileSystem is the UUID of what udev found on a block device, "" while it has
+// found nothing.
+func (m Medium) fileSystem(major, minor string) string {
+	text, err := os.ReadFile(filepath.Join(m.Udev, "b"+major+":"+minor))
+	if err != nil {
+		return ""
+	}
+	return properties(text)["E:ID_FS_UUID"]
 }
 
 // gone says whether a device has been taken away: reading its files fails in
@@ -107,7 +107,7 @@ func diskOf(dir, partition string) string {
 	return path.Base(path.Dir(real))
 }
 
-// properties reads the KEY=value lines of a uevent file.
+// properties reads KEY=value lines.
 func properties(text []byte) map[string]string {
 	p := map[string]string{}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {

@@ -32,7 +32,7 @@ func (w Watcher) Run(ctx context.Context) {
 	tick := time.NewTicker(w.Every)
 	defer tick.Stop()
 	said := make([]string, len(w.Rules)) // the last error of each rule
-	for {
+	for ctx.Err() == nil {
 		for i, r := range w.Rules {
 			text := ""
 			if err := r.Check(ctx, w.Board); err != nil {

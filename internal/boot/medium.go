@@ -41,7 +41,7 @@ func (b *Boot) findMedium(ctx context.Context) error {
 			return err
 		}
 	}
-	b.scanner = disks.NewScanner(b.path("/sys"), b.path("/dev"))
+	b.scanner = disks.NewScanner(b.Root)
 	began := time.Now()
 	told := began
 	mirrors := mirrors{b: b}

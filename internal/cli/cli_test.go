@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"github.com/esos-project/esos/internal/alert"
 	"github.com/esos-project/esos/internal/api"
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/client"
@@ -81,6 +83,7 @@ func TestScripts(t *testing.T) {
 			"esos":   esos,
 			"exits":  exits,
 			"remote": remote,
+			"raise":  raise,
 		},
 	})
 }
@@ -112,6 +115,17 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 }
+
+// raise raises an alert: raise id severity object message...
+func raise(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: raise id severity object message...")
+	}
+	ts.Value(alerts{}).(*alert.Board).Raise(alert.Alert{ID: args[0], Severity: alert.Severity(args[1]), Object: args[2], Message: strings.Join(args[3:], " ")})
+}
+
+// alerts is the key of a script's board of alerts.
+type alerts struct{}
 
 // remote waits for the array to listen on TCP and sets $FINGERPRINT.
 func remote(ts *testscript.TestScript, _ bool, _ []string) {
@@ -154,7 +168,11 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		cancel()
 		return fmt.Errorf("open the appliance: %w", err)
 	}
-	server := api.New(api.Options{Appliance: app, Log: log, Version: "test", CertDir: filepath.Join(env.WorkDir, "data", "api")})
+	board := alert.NewBoard(func(kind, object, message string) {
+		app.Note(engine.Event{Kind: kind, Object: object, Message: message})
+	})
+	env.Values[alerts{}] = board
+	server := api.New(api.Options{Appliance: app, Alerts: board, Log: log, Version: "test", CertDir: filepath.Join(env.WorkDir, "data", "api")})
 	l, err := api.ListenUnix(filepath.Join(env.WorkDir, "run", "api.sock"))
 	if err != nil {
 		cancel()

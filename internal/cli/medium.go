@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -20,10 +21,7 @@ func (a *app) medium() *cobra.Command {
 it was pulled, or is broken, the command fails: the array serves on, but settings
 cannot be saved. It needs root, and not the daemon.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			m, err := medium.NewFinder().Find(c.Context())
-			if errors.Is(err, medium.ErrNoMedium) {
-				return notFound(err)
-			}
+			m, err := findMedium(c.Context(), "look at the boot medium")
 			if err != nil {
 				return err
 			}
@@ -36,13 +34,7 @@ cannot be saved. It needs root, and not the daemon.`,
 more than 128 GiB to 64 GiB, and esos_data gets the rest. It is done at the first
 boot, and does nothing where nothing is to do. It needs root.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if os.Geteuid() != 0 {
-				return codeError{errors.New("grow the boot medium: only root may write to it; use sudo"), exitDenied}
-			}
-			m, err := medium.NewFinder().Find(c.Context())
-			if errors.Is(err, medium.ErrNoMedium) {
-				return notFound(err)
-			}
+			m, err := findMedium(c.Context(), "grow the boot medium")
 			if err != nil {
 				return err
 			}
@@ -58,6 +50,24 @@ boot, and does nothing where nothing is to do. It needs root.`,
 	}
 	c.AddCommand(status, grow)
 	return c
+}
+
+// findMedium finds the medium to do something with it, which only root may.
+func findMedium(ctx context.Context, what string) (medium.Running, error) {
+	if os.Geteuid() != 0 {
+		return medium.Running{}, codeError{fmt.Errorf("%s: only root may read it; use sudo", what), exitDenied}
+	}
+	m, err := medium.NewFinder().Find(ctx)
+	if errors.Is(err, medium.ErrNoMedium) {
+		return m, notFound(err)
+	}
+	if errors.Is(err, medium.ErrAbsent) {
+		return m, codeError{fmt.Errorf("%s: %w", what, err), exitMedium}
+	}
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", what, err)
+	}
+	return m, nil
 }
 
 func (a *app) printMedium(m medium.Running) error {

@@ -18,7 +18,7 @@ import (
 // come, and alerts are raised and cleared.
 func watchMachine(ctx context.Context, o Options, app *appliance.Appliance, board *alert.Board) error {
 	rules := []alert.Rule{firstDocument{app, o.Seed}}
-	if medium, err := bootMedium(o.RunDir, "/sys"); err != nil {
+	if medium, err := bootMedium(o.RunDir); err != nil {
 		o.Log.Warn("the boot medium is not watched", "err", err)
 	} else if medium != nil {
 		rules = append(rules, medium)

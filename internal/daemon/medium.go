@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 
@@ -15,7 +14,7 @@ const settings = "esos_conf"
 
 // bootMedium is the rule about the medium that this system was booted from;
 // nil on a machine that was not, or from one that nothing is saved to.
-func bootMedium(runDir, sys string) (alert.Rule, error) {
+func bootMedium(runDir string) (alert.Rule, error) {
 	r, err := boot.ReadReport(filepath.Join(runDir, filepath.Base(boot.ReportFile)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -27,11 +26,7 @@ func bootMedium(runDir, sys string) (alert.Rule, error) {
 	if !saved || r.Mode == boot.ModeLive || r.Mode == boot.ModeInstall {
 		return nil, nil
 	}
-	m, err := alert.NewMedium(settings, p.Device, sys)
-	if err != nil {
-		return nil, fmt.Errorf("watch the boot medium: %w", err)
-	}
-	m.Device = r.Medium.Device
+	m := alert.Medium{Label: settings, UUID: p.UUID, Device: r.Medium.Device, Sys: "/sys", Udev: "/run/udev/data"}
 	if r.Medium.Model != "" {
 		m.Device += ", " + r.Medium.Model
 	}

@@ -166,7 +166,7 @@ func (m Machine) replaceShadow(s shadow) error {
 	if err != nil {
 		return err
 	}
-	defer t.Cleanup() // of no effect once it is in place
+	defer func() { _ = t.Cleanup() }() // of no effect once it is in place
 	if _, err := t.Write(s.bytes()); err != nil {
 		return err
 	}

@@ -29,11 +29,15 @@ type toolsRoot string
 // Path is where a file of the tools' root lies.
 func (r toolsRoot) Path(name string) string { return filepath.Join(string(r), name) }
 
-// Command runs a program by the root's own loader, as the builder does.
+// Command runs a program by the root's own loader, as the builder does. What
+// only the tests run (sgdisk, sfdisk, blkid) is the host's.
 func (r toolsRoot) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	program := r.Path("usr/bin/" + name)
 	if _, err := os.Stat(program); err != nil {
 		program = r.Path("usr/sbin/" + name)
+	}
+	if _, err := os.Stat(program); err != nil {
+		return medium.HostTools{}.Command(ctx, name, args...)
 	}
 	lib := r.Path("usr/lib/x86_64-linux-gnu")
 	cmd := exec.CommandContext(ctx, filepath.Join(lib, "ld-linux-x86-64.so.2"),

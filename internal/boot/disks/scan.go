@@ -48,7 +48,7 @@ func (d Device) String() string {
 // looking again and again while they appear costs little. Each device is read
 // by itself: a drive that does not answer holds up nobody else.
 type Scanner struct {
-	sys, dev string
+	root     string // put before /sys and /dev; "" but in tests
 	wg       sync.WaitGroup // of those who read; tests wait for them
 	mu       sync.Mutex
 	known    map[string]*reading
@@ -64,16 +64,15 @@ type reading struct {
 	next   time.Time     // when to try again
 }
 
-// NewScanner returns a scanner for a mounted sysfs and the directory of device
-// nodes.
-func NewScanner(sys, dev string) *Scanner {
-	return &Scanner{sys: sys, dev: dev, known: map[string]*reading{}}
+// NewScanner returns a scanner of the sysfs and the device nodes below root.
+func NewScanner(root string) *Scanner {
+	return &Scanner{root: root, known: map[string]*reading{}}
 }
 
 // Scan lists the devices in natural order, with what was read from them so
 // far, and begins to read those that are new.
 func (s *Scanner) Scan() []Device {
-	names, err := os.ReadDir(filepath.Join(s.sys, "class/block"))
+	names, err := os.ReadDir(filepath.Join(s.root, "/sys/class/block"))
 	if err != nil {
 		return nil
 	}
@@ -101,7 +100,7 @@ func (s *Scanner) Scan() []Device {
 // look returns what is known of a device, and begins to read it if that was
 // not done. Nil is for what has no medium in it. s.mu is held.
 func (s *Scanner) look(name string) *reading {
-	dir := filepath.Join(s.sys, "class/block", name)
+	dir := filepath.Join(s.root, "/sys/class/block", name)
 	sectors, err := strconv.ParseInt(line(dir, "size"), 10, 64)
 	if err != nil || sectors <= 0 {
 		return nil
@@ -114,7 +113,7 @@ func (s *Scanner) look(name string) *reading {
 	}
 	if !r.device.Read && !r.busy && !time.Now().Before(r.next) {
 		r.busy = true
-		path, size := r.device.Path, r.device.Size
+		path, size := filepath.Join(s.root, r.device.Path), r.device.Size
 		s.wg.Go(func() {
 			content, err := readDevice(path, size)
 			s.mu.Lock()
@@ -153,7 +152,7 @@ func readDevice(path string, size int64) (Content, error) {
 
 // describe reads what sysfs says about a device.
 func (s *Scanner) describe(name, dir string, size int64) Device {
-	d := Device{Name: name, Path: filepath.Join(s.dev, name), Disk: name, Size: size}
+	d := Device{Name: name, Path: "/dev/" + name, Disk: name, Size: size}
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		real = dir

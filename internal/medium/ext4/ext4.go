@@ -97,7 +97,7 @@ func Open(r io.ReaderAt, at, size int64) (*FS, error) {
 	}
 	f.firstData, f.perGroup, f.inodes = int64(f.u32(sbFirstData)), int64(f.u32(sbBlocksPerGroup)), int64(f.u32(sbInodesPerGroup))
 	f.inodeSize = int64(f.u16(sbInodeSize))
-	if f.blocks <= 0 || f.blocks > size/f.block || f.perGroup <= 0 || f.perGroup > 8*f.block || f.inodes <= 0 || f.inodes > 8*f.block ||
+	if f.blocks <= 0 || f.blocks > size/f.block || f.perGroup < 256 || f.perGroup > 8*f.block || f.inodes <= 0 || f.inodes > 8*f.block ||
 		f.inodeSize < 128 || f.inodeSize > f.block || f.descSize < 32 || f.descSize > f.block || f.firstData > 1 {
 		return nil, fmt.Errorf("the superblock is damaged: %d blocks of %d bytes in %d bytes", f.blocks, f.block, size)
 	}
