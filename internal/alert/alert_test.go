@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -200,6 +201,30 @@ func TestMediumPulled(t *testing.T) {
 		t.Errorf("events: %q", events)
 	}
 	close(changed) // the kernel is not heard any more: time still tells
+}
+
+// TestMediumReadAgain: partitions that go and come back at once, as when their
+// table is read again, are no lost medium; ones that stay away are.
+func TestMediumReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		rule := m.medium()
+		rule.Settle = 2 * time.Second
+		var r recorder
+		b := NewBoard(r.event)
+		time.AfterFunc(time.Second, func() { m.plug("sda/sda4", "esos_conf", uuid) })
+		if err := rule.Check(t.Context(), b); err != nil || len(b.Active()) != 0 {
+			t.Errorf("back after a second: alerts %+v, error %v", b.Active(), err)
+		}
+		m.pull("sda/sda4")
+		began := time.Now()
+		if err := rule.Check(t.Context(), b); err != nil || len(b.Active()) != 1 {
+			t.Errorf("away for good: alerts %+v, error %v", b.Active(), err)
+		}
+		if took := time.Since(began); took != rule.Settle {
+			t.Errorf("told after %v, want %v", took, rule.Settle)
+		}
+	})
 }
 
 // ruleFunc is a rule made of a function.

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // MediumLost is the alert of a medium that is gone.
@@ -28,11 +29,23 @@ type Medium struct {
 	Device string
 	// Sys is where sysfs is mounted, Udev what udev keeps: /sys, /run/udev/data.
 	Sys, Udev string
+	// Settle is how long a medium must be gone for to be taken for lost. The
+	// kernel takes all partitions away and brings them back when the table of
+	// one that is in no use is read again.
+	Settle time.Duration
 }
 
 // Check implements Rule.
-func (m Medium) Check(_ context.Context, b *Board) error {
+func (m Medium) Check(ctx context.Context, b *Board) error {
 	device, sure, err := m.find()
+	if err == nil && device == "" && m.Settle > 0 {
+		select {
+		case <-time.After(m.Settle):
+		case <-ctx.Done():
+			return nil // whoever ends us wants no verdict
+		}
+		device, sure, err = m.find()
+	}
 	if err != nil {
 		return fmt.Errorf("look for the boot medium: %w", err)
 	}

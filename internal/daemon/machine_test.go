@@ -69,7 +69,7 @@ func TestBootMedium(t *testing.T) {
 		"not an appliance": {},
 		"a stick": {report: &boot.Report{Mode: boot.ModeMemory, Medium: boot.Medium{Device: "/dev/sda", Model: "Ultra Fit",
 			Partitions: map[string]boot.Partition{"esos_conf": {Device: "/dev/sda4", UUID: "0a1b"}}}},
-			want: alert.Medium{Label: "esos_conf", UUID: "0a1b", Device: "/dev/sda, Ultra Fit", Sys: "/sys", Udev: "/run/udev/data"}},
+			want: alert.Medium{Label: "esos_conf", UUID: "0a1b", Device: "/dev/sda, Ultra Fit", Sys: "/sys", Udev: "/run/udev/data", Settle: 2 * time.Second}},
 		"an ISO": {report: &boot.Report{Mode: boot.ModeLive, Medium: boot.Medium{Device: "/dev/sr0",
 			Partitions: map[string]boot.Partition{"ESOS-ISO": {Device: "/dev/sr0"}}}}},
 		"an ISO beside a stick": {report: &boot.Report{Mode: boot.ModeInstall, Medium: boot.Medium{Device: "/dev/sr0",

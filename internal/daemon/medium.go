@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/esos-project/esos/internal/alert"
 	"github.com/esos-project/esos/internal/boot"
@@ -26,7 +27,7 @@ func bootMedium(runDir string) (alert.Rule, error) {
 	if !saved || r.Mode == boot.ModeLive || r.Mode == boot.ModeInstall {
 		return nil, nil
 	}
-	m := alert.Medium{Label: settings, UUID: p.UUID, Device: r.Medium.Device, Sys: "/sys", Udev: "/run/udev/data"}
+	m := alert.Medium{Label: settings, UUID: p.UUID, Device: r.Medium.Device, Sys: "/sys", Udev: "/run/udev/data", Settle: 2 * time.Second}
 	if r.Medium.Model != "" {
 		m.Device += ", " + r.Medium.Model
 	}

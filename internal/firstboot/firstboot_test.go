@@ -3,6 +3,7 @@ package firstboot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"log/slog"
 	"net"
@@ -296,7 +297,7 @@ func array(t *testing.T, seed *config.Document) *client.Client {
 		c.Close()
 		cancel()
 		for _, err := range []error{<-following, <-served, a.Close(), os.RemoveAll(dir)} {
-			if err != nil && err != http.ErrServerClosed {
+			if err != nil && !errors.Is(err, http.ErrServerClosed) {
 				t.Error(err)
 			}
 		}

@@ -25,7 +25,7 @@ func (Files) Volatile(dir string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("ask for the file system of %s: %w", dir, err)
 		}
-		return volatileType(int64(st.Type)), nil
+		return volatileType(st.Type), nil
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -234,7 +233,7 @@ func (b *builder) readModule(ctx context.Context, path string) ([]byte, error) {
 	if !strings.HasSuffix(path, ".xz") {
 		return os.ReadFile(path)
 	}
-	var cmd *exec.Cmd = b.tools.Command(ctx, "xz", "-dc", path)
+	cmd := b.tools.Command(ctx, "xz", "-dc", path)
 	out, err := run(cmd, "xz")
 	return []byte(out), err
 }

@@ -314,10 +314,11 @@ func saveAgain(t *testing.T, dir, newer, upper string) error {
 	if got, r := hosts(t, dir, upper); got != "new" || r.Generation == nil {
 		return fmt.Errorf("after the next save %q came back: %+v", got, r)
 	}
-	if left, err := filepath.Glob(filepath.Join(dir, "*", tempPrefix+"*")); err != nil || len(left) > 0 {
-		return fmt.Errorf("files are left half done: %q, %v", left, err)
+	left, err := filepath.Glob(filepath.Join(dir, "*", tempPrefix+"*"))
+	if len(left) > 0 {
+		return fmt.Errorf("files are left half done: %q", left)
 	}
-	return nil
+	return err
 }
 
 // TestFaults lets each step fail, instead of being done and after it was done.
