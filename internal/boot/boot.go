@@ -39,6 +39,7 @@ type Boot struct {
 	// Root is put before the path of each file; "" but in tests.
 	Root string
 
+	times    times
 	report   Report
 	mounted  map[string]bool // by target
 	words    []string        // of the kernel's command line
@@ -81,6 +82,9 @@ func (b *Boot) stages() []stage {
 // the last stage makes process 1 another program.
 func (b *Boot) Run(ctx context.Context) error {
 	b.mounted = map[string]bool{}
+	if b.times == (times{}) {
+		b.times = usualTimes()
+	}
 	stages := b.stages()
 	for i := 0; i < len(stages); {
 		s := stages[i]

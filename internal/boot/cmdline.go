@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Slot    slot.Name     `json:"slot"`              // slot=
 	Medium  string        `json:"medium,omitempty"`  // esos_medium=: a UUID of esos_root, or a device
-	Wait    time.Duration `json:"wait"`              // esos_wait=: seconds to wait for the medium
+	Wait    time.Duration `json:"-"`                 // esos_wait=: seconds to wait for the medium
 	Persist bool          `json:"persist,omitempty"` // esos_persist: run from the medium
 	ISO     ISOMode       `json:"iso,omitempty"`     // esos_iso=
 	Rescue  bool          `json:"rescue,omitempty"`  // esos_rescue: a shell before handing over

@@ -13,13 +13,13 @@ import (
 
 // leaveMedium unmounts the medium, so that it may be pulled; or, if the system
 // runs from it, mounts the rest of it.
-func (b *Boot) leaveMedium(ctx context.Context) error {
+func (b *Boot) leaveMedium(context.Context) error {
 	if b.report.Options.ISO != NoISO {
 		b.mountedAt(labelISO, "iso")
 		return nil
 	}
 	if b.report.Mode == ModePersist {
-		return b.keepMedium(ctx)
+		return b.keepMedium()
 	}
 	for _, name := range []string{"conf", "root"} {
 		dir := filepath.Join(MediumDir, name)
@@ -37,7 +37,7 @@ func (b *Boot) leaveMedium(ctx context.Context) error {
 }
 
 // keepMedium mounts what is left of the medium of a system that runs from it.
-func (b *Boot) keepMedium(ctx context.Context) error {
+func (b *Boot) keepMedium() error {
 	const safe = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	b.mountedAt(labelRoot, "root")
 	b.mountedAt(labelConf, "conf")
@@ -52,7 +52,7 @@ func (b *Boot) keepMedium(ctx context.Context) error {
 		b.mountedAt(labelLogs, "logs")
 	}
 	if boot, ok := b.report.Medium.Partitions[labelBoot]; ok {
-		err := b.modules.need(ctx, "nls_cp437", "nls_ascii", "vfat")
+		err := b.modules.need("nls_cp437", "nls_ascii", "vfat")
 		if err == nil {
 			err = b.mount(boot.Device, filepath.Join(MediumDir, "boot"), "vfat", unix.MS_RDONLY|safe, "umask=0022")
 		}

@@ -29,7 +29,7 @@ var errMemory = errors.New("too little memory")
 // memory as it does. If anything in it is not as it was signed it takes the
 // other slot: a damaged stick still boots.
 func (b *Boot) loadSlot(ctx context.Context) error {
-	dir, err := b.mountSlots(ctx)
+	dir, err := b.mountSlots()
 	if err != nil {
 		return err
 	}
@@ -64,16 +64,16 @@ func (b *Boot) loadSlot(ctx context.Context) error {
 }
 
 // mountSlots mounts the file system that the slots are in.
-func (b *Boot) mountSlots(ctx context.Context) (dir string, err error) {
+func (b *Boot) mountSlots() (dir string, err error) {
 	if b.report.Options.ISO != NoISO {
-		if err := b.modules.need(ctx, "isofs"); err != nil {
+		if err := b.modules.need("isofs"); err != nil {
 			return "", err
 		}
 		dir = filepath.Join(MediumDir, "iso")
 		device := b.report.Medium.Partitions[labelISO].Device
 		return dir, b.mount(device, dir, "iso9660", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
 	}
-	if err := b.modules.need(ctx); err != nil {
+	if err := b.modules.need("ext4"); err != nil {
 		return "", err
 	}
 	dir = filepath.Join(MediumDir, "root")
@@ -128,18 +128,32 @@ func (b *Boot) copyImage(ctx context.Context, m slot.Manifest, part slot.Part, s
 	}
 	b.say("loading ESOS %s into memory: %d MiB", m.Version, part.Size>>20)
 	name := filepath.Join(ImageDir, slot.RootFile)
-	dst, err := os.OpenFile(b.path(name), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o444)
-	if err != nil {
-		return "", err
-	}
-	// Its size first: huge pages are taken only where they are filled.
-	if err = dst.Truncate(part.Size); err == nil {
-		err = part.Copy(ctx, dst, src, workers, b.progress(part.Size))
-	}
-	if err = errors.Join(err, dst.Close()); err != nil {
+	if err := b.copyPart(ctx, name, part, src, workers); err != nil {
 		return "", errors.Join(err, b.unmount(ImageDir))
 	}
 	return name, nil
+}
+
+// copyPart makes a file in a tmpfs of a part. The part is read into the
+// file's own pages and checked there, which spares a copy of all of it.
+func (b *Boot) copyPart(ctx context.Context, name string, part slot.Part, src io.ReaderAt, workers int) error {
+	dst, err := os.OpenFile(b.path(name), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o444)
+	if err != nil {
+		return err
+	}
+	defer dst.Close()
+	if part.Size == 0 {
+		return fmt.Errorf("%s is empty", part.Name)
+	}
+	if err := dst.Truncate(part.LoadSize()); err != nil {
+		return err
+	}
+	pages, err := unix.Mmap(int(dst.Fd()), 0, int(part.LoadSize()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("map %s: %w", name, err)
+	}
+	err = part.Load(ctx, pages, src, workers, b.progress(part.Size))
+	return errors.Join(err, unix.Munmap(pages), dst.Truncate(part.Size))
 }
 
 // mountImage mounts a tmpfs for a file of size bytes, with huge pages if the

@@ -25,13 +25,18 @@ const (
 // expected are the labels that every medium has.
 var expected = []string{labelBoot, labelRoot, labelConf, labelLogs}
 
-const (
-	pollInterval  = 20 * time.Millisecond
-	tellInterval  = 10 * time.Second
-	settledAfter  = 500 * time.Millisecond // without a new device or module
-	missingGrace  = time.Second            // for partitions that a medium should have
-	degradedAfter = 5 * time.Second        // for the other members of a mirror
-)
+// times are how long the search for the medium waits for what.
+type times struct {
+	poll     time.Duration // between two looks
+	tell     time.Duration // between two messages
+	settled  time.Duration // without a new device or module: all are there
+	grace    time.Duration // for partitions that a medium should have
+	degraded time.Duration // for the other members of a mirror
+}
+
+func usualTimes() times {
+	return times{poll: 20 * time.Millisecond, tell: 10 * time.Second, settled: 500 * time.Millisecond, grace: time.Second, degraded: 5 * time.Second}
+}
 
 // findMedium waits until the medium that is asked for is there, or, if none
 // is, until it is clear which there are.
@@ -45,13 +50,13 @@ func (b *Boot) findMedium(ctx context.Context) error {
 	began := time.Now()
 	told := began
 	mirrors := mirrors{b: b}
-	var s search
+	s := search{grace: b.times.grace}
 	for {
 		devices := b.scanner.Scan()
 		s.look(devices, b.report.Options.ISO != NoISO)
 		mirrors.assemble(ctx, devices)
 		waited := time.Since(began)
-		choice := s.choose(b.report.Options.Medium, b.modules.quiet() >= settledAfter, waited >= b.report.Options.Wait)
+		choice := s.choose(b.report.Options.Medium, b.modules.quiet() >= b.times.settled, waited >= b.report.Options.Wait)
 		if choice.medium != nil {
 			for _, w := range choice.warnings {
 				b.warn("%s", w)
@@ -63,12 +68,12 @@ func (b *Boot) findMedium(ctx context.Context) error {
 		if waited >= b.report.Options.Wait {
 			return fmt.Errorf("no medium within %.0f s: want a file system labelled %s; %s", b.report.Options.Wait.Seconds(), s.label(), describe(devices))
 		}
-		if time.Since(told) >= tellInterval {
+		if time.Since(told) >= b.times.tell {
 			told = time.Now()
 			b.say("waiting for the medium (%s) since %.0f s; %s", s.wanted(b.report.Options.Medium), waited.Seconds(), describe(devices))
 		}
 		select {
-		case <-time.After(pollInterval):
+		case <-time.After(b.times.poll):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -77,6 +82,7 @@ func (b *Boot) findMedium(ctx context.Context) error {
 
 // search remembers between two looks what was there, and since when.
 type search struct {
+	grace time.Duration
 	iso   bool
 	found []candidate
 	since map[string]time.Time // by device of esos_root
@@ -121,7 +127,7 @@ func (s *search) look(devices []disks.Device, iso bool) {
 			s.since[root] = time.Now()
 		}
 		// Partitions appear one after the other.
-		if len(c.missing) > 0 && time.Since(s.since[root]) < missingGrace {
+		if len(c.missing) > 0 && time.Since(s.since[root]) < s.grace {
 			s.found[i].ready = false
 		}
 	}

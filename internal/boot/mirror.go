@@ -29,7 +29,7 @@ func (m *mirrors) assemble(ctx context.Context, devices []disks.Device) {
 		}
 		if m.given == nil {
 			m.given = map[string]bool{}
-			if err := m.b.modules.need(ctx, "raid1"); err != nil {
+			if err := m.b.modules.need("raid1"); err != nil {
 				m.b.warn("the medium is a mirror: %v", err)
 			}
 			// mdadm keeps there which arrays it is putting together.
@@ -41,7 +41,7 @@ func (m *mirrors) assemble(ctx context.Context, devices []disks.Device) {
 		m.last = time.Now()
 		m.mdadm(ctx, "--incremental", d.Path)
 	}
-	if len(m.given) > 0 && !active && !m.started && time.Since(m.last) >= degradedAfter {
+	if len(m.given) > 0 && !active && !m.started && time.Since(m.last) >= m.b.times.degraded {
 		m.started = true
 		m.b.warn("a member of the medium's mirror is missing: starting the mirror without it")
 		m.mdadm(ctx, "--incremental", "--run", "--scan")

@@ -21,9 +21,8 @@ const ModulesFile = "/etc/esos/modules"
 // configured ones, while the boot goes on.
 type modules struct {
 	*kmod.Loader
-	stop       context.CancelFunc
-	running    sync.WaitGroup
-	configured chan struct{} // closed when those of ModulesFile are loaded
+	stop    context.CancelFunc
+	running sync.WaitGroup
 
 	mu   sync.Mutex
 	seen map[string]bool // modaliases
@@ -46,7 +45,7 @@ func (b *Boot) startModules(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	m := &modules{
 		Loader: kmod.NewLoader(set, b.Linux.LoadModule),
-		stop:   cancel, configured: make(chan struct{}), seen: map[string]bool{}, last: time.Now(),
+		stop:   cancel, seen: map[string]bool{}, last: time.Now(),
 	}
 	// Listen first, then look: what appears in between is seen twice, not never.
 	appear, err := b.Linux.Modaliases(ctx)
@@ -65,7 +64,6 @@ func (b *Boot) startModules(ctx context.Context) error {
 		}
 	})
 	m.running.Go(func() {
-		defer close(m.configured)
 		for _, name := range list {
 			if err := m.Load(name); err != nil {
 				b.Log.Error("a module of "+ModulesFile, "error", err)
@@ -137,13 +135,8 @@ func (m *modules) quiet() time.Duration {
 	return time.Since(m.last)
 }
 
-// need waits for the configured modules and loads others by name.
-func (m *modules) need(ctx context.Context, names ...string) error {
-	select {
-	case <-m.configured:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// need loads modules by name, in order, or waits until they are loaded.
+func (m *modules) need(names ...string) error {
 	for _, name := range names {
 		if err := m.Load(name); err != nil {
 			return err

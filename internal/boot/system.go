@@ -15,8 +15,8 @@ const newRoot = "/sysroot"
 
 // mountSystem mounts the image, and the memory that takes what the running
 // system writes.
-func (b *Boot) mountSystem(ctx context.Context) error {
-	if err := b.modules.need(ctx, "loop", "squashfs", "overlay"); err != nil {
+func (b *Boot) mountSystem(context.Context) error {
+	if err := b.modules.need("loop", "squashfs", "overlay"); err != nil {
 		return err
 	}
 	if !b.mounted[LowerDir] {

@@ -88,7 +88,7 @@ func (f *installFlags) complete() error {
 }
 
 func (a *app) runInstall(ctx context.Context, f installFlags) error {
-	out, terminal := io.Writer(a.out), false
+	out, terminal := a.out, false
 	ask := func(_ context.Context, question string) (string, error) { return a.ask(question) }
 	if f.consoles {
 		c, err := install.OpenConsoles()

@@ -52,24 +52,28 @@ func stripTree(root string, exclude, keep []string) error {
 		if !d.IsDir() {
 			return removeUnlessKept(root, rel, kept)
 		}
-		if !kept.below(rel) {
+		if !kept.match(rel) && !kept.below(rel) {
 			if err := os.RemoveAll(full); err != nil {
 				return err
 			}
 			return fs.SkipDir
 		}
-		dirs = append(dirs, full)
+		if !kept.match(rel) {
+			dirs = append(dirs, full)
+		}
 		return filepath.WalkDir(full, func(inner string, d fs.DirEntry, err error) error {
 			if err != nil || inner == full {
 				return err
 			}
-			if d.IsDir() {
-				dirs = append(dirs, inner)
-				return nil
-			}
 			rel, err := filepath.Rel(root, inner)
 			if err != nil {
 				return err
+			}
+			if d.IsDir() {
+				if !kept.match(rel) {
+					dirs = append(dirs, inner)
+				}
+				return nil
 			}
 			return removeUnlessKept(root, rel, kept)
 		})

@@ -87,6 +87,9 @@ func (b *builder) makeTree(ctx context.Context, ours fs.FS) error {
 			return err
 		}
 	}
+	if err := raidcli.Prepare(b.tree()); err != nil {
+		return err
+	}
 	for name, file := range b.RaidCLIs {
 		put, err := raidcli.Install(ctx, b.tree(), name, file)
 		if err != nil {
@@ -99,12 +102,19 @@ func (b *builder) makeTree(ctx context.Context, ours fs.FS) error {
 	if err := b.writeGenerated(); err != nil {
 		return err
 	}
-	b.Progress.Say("users, units, modules")
-	if err := b.configure(ctx); err != nil {
+	b.Progress.Say("users and units")
+	if err := b.inRoot(ctx, [][]string{
+		{"systemd-sysusers"},
+		{"systemctl", "preset-all", "--preset-mode=full"},
+		{"systemctl", "set-default", "multi-user.target"},
+	}); err != nil {
 		return err
 	}
 	b.Progress.Say("removing what nobody needs")
-	return b.strip(ours)
+	if err := b.strip(ours); err != nil {
+		return err
+	}
+	return b.indexModules(ctx)
 }
 
 // takeKernel puts the kernels aside: the root has none, they are on the medium.
@@ -164,19 +174,21 @@ func (b *builder) writeGenerated() error {
 	return writeKeys(filepath.Join(b.tree(), rootKeys), b.Trusted)
 }
 
-// configure runs what must run inside: with the root's own programs.
-func (b *builder) configure(ctx context.Context) error {
+// indexModules makes the lists of the modules that are left.
+func (b *builder) indexModules(ctx context.Context) error {
 	kernels, err := b.kernels()
 	if err != nil {
 		return err
 	}
-	commands := [][]string{
-		{"systemd-sysusers"},
-		{"systemctl", "preset-all", "--preset-mode=full"},
-	}
+	var commands [][]string
 	for _, k := range kernels {
 		commands = append(commands, []string{"depmod", k})
 	}
+	return b.inRoot(ctx, commands)
+}
+
+// inRoot runs commands with the root's own programs.
+func (b *builder) inRoot(ctx context.Context, commands [][]string) error {
 	for _, c := range commands {
 		cmd := exec.CommandContext(ctx, "chroot", append([]string{b.tree()}, c...)...)
 		cmd.Env = []string{"PATH=/usr/sbin:/usr/bin", "LC_ALL=C.UTF-8", "SYSTEMD_OFFLINE=1",

@@ -122,8 +122,11 @@ func Verify(ctx context.Context, p Plan, target string) error {
 		return err
 	}
 	have := make([]byte, len(core))
-	if _, err := f.ReadAt(have, part.Start); err != nil || !bytes.Equal(have, core) {
-		return fmt.Errorf("verify the medium %s: GRUB for BIOS differs from what was written (%v)", target, err)
+	if _, err := f.ReadAt(have, part.Start); err != nil {
+		return fmt.Errorf("verify the medium %s: read GRUB for BIOS: %w", target, err)
+	}
+	if !bytes.Equal(have, core) {
+		return fmt.Errorf("verify the medium %s: GRUB for BIOS differs from what was written; the drive may be broken: take another one", target)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package medium
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -139,8 +140,14 @@ func (c *Copy) table(id Identity) error {
 // Extents are what has to be written: the rest nobody reads.
 func (c *Copy) Extents() []Extent { return c.extents }
 
-// Size is the drive's, in bytes.
-func (c *Copy) Size() int64 { return c.size }
+// Written is how many bytes the extents have.
+func (c *Copy) Written() int64 {
+	var n int64
+	for _, e := range c.extents {
+		n += e.Size
+	}
+	return n
+}
 
 // ReadAt reads the drive as it is to be. What is behind the image is zero.
 func (c *Copy) ReadAt(b []byte, at int64) (int, error) {
@@ -148,7 +155,7 @@ func (c *Copy) ReadAt(b []byte, at int64) (int, error) {
 	if at < c.length {
 		var err error
 		n, err = c.image.ReadAt(b[:min(int64(len(b)), c.length-at)], at)
-		if err != nil && err != io.EOF { //nolint:errorlint // os.File's own, unwrapped
+		if err != nil && !errors.Is(err, io.EOF) {
 			return n, err
 		}
 	}

@@ -36,12 +36,3 @@ func merge(extents []Extent, size int64) []Extent {
 	}
 	return merged
 }
-
-// total is how many bytes extents have.
-func total(extents []Extent) int64 {
-	var n int64
-	for _, e := range extents {
-		n += e.Size
-	}
-	return n
-}

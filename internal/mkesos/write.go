@@ -117,11 +117,7 @@ func (f *writeFlags) run(c *cobra.Command, path, target string) error {
 	if err != nil {
 		return err
 	}
-	var n int64
-	for _, e := range cp.Extents() {
-		n += e.Size
-	}
-	fmt.Fprintf(out, "Wrote and verified %d MiB in %s.\n", n>>20, time.Since(began).Round(time.Second))
+	fmt.Fprintf(out, "Wrote and verified %d MiB in %s.\n", cp.Written()>>20, time.Since(began).Round(time.Second))
 	return nil
 }
 

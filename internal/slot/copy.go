@@ -40,19 +40,41 @@ const alignment = 4096
 // src may be a file opened with O_DIRECT: buffers are aligned and lengths
 // rounded up, which reads into what follows the part if something does.
 func (p Part) Copy(ctx context.Context, dst io.WriterAt, src io.ReaderAt, workers int, progress func(done int64)) error {
-	return p.each(ctx, src, workers, progress, func(b []byte, off int64) error {
-		_, err := dst.WriteAt(b, off)
-		return err
+	return p.each(ctx, src, workers, progress, worker{
+		write: func(b []byte, off int64) error {
+			_, err := dst.WriteAt(b, off)
+			return err
+		},
 	})
 }
 
 // Verify reads the part from src and checks it as Copy does.
 func (p Part) Verify(ctx context.Context, src io.ReaderAt, workers int, progress func(done int64)) error {
-	return p.each(ctx, src, workers, progress, func([]byte, int64) error { return nil })
+	return p.each(ctx, src, workers, progress, worker{})
 }
 
-// each hands every chunk of the part to do, after checking it.
-func (p Part) each(ctx context.Context, src io.ReaderAt, workers int, progress func(int64), do func([]byte, int64) error) error {
+// Load reads the part into mem, of LoadSize bytes, and checks it there. It
+// spares what Copy does for dst: where mem is a mapped file and src opened
+// with O_DIRECT, the drive's bytes go straight to where they stay. mem is to
+// be thrown away when there is an error.
+func (p Part) Load(ctx context.Context, mem []byte, src io.ReaderAt, workers int, progress func(done int64)) error {
+	if int64(len(mem)) < p.LoadSize() {
+		return fmt.Errorf("load %s: %d bytes of memory, want %d", p.Name, len(mem), p.LoadSize())
+	}
+	return p.each(ctx, src, workers, progress, worker{mem: mem})
+}
+
+// LoadSize is the size of the memory for Load: the part's, rounded up.
+func (p Part) LoadSize() int64 { return roundUp(p.Size) }
+
+// worker is what is done with a chunk.
+type worker struct {
+	mem   []byte                             // where it is read to; a buffer if nil
+	write func(b []byte, offset int64) error // after it was checked, if not nil
+}
+
+// each reads every chunk of the part and checks it.
+func (p Part) each(ctx context.Context, src io.ReaderAt, workers int, progress func(int64), w worker) error {
 	if err := p.check(); err != nil {
 		return err
 	}
@@ -64,7 +86,10 @@ func (p Part) each(ctx context.Context, src io.ReaderAt, workers int, progress f
 	g, ctx := errgroup.WithContext(ctx)
 	for range max(1, min(workers, len(p.Chunks))) {
 		g.Go(func() error {
-			buf := alignedBuffer(int(p.ChunkSize))
+			var buf []byte
+			if w.mem == nil {
+				buf = alignedBuffer(int(p.ChunkSize))
+			}
 			for {
 				i := int(next.Add(1) - 1)
 				if i >= len(p.Chunks) {
@@ -74,12 +99,17 @@ func (p Part) each(ctx context.Context, src io.ReaderAt, workers int, progress f
 					return err
 				}
 				c := p.chunk(i)
-				b, err := p.read(src, c, buf)
+				if w.mem != nil {
+					buf = w.mem[c.offset:]
+				}
+				b, err := p.read(src, c, buf[:roundUp(int64(c.size))])
 				if err != nil {
 					return err
 				}
-				if err := do(b, c.offset); err != nil {
-					return fmt.Errorf("write %d bytes of %s at %d: %w", c.size, p.Name, c.offset, err)
+				if w.write != nil {
+					if err := w.write(b, c.offset); err != nil {
+						return fmt.Errorf("write %d bytes of %s at %d: %w", c.size, p.Name, c.offset, err)
+					}
 				}
 				if progress != nil {
 					mu.Lock()
@@ -93,10 +123,12 @@ func (p Part) each(ctx context.Context, src io.ReaderAt, workers int, progress f
 	return g.Wait()
 }
 
-// read returns the chunk's bytes, checked, in buf.
+func roundUp(n int64) int64 { return (n + alignment - 1) &^ (alignment - 1) }
+
+// read fills buf, which has the chunk's size rounded up, and returns the
+// chunk's bytes, checked.
 func (p Part) read(src io.ReaderAt, c chunk, buf []byte) ([]byte, error) {
-	rounded := (c.size + alignment - 1) &^ (alignment - 1)
-	n, err := src.ReadAt(buf[:rounded], c.offset)
+	n, err := src.ReadAt(buf, c.offset)
 	switch {
 	case n >= c.size:
 	case err == nil || errors.Is(err, io.EOF):

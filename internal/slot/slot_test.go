@@ -242,6 +242,13 @@ func TestCopy(t *testing.T) {
 			if size > 0 && last != int64(size) {
 				t.Errorf("size %d: progress ended at %d", size, last)
 			}
+			mem := alignedBuffer(int(p.LoadSize()))
+			if err := p.Load(t.Context(), mem, bytes.NewReader(data), workers, nil); err != nil {
+				t.Errorf("size %d, %d workers: load: %v", size, workers, err)
+			}
+			if !bytes.Equal(mem[:size], data) {
+				t.Errorf("size %d, %d workers: what was loaded differs", size, workers)
+			}
 			got, err := os.ReadFile(dst.Name())
 			if err != nil || !bytes.Equal(got, data) {
 				t.Errorf("size %d, %d workers: the copy differs (%v)", size, workers, err)
@@ -305,6 +312,9 @@ func TestCopyFindsDamage(t *testing.T) {
 		if err := p.Verify(t.Context(), bytes.NewReader(bad), 4, nil); !errors.As(err, &damage) {
 			t.Errorf("%s: Verify says %v", name, err)
 		}
+		if err := p.Load(t.Context(), make([]byte, p.LoadSize()), bytes.NewReader(bad), 4, nil); !errors.As(err, &damage) {
+			t.Errorf("%s: Load says %v", name, err)
+		}
 	}
 }
 
@@ -323,6 +333,9 @@ func TestCopyTellsErrors(t *testing.T) {
 	cancel()
 	if err := p.Verify(ctx, bytes.NewReader(data), 2, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+	if err := p.Load(t.Context(), make([]byte, p.LoadSize()-1), bytes.NewReader(data), 2, nil); err == nil {
+		t.Error("loaded into too little memory")
 	}
 	p.Chunks = p.Chunks[1:]
 	if err := p.Verify(t.Context(), bytes.NewReader(data), 2, nil); err == nil {
@@ -350,7 +363,8 @@ func (a *aligned) ReadAt(p []byte, off int64) (int, error) {
 func TestReadsAreAligned(t *testing.T) {
 	data := randomBytes(7*minChunkSize + 13)
 	src := &aligned{r: bytes.NewReader(data)}
-	if err := testPart(t, "data", data).Verify(t.Context(), src, 3, nil); err != nil {
+	p := testPart(t, "data", data)
+	if err := errors.Join(p.Verify(t.Context(), src, 3, nil), p.Load(t.Context(), alignedBuffer(int(p.LoadSize())), src, 3, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if n := src.wrong.Load(); n != 0 {

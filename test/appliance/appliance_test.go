@@ -161,6 +161,14 @@ type report struct {
 	Slot     string   `json:"slot"`
 	Version  string   `json:"version"`
 	Warnings []string `json:"warnings"`
+	Restored struct {
+		From string `json:"from"`
+	} `json:"restored"`
+	Stages []struct {
+		Name string  `json:"name"`
+		Took float64 `json:"took"`
+	} `json:"stages"`
+	HandedOver float64 `json:"handed_over"`
 }
 
 func bootReport(ctx context.Context, t *testing.T, r *Remote) report {
@@ -170,6 +178,13 @@ func bootReport(ctx context.Context, t *testing.T, r *Remote) report {
 	if err := json.Unmarshal([]byte(text), &b); err != nil {
 		t.Fatalf("read /run/esos/boot.json: %v\n%s", err, text)
 	}
-	t.Logf("boot report: %s", text)
+	var stages strings.Builder
+	for _, s := range b.Stages {
+		if s.Took >= 0.1 {
+			fmt.Fprintf(&stages, "; %s %.1f s", s.Name, s.Took)
+		}
+	}
+	t.Logf("slot %s of %s, settings from %s; warnings %q; handed over after %.1f s%s",
+		b.Slot, b.Version, b.Restored.From, b.Warnings, b.HandedOver, stages.String())
 	return b
 }

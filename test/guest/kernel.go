@@ -9,30 +9,45 @@ import (
 	"strings"
 )
 
-// installKernel copies the kernel and its chosen modules from the stage into
-// the root, and makes the initramfs.
-func (r root) installKernel(ctx context.Context, out Image) error {
+// kernel finds the one kernel in the stage.
+func (r root) kernel() (image, version string, err error) {
 	images, err := filepath.Glob(filepath.Join(r.stage, "boot/vmlinuz-*"))
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	if len(images) != 1 {
-		return fmt.Errorf("install kernel: %d kernels in the packages, want 1", len(images))
+		return "", "", fmt.Errorf("install kernel: %d kernels in the packages, want 1", len(images))
 	}
-	version := strings.TrimPrefix(filepath.Base(images[0]), "vmlinuz-")
+	return images[0], strings.TrimPrefix(filepath.Base(images[0]), "vmlinuz-"), nil
+}
+
+// prepareKernel makes the lists of the modules in the stage.
+func (r root) prepareKernel(ctx context.Context) (image, version string, err error) {
+	image, version, err = r.kernel()
+	if err != nil {
+		return "", "", err
+	}
 	if _, err := os.Stat(filepath.Join(r.stage, "lib")); os.IsNotExist(err) {
 		// Packages that know the merged /usr have their modules there.
 		if err := os.Symlink("usr/lib", filepath.Join(r.stage, "lib")); err != nil {
-			return err
+			return "", "", err
 		}
 	}
-	if _, err := run(ctx, "depmod", "-b", r.stage, version); err != nil {
+	_, err = run(ctx, "depmod", "-b", r.stage, version)
+	return image, version, err
+}
+
+// installKernel copies the kernel and its chosen modules from the stage into
+// the root, and makes the initramfs.
+func (r root) installKernel(ctx context.Context, out Image) error {
+	image, version, err := r.prepareKernel(ctx)
+	if err != nil {
 		return err
 	}
 	if err := r.copyModules(ctx, r.dir, version, modules); err != nil {
 		return err
 	}
-	if err := copyFile(images[0], out.Kernel, 0o644); err != nil {
+	if err := copyFile(image, out.Kernel, 0o644); err != nil {
 		return err
 	}
 	if err := r.makeInitramfs(ctx, version, out.Initrd); err != nil {

@@ -84,7 +84,9 @@ func TestGrow(t *testing.T) {
 				if out, err := exec.CommandContext(t.Context(), "mount", logs, dir).CombinedOutput(); err != nil {
 					t.Fatalf("mount: %v: %s", err, out)
 				}
-				defer exec.Command("umount", dir).Run()
+				defer func() { // a failed test leaves it mounted, and the loop device busy
+					_ = exec.Command("umount", "-q", dir).Run()
+				}()
 				write(t, filepath.Join(dir, "kept"), []byte("kept"))
 			}
 			did, err := medium.Grow(t.Context(), p.Tools, disk.This(), dev)

@@ -48,10 +48,10 @@ func (d Device) String() string {
 // looking again and again while they appear costs little. Each device is read
 // by itself: a drive that does not answer holds up nobody else.
 type Scanner struct {
-	root     string // put before /sys and /dev; "" but in tests
-	wg       sync.WaitGroup // of those who read; tests wait for them
-	mu       sync.Mutex
-	known    map[string]*reading
+	root  string         // put before /sys and /dev; "" but in tests
+	wg    sync.WaitGroup // of those who read; tests wait for them
+	mu    sync.Mutex
+	known map[string]*reading
 }
 
 // reading is what is known of one device.

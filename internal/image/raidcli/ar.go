@@ -35,7 +35,7 @@ func (a *arReader) Next() (name string, size int64, err error) {
 	a.left, a.pad = 0, 0
 	var h [60]byte
 	switch _, err := io.ReadFull(a.r, h[:]); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return "", 0, io.EOF
 	case err != nil:
 		return "", 0, fmt.Errorf("the ar archive is cut off: %w", err)
@@ -58,7 +58,7 @@ func (a *arReader) Read(p []byte) (int, error) {
 	}
 	n, err := a.r.Read(p[:min(int64(len(p)), a.left)])
 	a.left -= int64(n)
-	if err == io.EOF && a.left > 0 {
+	if errors.Is(err, io.EOF) && a.left > 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -70,11 +70,11 @@ func discard(r io.Reader, n int64) error {
 		return nil
 	}
 	m, err := io.CopyN(io.Discard, r, n)
-	if err == io.EOF && m == n-1 {
+	if errors.Is(err, io.EOF) && m == n-1 {
 		// Some writers leave out the last file's padding.
 		return nil
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return err

@@ -28,12 +28,12 @@ const cpioHeader = 6 + 13*8
 // Next goes to the next file; io.EOF after the last.
 func (c *cpioReader) Next() (e cpioEntry, err error) {
 	if _, err := io.CopyN(io.Discard, c.r, c.left+c.pad); err != nil {
-		return e, fmt.Errorf("the cpio archive is cut off: %w", err)
+		return e, cutOff(err)
 	}
 	c.left, c.pad = 0, 0
 	var h [cpioHeader]byte
 	if _, err := io.ReadFull(c.r, h[:]); err != nil {
-		return e, fmt.Errorf("the cpio archive is cut off: %w", err)
+		return e, cutOff(err)
 	}
 	if magic := string(h[:6]); magic != "070701" && magic != "070702" {
 		return e, fmt.Errorf("the cpio archive is damaged, or of another kind: a header begins with %q", magic)
@@ -52,7 +52,7 @@ func (c *cpioReader) Next() (e cpioEntry, err error) {
 	}
 	name := make([]byte, length+(-(cpioHeader+length))&3)
 	if _, err := io.ReadFull(c.r, name); err != nil {
-		return e, fmt.Errorf("the cpio archive is cut off: %w", err)
+		return e, cutOff(err)
 	}
 	if name[length-1] != 0 {
 		return e, errors.New("the cpio archive is damaged: a name does not end")
@@ -65,6 +65,15 @@ func (c *cpioReader) Next() (e cpioEntry, err error) {
 	return e, nil
 }
 
+// cutOff is the error of an archive that ends before its trailer; it must not
+// look like its end.
+func cutOff(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("the cpio archive is cut off: %w", err)
+}
+
 // Read reads the current file.
 func (c *cpioReader) Read(p []byte) (int, error) {
 	if c.left == 0 {
@@ -72,7 +81,7 @@ func (c *cpioReader) Read(p []byte) (int, error) {
 	}
 	n, err := c.r.Read(p[:min(int64(len(p)), c.left)])
 	c.left -= int64(n)
-	if err == io.EOF && c.left > 0 {
+	if errors.Is(err, io.EOF) && c.left > 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

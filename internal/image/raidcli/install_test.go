@@ -130,6 +130,7 @@ func TestRefuses(t *testing.T) {
 		deep = makeZip(t, file{name: "a.zip", data: deep})
 	}
 	rpm := makeRPM(t, gz, file{name: "./storcli64", data: program})
+	noTrailer := makeRPM(t, func(_ *testing.T, b []byte) []byte { return b[:bytes.LastIndex(b, []byte("070701"))] }, file{name: "./storcli64", data: program})
 	deb := makeDeb(t, file{name: "/storcli64", data: program})
 	for _, test := range []struct {
 		name string
@@ -153,6 +154,7 @@ func TestRefuses(t *testing.T) {
 		{"rpm path", makeRPM(t, gz, file{name: "./../storcli64", data: program}), "leads out of the archive"},
 		{"too deep", deep, "more than 5 deep"},
 		{"cut rpm", rpm[:len(rpm)-20], "unexpected EOF"},
+		{"rpm without a trailer", noTrailer, "the cpio archive is cut off: unexpected EOF"},
 		{"cut rpm header", rpm[:100], "the rpm's signatures: cut off"},
 		{"cut zip", makeZip(t, file{name: "storcli64", data: program})[:40], "read the zip"},
 		{"cut deb", deb[:len(deb)-20], "data.tar.gz: "},

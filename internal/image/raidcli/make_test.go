@@ -178,11 +178,10 @@ func makeRPM(t *testing.T, compress func(*testing.T, []byte) []byte, files ...fi
 		binary.BigEndian.PutUint32(b[12:], uint32(len(store)))
 		return string(b) + store
 	}
-	lead := make([]byte, rpmLead)
-	copy(lead, rpmMagic)
+	lead := rpmMagic + strings.Repeat("\x00", rpmLead-len(rpmMagic))
 	signatures := header(1, "a signature")
 	signatures += strings.Repeat("\x00", -len(signatures)&7)
-	return append(append(lead, signatures+header(3, "names")...), compress(t, makeCPIO(files...))...)
+	return append([]byte(lead+signatures+header(3, "names")), compress(t, makeCPIO(files...))...)
 }
 
 func makeCPIO(files ...file) []byte {

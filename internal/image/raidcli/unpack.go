@@ -64,7 +64,7 @@ func (u *unpacker) open(ctx context.Context, where, base string, f *os.File, dep
 	}
 	head := make([]byte, 512)
 	n, err := f.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read %s: %w", where, err)
 	}
 	head = head[:n]
@@ -92,7 +92,7 @@ func (u *unpacker) open(ctx context.Context, where, base string, f *os.File, dep
 // stream looks into what may be compressed: a tar, a cpio archive, or one file.
 func (u *unpacker) stream(ctx context.Context, t *tree, base string, r *bufio.Reader, depth int) error {
 	head, err := r.Peek(512)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	d, err := decompress(ctx, head, r)
@@ -103,7 +103,7 @@ func (u *unpacker) stream(ctx context.Context, t *tree, base string, r *bufio.Re
 		defer d.Close()
 		r = bufio.NewReader(&cappedReader{r: d, left: maxTotal})
 		base = strings.TrimSuffix(base, path.Ext(base))
-		if head, err = r.Peek(512); err != nil && err != io.EOF {
+		if head, err = r.Peek(512); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 	}
@@ -166,7 +166,7 @@ func (u *unpacker) deb(ctx context.Context, t *tree, r io.Reader, depth int) err
 	for first := true; ; first = false {
 		name, _, err := a.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
@@ -184,7 +184,7 @@ func (u *unpacker) tar(ctx context.Context, t *tree, r io.Reader, depth int) err
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return fmt.Errorf("read the tar: %w", err)
@@ -208,7 +208,7 @@ func (u *unpacker) cpio(ctx context.Context, t *tree, r io.Reader, depth int) er
 	for c := (&cpioReader{r: r}); ; {
 		e, err := c.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

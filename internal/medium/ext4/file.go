@@ -47,15 +47,8 @@ type run struct {
 	unwritten         bool
 }
 
-// File reads a regular file.
-type File struct {
-	f  *FS
-	in inode
-	*io.SectionReader
-}
-
 // Open opens the regular file with a path from the root, without links.
-func (f *FS) Open(path string) (*File, error) {
+func (f *FS) Open(path string) (*io.SectionReader, error) {
 	in, err := f.inode(rootInode)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
@@ -72,9 +65,7 @@ func (f *FS) Open(path string) (*File, error) {
 	if in.mode&modeType != modeFile {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("it is not a file")}
 	}
-	file := &File{f: f, in: in}
-	file.SectionReader = io.NewSectionReader(contents{f, in}, 0, in.size)
-	return file, nil
+	return io.NewSectionReader(contents{f, in}, 0, in.size), nil
 }
 
 // inode reads an inode by its number.

@@ -161,15 +161,14 @@ const (
 	flushEach = 32 << 20
 )
 
-// write writes all extents; the first one, with the partition table, last.
+// write writes all extents; the first MiB, with the partition table, last.
 func write(ctx context.Context, c *medium.Copy, f *os.File, progress Progress) error {
-	var done, unflushed, sum int64
-	extents := c.Extents()
-	for _, e := range extents {
-		sum += e.Size
-	}
+	var done, unflushed int64
+	extents, sum := c.Extents(), c.Written()
 	buf := make([]byte, piece)
-	order := append(append([]medium.Extent{}, extents[1:]...), extents[0])
+	table := medium.Extent{At: 0, Size: min(1<<20, extents[0].Size)}
+	order := []medium.Extent{{At: table.End(), Size: extents[0].End() - table.End()}}
+	order = append(append(order, extents[1:]...), table)
 	st, err := f.Stat()
 	if err != nil {
 		return err
@@ -213,10 +212,8 @@ func verify(ctx context.Context, c *medium.Copy, f *os.File, progress Progress) 
 		return err
 	}
 	defer r.Close()
-	var done, sum int64
-	for _, e := range c.Extents() {
-		sum += e.Size
-	}
+	var done int64
+	sum := c.Written()
 	want, got := aligned(piece), aligned(piece)
 	for _, e := range c.Extents() {
 		for at := e.At; at < e.End(); {
