@@ -38,6 +38,10 @@ boot, and does nothing where nothing is to do. It needs root.`,
 			if err != nil {
 				return err
 			}
+			if !m.Partitioned() {
+				fmt.Fprintf(a.out, "no changes: each partition of the medium is a mirror of its own (%s): grow these with mdadm\n", m.Disk)
+				return nil
+			}
 			did, err := medium.Grow(c.Context(), medium.HostTools{}, disk.This(), m.Disk)
 			for _, d := range did {
 				fmt.Fprintln(a.out, d)

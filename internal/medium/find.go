@@ -30,6 +30,11 @@ type Running struct {
 	Partitions map[string]Place `json:"partitions"`
 }
 
+// Partitioned tells whether the medium is one drive, or one array, with a
+// partition table. One whose partitions are arrays each has none, and grows
+// only by mdadm.
+func (r Running) Partitioned() bool { return r.Partitions[LabelRoot].Device != r.Disk }
+
 // Place is where a partition of the running medium is.
 type Place struct {
 	Device string `json:"device"` // /dev/sda3

@@ -40,7 +40,7 @@ machine.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	c.AddCommand(buildCommand(), writeCommand(), runCommand())
+	c.AddCommand(buildCommand(), writeCommand(), isoCommand(), runCommand())
 	return c
 }
 

@@ -2,19 +2,14 @@ package slot
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -220,248 +215,6 @@ func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
 func (r errReader) ReadAt([]byte, int64) (int, error) { return 0, r.err }
 
-func TestCopy(t *testing.T) {
-	for _, size := range []int{0, 1, 4095, minChunkSize - 1, minChunkSize, minChunkSize + 1, 10*minChunkSize + 77} {
-		for _, workers := range []int{0, 1, 3, 100} {
-			data := randomBytes(size)
-			p := testPart(t, "data", data)
-			dst, err := os.Create(filepath.Join(t.TempDir(), "copy"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			last := int64(-1)
-			err = p.Copy(t.Context(), dst, bytes.NewReader(data), workers, func(done int64) {
-				if done <= last {
-					t.Errorf("progress went from %d to %d", last, done)
-				}
-				last = done
-			})
-			if err != nil {
-				t.Fatalf("size %d, %d workers: %v", size, workers, err)
-			}
-			if size > 0 && last != int64(size) {
-				t.Errorf("size %d: progress ended at %d", size, last)
-			}
-			mem := alignedBuffer(int(p.LoadSize()))
-			if err := p.Load(t.Context(), mem, bytes.NewReader(data), workers, nil); err != nil {
-				t.Errorf("size %d, %d workers: load: %v", size, workers, err)
-			}
-			if !bytes.Equal(mem[:size], data) {
-				t.Errorf("size %d, %d workers: what was loaded differs", size, workers)
-			}
-			got, err := os.ReadFile(dst.Name())
-			if err != nil || !bytes.Equal(got, data) {
-				t.Errorf("size %d, %d workers: the copy differs (%v)", size, workers, err)
-			}
-			_ = dst.Close()
-		}
-	}
-}
-
-// TestCopyOfALongerFile: what follows the part is not part of it.
-func TestCopyOfALongerFile(t *testing.T) {
-	data := randomBytes(minChunkSize + 5)
-	p := testPart(t, "data", data)
-	dst := &memory{}
-	if err := p.Copy(t.Context(), dst, bytes.NewReader(append(bytes.Clone(data), "more"...)), 1, nil); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(dst.b, data) {
-		t.Errorf("%d bytes were copied, want %d", len(dst.b), len(data))
-	}
-}
-
-type memory struct{ b []byte }
-
-func (m *memory) WriteAt(p []byte, off int64) (int, error) {
-	if need := int(off) + len(p); need > len(m.b) {
-		m.b = append(m.b, make([]byte, need-len(m.b))...)
-	}
-	return copy(m.b[off:], p), nil
-}
-
-func TestCopyFindsDamage(t *testing.T) {
-	const size = 5*minChunkSize + 100
-	for name, c := range map[string]struct {
-		damage func(b []byte) []byte
-		offset int64
-	}{
-		"first byte":      {func(b []byte) []byte { b[0] ^= 1; return b }, 0},
-		"third chunk":     {func(b []byte) []byte { b[2*minChunkSize+17] ^= 0x80; return b }, 2 * minChunkSize},
-		"last byte":       {func(b []byte) []byte { b[size-1] ^= 1; return b }, 5 * minChunkSize},
-		"one byte short":  {func(b []byte) []byte { return b[:size-1] }, 5 * minChunkSize},
-		"a chunk short":   {func(b []byte) []byte { return b[:5*minChunkSize] }, 5 * minChunkSize},
-		"nothing there":   {func([]byte) []byte { return nil }, 0},
-		"chunks exchange": {func(b []byte) []byte { return append(bytes.Clone(b[minChunkSize:2*minChunkSize]), b[minChunkSize:]...) }, 0},
-	} {
-		data := randomBytes(size)
-		p := testPart(t, "data", data)
-		bad := c.damage(bytes.Clone(data))
-		dst := &memory{}
-		var damage *DamageError
-		if err := p.Copy(t.Context(), dst, bytes.NewReader(bad), 1, nil); !errors.As(err, &damage) {
-			t.Errorf("%s: %v, want a DamageError", name, err)
-			continue
-		}
-		if damage.Offset != c.offset || damage.Part != "data" {
-			t.Errorf("%s: damage told at %d of %s, want %d", name, damage.Offset, damage.Part, c.offset)
-		}
-		if !bytes.Equal(dst.b, data[:len(dst.b)]) {
-			t.Errorf("%s: bytes that were not checked were written", name)
-		}
-		if err := p.Verify(t.Context(), bytes.NewReader(bad), 4, nil); !errors.As(err, &damage) {
-			t.Errorf("%s: Verify says %v", name, err)
-		}
-		if err := p.Load(t.Context(), make([]byte, p.LoadSize()), bytes.NewReader(bad), 4, nil); !errors.As(err, &damage) {
-			t.Errorf("%s: Load says %v", name, err)
-		}
-	}
-}
-
-func TestCopyTellsErrors(t *testing.T) {
-	data := randomBytes(3 * minChunkSize)
-	p := testPart(t, "data", data)
-	var damage *DamageError
-	if err := p.Verify(t.Context(), errReader{errors.New("I/O error")}, 2, nil); !errors.As(err, &damage) || !strings.Contains(err.Error(), "I/O error") {
-		t.Errorf("a medium that cannot be read: %v", err)
-	}
-	full := errors.New("no space left")
-	if err := p.Copy(t.Context(), failingWriter{full}, bytes.NewReader(data), 2, nil); !errors.Is(err, full) || errors.As(err, &damage) {
-		t.Errorf("no room for the copy: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := p.Verify(ctx, bytes.NewReader(data), 2, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-	if err := p.Load(t.Context(), make([]byte, p.LoadSize()-1), bytes.NewReader(data), 2, nil); err == nil {
-		t.Error("loaded into too little memory")
-	}
-	p.Chunks = p.Chunks[1:]
-	if err := p.Verify(t.Context(), bytes.NewReader(data), 2, nil); err == nil {
-		t.Error("a part without a digest for each chunk was verified")
-	}
-}
-
-type failingWriter struct{ err error }
-
-func (w failingWriter) WriteAt([]byte, int64) (int, error) { return 0, w.err }
-
-// aligned refuses what O_DIRECT does.
-type aligned struct {
-	r     io.ReaderAt
-	wrong atomic.Int64
-}
-
-func (a *aligned) ReadAt(p []byte, off int64) (int, error) {
-	if len(p)%alignment != 0 || off%alignment != 0 || !isAligned(p) {
-		a.wrong.Add(1)
-	}
-	return a.r.ReadAt(p, off)
-}
-
-func TestReadsAreAligned(t *testing.T) {
-	data := randomBytes(7*minChunkSize + 13)
-	src := &aligned{r: bytes.NewReader(data)}
-	p := testPart(t, "data", data)
-	if err := errors.Join(p.Verify(t.Context(), src, 3, nil), p.Load(t.Context(), alignedBuffer(int(p.LoadSize())), src, 3, nil)); err != nil {
-		t.Fatal(err)
-	}
-	if n := src.wrong.Load(); n != 0 {
-		t.Errorf("%d reads were not aligned to %d bytes", n, alignment)
-	}
-}
-
-func TestKeys(t *testing.T) {
-	k, err := GenerateKey("builder of tests")
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := ParsePrivateKey(MarshalPrivateKey(k))
-	if err != nil || !private.Key.Equal(k.Key) || private.Comment != k.Comment {
-		t.Errorf("private key: %v, %v", private, err)
-	}
-	line := MarshalPublicKey(k.Public())
-	public, err := ParsePublicKey(line)
-	if err != nil || !public.Key.Equal(k.Public().Key) || public.Comment != k.Comment {
-		t.Errorf("public key: %v, %v", public, err)
-	}
-	if !strings.HasPrefix(string(line), "esos-ed25519 ") || !strings.HasSuffix(string(line), " builder of tests\n") {
-		t.Errorf("public key's line is %q", line)
-	}
-	for _, s := range []string{fmt.Sprint(k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k)} {
-		if strings.Contains(s, fmt.Sprint(k.Key[0], " ", k.Key[1])) || !strings.Contains(s, "builder") {
-			t.Errorf("printed as %q", s)
-		}
-	}
-	for name, line := range map[string]string{
-		"empty":       "",
-		"private":     string(MarshalPrivateKey(k)),
-		"no key":      "esos-ed25519",
-		"no base64":   "esos-ed25519 !!!! x",
-		"short":       "esos-ed25519 AAAA x",
-		"two lines":   string(line) + string(line),
-		"escape code": strings.TrimSpace(string(line)) + "\x1b[2J",
-		"too long":    "esos-ed25519 " + strings.Repeat("A", maxKeyFile),
-	} {
-		if _, err := ParsePublicKey([]byte(line)); err == nil {
-			t.Errorf("%s: was taken as a public key", name)
-		}
-	}
-}
-
-func TestLoadKeys(t *testing.T) {
-	a, b := testKey(t, 1).Public(), testKey(t, 2).Public()
-	dir := fstest.MapFS{
-		"a.pub":  {Data: MarshalPublicKey(a)},
-		"b.pub":  {Data: MarshalPublicKey(b)},
-		"README": {Data: []byte("keys")},
-	}
-	keys, err := LoadKeys(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]PublicKey{a, b}, keys); diff != "" {
-		t.Errorf("keys (-want +got):\n%s", diff)
-	}
-	dir["c.pub"] = &fstest.MapFile{Data: []byte("nonsense")}
-	if _, err := LoadKeys(dir); err == nil || !strings.Contains(err.Error(), "c.pub") {
-		t.Errorf("a file that is no key: %v", err)
-	}
-	if _, err := LoadKeys(fstest.MapFS{}); err == nil {
-		t.Error("no keys at all is no error")
-	}
-}
-
-func TestLoadOrMakeKey(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys", "esos.key")
-	k, made, err := LoadOrMakeKey(path, "first")
-	if err != nil || !made {
-		t.Fatalf("made %v: %v", made, err)
-	}
-	st, err := os.Stat(path)
-	if err != nil || st.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v of the private key, %v", st.Mode(), err)
-	}
-	again, made, err := LoadOrMakeKey(path, "second")
-	if err != nil || made || !again.Key.Equal(k.Key) || again.Comment != "first" {
-		t.Errorf("the second time: made %v, %v, %v", made, again, err)
-	}
-	keys, err := LoadKeys(os.DirFS(filepath.Dir(path)))
-	if err != nil || len(keys) != 1 || !keys[0].Key.Equal(k.Public().Key) {
-		t.Errorf("public keys beside it: %v, %v", keys, err)
-	}
-	if err := os.Chmod(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := LoadOrMakeKey(path, ""); err == nil || !strings.Contains(err.Error(), "chmod") {
-		t.Errorf("a private key that others can read: %v", err)
-	}
-	if _, _, err := LoadOrMakeKey(filepath.Join(t.TempDir(), "x.pub"), ""); err == nil {
-		t.Error("a private key was written over the public one")
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	data, _, err := testManifest(f).Sign(testKey(f, 1).Key)
 	if err != nil {
@@ -497,20 +250,6 @@ func FuzzDecode(f *testing.F) {
 			if end != p.Size {
 				t.Fatalf("chunks end at %d of %d bytes", end, p.Size)
 			}
-		}
-	})
-}
-
-func FuzzParsePublicKey(f *testing.F) {
-	f.Add(MarshalPublicKey(testKey(f, 1).Public()))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		k, err := ParsePublicKey(line)
-		if err != nil {
-			return
-		}
-		again, err := ParsePublicKey(MarshalPublicKey(k))
-		if err != nil || !again.Key.Equal(k.Key) || again.Comment != k.Comment {
-			t.Errorf("%q: read again as %v, %v", line, again, err)
 		}
 	})
 }

@@ -73,11 +73,11 @@ func (l lab) medium(ctx context.Context, t *testing.T, name string, r recipe) st
 	ok(t, table.Write(out, size))
 	for i, p := range layout {
 		start, length := int64(table.Partitions[i].Start)*512, p.mib*mib
-		switch {
-		case p.kind == gpt.EFISystemPartition:
+		switch p.kind {
+		case gpt.EFISystemPartition:
 			_, err := fat32.Create(disk, length, start, 512, p.label, true)
 			ok(t, err)
-		case p.kind == gpt.LinuxFilesystem:
+		case gpt.LinuxFilesystem:
 			fs := l.fileSystem(ctx, t, name, p.label, length, r)
 			ok(t, insert(out, fs, start))
 		}

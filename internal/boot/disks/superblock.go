@@ -98,7 +98,7 @@ func readFAT(c *Content, sb []byte) bool {
 	if sb[510] != 0x55 || sb[511] != 0xaa {
 		return false
 	}
-	at := 0
+	var at int
 	switch {
 	case string(sb[0x52:0x5a]) == "FAT32   ":
 		at = 0x43
