@@ -22,6 +22,11 @@ type bootstrap struct {
 	format   string
 }
 
+// packagesEpoch is the SOURCE_DATE_EPOCH of installing packages. It shows in
+// the dates of locked passwords only, and is no build's own: packages are not
+// installed anew because the source has another commit.
+const packagesEpoch = 1754697600 // 2025-08-09, trixie's release
+
 // mmdebstrap installs packages into a new root. Packages are taken from and
 // left in Downloads, so that the next build fetches only what is new.
 func (b *builder) mmdebstrap(ctx context.Context, s bootstrap) error {
@@ -52,7 +57,7 @@ func (b *builder) mmdebstrap(ctx context.Context, s bootstrap) error {
 		"--customize-hook=sync-out /var/cache/apt/archives '"+b.Downloads+"'",
 		"--include="+strings.Join(s.packages, ","), b.Spec.Suite, partial, sources)
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH="+strconv.FormatInt(b.Epoch.Unix(), 10))
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH="+strconv.Itoa(packagesEpoch))
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "LC_ALL=C.UTF-8")
 	if err := b.follow(cmd); err != nil {
 		return err
@@ -116,7 +121,7 @@ func (b *builder) makeBase(ctx context.Context) error {
 			return err
 		}
 	}
-	inputs := []any{"base 1", b.Spec.Suite, b.Spec.Sections, packages, debs, b.Epoch.Unix()}
+	inputs := []any{"base 1", b.Spec.Suite, b.Spec.Sections, packages, debs}
 	err = b.step(ctx, "packages", inputs, []string{b.base(), b.packages()}, func(ctx context.Context) error {
 		return b.mmdebstrap(ctx, bootstrap{
 			variant: "minbase", packages: packages, target: b.base(), format: "tar",

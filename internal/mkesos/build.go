@@ -53,7 +53,7 @@ upgrades only from keys that its image trusts.`,
 	s.StringVar(&f.source, "source", ".", "`directory` of ESOS's source")
 	s.StringVar(&f.work, "work", "", "`directory` of what is made on the way (default "+defaultWork+" below the source)")
 	s.StringVar(&f.out, "out", "", "`directory` of the results (default: out below the work directory)")
-	s.StringVar(&f.downloads, "downloads", "", "`directory` that keeps packages (default: downloads below the work directory)")
+	s.StringVar(&f.downloads, "downloads", "", "`directory` that keeps packages (default: esos/packages in the user's cache)")
 	s.StringVar(&f.mirror, "mirror", "", "`URL` of a Debian mirror (default: this machine's)")
 	s.StringVar(&f.security, "security-mirror", "", "`URL` of a mirror of security updates (default: this machine's)")
 	s.StringVar(&f.key, "key", "", "private key that signs (default "+keyHint+"; made if missing)")
@@ -117,6 +117,9 @@ func (f *buildFlags) options(ctx context.Context) (image.Options, error) {
 	}
 	dirs[1].default_ = filepath.Join(either(f.work, dirs[0].default_), "out")
 	dirs[2].default_ = filepath.Join(either(f.work, dirs[0].default_), "downloads")
+	if cache, err := os.UserCacheDir(); err == nil {
+		dirs[2].default_ = filepath.Join(cache, "esos", "packages")
+	}
 	for _, d := range dirs {
 		if *d.to, err = filepath.Abs(either(d.given, d.default_)); err != nil {
 			return o, err

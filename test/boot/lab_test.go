@@ -105,6 +105,7 @@ func (l lab) makeSlot(ctx context.Context, t *testing.T, kit guest.Kit, key slot
 	fillRandom(ballast)
 	if err := errors.Join(
 		addBusybox(ctx, kit, dir), addProgram(kit, dir, "mdadm"),
+		kit.CopyModules(ctx, dir, []string{"raid1"}), // to make a mirror with
 		os.WriteFile(filepath.Join(dir, "sbin/init"), []byte(systemInit), 0o755),
 		os.WriteFile(filepath.Join(dir, "lib/agent"), []byte(agent), 0o644),
 		os.WriteFile(filepath.Join(dir, "lib/ballast"), ballast, 0o644),
