@@ -38,6 +38,12 @@ image: ## the appliance's image: .cache/image/out/esos.img (needs root or sudo);
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/mkesos ./cmd/mkesos
 	$(SUDO) bin/mkesos build $(IMAGE_FLAGS)
 
+.PHONY: boot
+boot: ## run the appliance in QEMU: its console here, iSCSI on 3260, API on 8443, SSH on 2222 of localhost; RUN_FLAGS go to mkesos run
+	@$(MAKE) --no-print-directory image IMAGE_FLAGS="--document examples/appliance.yaml $(IMAGE_FLAGS)"
+	scripts/install-deps run
+	@exec bin/mkesos run $(RUN_FLAGS)
+
 .PHONY: check
 check: format vet lint unit ## gofmt, vet, golangci-lint, unit tests with -race: what a commit must pass
 
@@ -86,6 +92,11 @@ bench: ## the Go benchmarks of all packages
 bench-peers: build ## ESOS and Debian's tgt side by side, ROUNDS (5) alternating rounds
 	scripts/install-deps bench
 	$(GO) run ./bench/peers -rounds $(ROUNDS)
+
+.PHONY: bench-boot
+bench-boot: ## from the kernel's start to a served LUN, beside stock Debian 13 to its SSH; ROUNDS alternating rounds
+	scripts/install-deps test
+	$(GO) run ./bench/boot -rounds $(ROUNDS)
 
 .PHONY: clean
 clean: ## remove what was built; ./var stays

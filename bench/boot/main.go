@@ -137,11 +137,11 @@ func (c *contender) firstBoot(ctx context.Context, dir string) error {
 	if err := b.ready(ctx); err != nil {
 		return fmt.Errorf("first boot of %s: %w", c.name, err)
 	}
-	if err := b.machine.PressPower(ctx); err != nil {
-		return err
+	if err := b.machine.WaitFor(ctx, "login: "); err != nil {
+		return fmt.Errorf("first boot of %s: %w", c.name, err)
 	}
-	if err := b.machine.Wait(ctx); err != nil {
-		return fmt.Errorf("%s does not end after its power button was pressed: %w", c.name, err)
+	if err := b.machine.PowerOff(ctx); err != nil {
+		return fmt.Errorf("first boot of %s: %w", c.name, err)
 	}
 	return nil
 }

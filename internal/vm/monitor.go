@@ -23,6 +23,9 @@ type monitor struct {
 const (
 	maxMessage = 4 << 20
 	maxEvents  = 1000
+
+	// pressEvery is longer than a shutdown takes to begin.
+	pressEvery = 20 * time.Second
 )
 
 // message is anything that QEMU sends: a greeting, an answer or an event.
@@ -74,10 +77,30 @@ func (m *Machine) Unplug(ctx context.Context, drive int) error {
 	return nil
 }
 
-// PressPower presses the power button: the guest shuts itself down, or not.
-func (m *Machine) PressPower(ctx context.Context) error {
-	_, err := m.Do(ctx, "system_powerdown", nil)
-	return err
+// PowerOff presses the power button until the guest has shut itself down: one
+// that is still booting does not hear the first time.
+func (m *Machine) PowerOff(ctx context.Context) error {
+	for {
+		if _, err := m.Do(ctx, "system_powerdown", nil); err != nil && !m.ended() {
+			return err
+		}
+		select {
+		case <-m.done:
+			return m.Wait(ctx)
+		case <-time.After(pressEvery):
+		case <-ctx.Done():
+			return m.failed(fmt.Errorf("press the power button of %s until it ends: %w", m.name, ctx.Err()))
+		}
+	}
+}
+
+func (m *Machine) ended() bool {
+	select {
+	case <-m.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Reset presses the reset button. A machine without Reboots ends with it.

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"crypto/sha256"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/esos-project/esos/internal/slot"
+	"github.com/esos-project/esos/internal/vm"
 	"github.com/esos-project/esos/test/guest"
 	"github.com/esos-project/esos/test/level"
 )
@@ -46,10 +48,11 @@ var bootModules = []string{
 type lab struct {
 	kernel, initrd string
 	slot           string // directory with the files of a slot, as on esos_root
+	ballast        string // SHA-256 of the system's /lib/ballast
 	dir            string // for the media
 }
 
-func newLab(ctx context.Context, t *testing.T, agent string) lab {
+func newLab(ctx context.Context, t *testing.T) lab {
 	t.Helper()
 	for _, tool := range []string{"mksquashfs", "mkfs.ext4", "debugfs", "xorriso"} {
 		if _, err := lookPath(tool); err != nil {
@@ -66,7 +69,11 @@ func newLab(ctx context.Context, t *testing.T, agent string) lab {
 	key, err := slot.GenerateKey("test/boot")
 	ok(t, err)
 	ok(t, l.makeInitramfs(ctx, t, kit, key))
-	ok(t, l.makeSlot(ctx, t, kit, key, agent))
+	// Something that does not compress, to be read into memory.
+	ballast := make([]byte, 24<<20)
+	fillRandom(ballast)
+	l.ballast = fmt.Sprintf("%x", sha256.Sum256(ballast))
+	ok(t, l.makeSlot(ctx, t, kit, key, ballast))
 	return l
 }
 
@@ -94,20 +101,17 @@ func (l lab) makeInitramfs(ctx context.Context, t *testing.T, kit guest.Kit, key
 }
 
 // makeSlot makes a system and signs it.
-func (l lab) makeSlot(ctx context.Context, t *testing.T, kit guest.Kit, key slot.PrivateKey, agent string) error {
+func (l lab) makeSlot(ctx context.Context, t *testing.T, kit guest.Kit, key slot.PrivateKey, ballast []byte) error {
 	dir := filepath.Join(l.dir, "system")
 	for _, d := range []string{"dev", "proc", "sys", "run", "tmp", "etc", "bin", "sbin", "lib"} {
 		ok(t, os.MkdirAll(filepath.Join(dir, d), 0o755))
 	}
 	ok(t, os.MkdirAll(l.slot, 0o755))
-	// Something that does not compress, to be read into memory.
-	ballast := make([]byte, 24<<20)
-	fillRandom(ballast)
 	if err := errors.Join(
 		addBusybox(ctx, kit, dir), addProgram(kit, dir, "mdadm"),
 		kit.CopyModules(ctx, dir, []string{"raid1"}), // to make a mirror with
 		os.WriteFile(filepath.Join(dir, "sbin/init"), []byte(systemInit), 0o755),
-		os.WriteFile(filepath.Join(dir, "lib/agent"), []byte(agent), 0o644),
+		os.WriteFile(filepath.Join(dir, "lib/agent"), []byte(vm.AgentScript), 0o644),
 		os.WriteFile(filepath.Join(dir, "lib/ballast"), ballast, 0o644),
 		os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0:root:/:/bin/sh\n"), 0o644),
 	); err != nil {
