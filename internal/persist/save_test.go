@@ -203,9 +203,12 @@ func TestRestless(t *testing.T) {
 			}
 		}()
 	}()
-	for range 5 {
+	// On a busy machine the writer may rest for the whole of a save: then there
+	// is nothing to warn of.
+	warned := 0
+	for i := 0; i < 5 || warned == 0 && i < 100; i++ {
 		s := mustSave(t, dir, upper, Options{})
-		if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "etc/document") {
+		if warned += len(s.Warnings); len(s.Warnings) > 1 || len(s.Warnings) == 1 && !strings.Contains(s.Warnings[0], "etc/document") {
 			t.Errorf("warnings: %q", s.Warnings)
 		}
 		back := t.TempDir()
@@ -218,6 +221,9 @@ func TestRestless(t *testing.T) {
 	close(end)
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+	if warned == 0 {
+		t.Error("no save told of a file that is replaced all the time")
 	}
 	if s := mustSave(t, dir, upper, Options{}); len(s.Warnings) > 0 {
 		t.Errorf("the tree rests, and Save warns: %q", s.Warnings)

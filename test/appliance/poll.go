@@ -2,7 +2,7 @@ package appliance
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 )
 
@@ -46,7 +46,7 @@ func Poll(ctx context.Context, attempt func(context.Context) error) error {
 			case <-tick.C:
 				wait = false
 			case <-ctx.Done():
-				return fmt.Errorf("%w; the last attempt: %v", context.Cause(ctx), last)
+				return errors.Join(context.Cause(ctx), last)
 			}
 		}
 	}

@@ -101,10 +101,7 @@ func TestUnattendedInstall(t *testing.T) {
 		case <-time.After(time.Second):
 		}
 	}
-	if err := m.PressPower(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Wait(ctx); err != nil {
+	if err := m.PowerOff(ctx); err != nil {
 		t.Fatal(err)
 	}
 	checkMedium(t, tools, blank)
