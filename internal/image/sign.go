@@ -42,6 +42,14 @@ func (b *builder) sign(context.Context) error {
 		return err
 	}
 	b.Progress.Say("signed by %s", b.Key.Public())
+	// Beside the image, so that whoever writes it to a stick can check it.
+	keys := filepath.Join(b.Out, "keys")
+	if err := os.RemoveAll(keys); err != nil {
+		return err
+	}
+	if err := writeKeys(keys, b.Trusted); err != nil {
+		return err
+	}
 	return os.WriteFile(b.slotFile(slot.SignatureFile), sig, 0o644)
 }
 
