@@ -221,7 +221,7 @@ func (i Installer) consent(ctx context.Context, d disk.Disk) error {
 		if len(contents) > 0 && !i.Options.Wipe {
 			return fmt.Errorf("%s is not blank, and wipe_devs=1 was not given:%s", d, list.String())
 		}
-		return nil
+		return i.refuseAgain(d)
 	}
 	fmt.Fprintf(i.Out, "ESOS will be installed on %s.\n", d)
 	question := "It is blank. Type yes to go on: "

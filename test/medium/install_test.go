@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/esos-project/esos/internal/boot"
@@ -154,9 +155,20 @@ func TestInstall(t *testing.T) {
 		}
 	})
 	first := identity(t, dev)
-	t.Run("unattended, again", func(t *testing.T) {
-		i.Options = boot.InstallOptions{Device: "/dev/vda", NoPrompt: true, Wipe: true}
-		i.Options.Device = filepath.Join(m.Dev, "vda")
+	i.Options = boot.InstallOptions{Device: filepath.Join(m.Dev, "vda"), NoPrompt: true, Wipe: true}
+	t.Run("unattended, again from the same ISO", func(t *testing.T) {
+		if _, err := i.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "is installed on") {
+			t.Errorf("it installed over what is saved there: %v", err)
+		}
+		if diff := cmp.Diff(first, identity(t, dev)); diff != "" {
+			t.Errorf("the disk was touched: %s", diff)
+		}
+	})
+	t.Run("unattended, from another ISO", func(t *testing.T) {
+		i := i
+		write(t, filepath.Join(p.Slot, "root.squashfs"), bytes.Repeat([]byte("another system"), 1000))
+		sign(t, p.Slot, key)
+		i.ISO = mountedISO(t, p)
 		if _, err := i.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
