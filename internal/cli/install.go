@@ -138,7 +138,9 @@ func (a *app) installTo(ctx context.Context, f installFlags, out io.Writer, ask 
 		}
 	}
 	fmt.Fprintln(out, "Rebooting.")
-	if text, err := exec.CommandContext(ctx, "systemctl", "reboot").CombinedOutput(); err != nil {
+	// Not to wait for it, nor to end with ctx: the shutdown ends this program.
+	reboot := exec.CommandContext(context.WithoutCancel(ctx), "systemctl", "--no-block", "reboot")
+	if text, err := reboot.CombinedOutput(); err != nil {
 		return fmt.Errorf("reboot: systemctl: %w: %s", err, strings.TrimSpace(string(text)))
 	}
 	return nil
