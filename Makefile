@@ -34,15 +34,15 @@ run: build ## serve a 1 GiB thin disk from ./var on 127.0.0.1:3260; Ctrl-C ends 
 
 .PHONY: image
 image: ## the appliance's image: .cache/image/out/esos.img (needs root or sudo); IMAGE_FLAGS go to mkesos build
+	@mkdir -p $(CACHE)
 	scripts/install-deps image
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/mkesos ./cmd/mkesos
 	$(SUDO) bin/mkesos build $(IMAGE_FLAGS)
 
 .PHONY: boot
-boot: ## run the appliance in QEMU: its console here, iSCSI on 3260, API on 8443, SSH on 2222 of localhost; RUN_FLAGS go to mkesos run
-	@$(MAKE) --no-print-directory image IMAGE_FLAGS="--document examples/appliance.yaml $(IMAGE_FLAGS)"
+boot: image ## run the appliance in QEMU: its console here, iSCSI on 3260, API on 8443, SSH on 2222 of localhost; RUN_FLAGS go to mkesos run
 	scripts/install-deps run
-	@exec bin/mkesos run $(RUN_FLAGS)
+	@exec bin/mkesos run --document examples/appliance.yaml --state $(CACHE)/run $(RUN_FLAGS)
 
 .PHONY: check
 check: format vet lint unit ## gofmt, vet, golangci-lint, unit tests with -race: what a commit must pass

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,14 @@ func examples(t *testing.T) []string {
 	return files
 }
 
+// unexpected returns the warnings without the one that an appliance's document
+// has until its first boot makes the API's administrator.
+func unexpected(file string, problems Problems) Problems {
+	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool {
+		return filepath.Base(file) == "appliance.yaml" && p.Path == "api.users" && p.Warning
+	})
+}
+
 func TestExamples(t *testing.T) {
 	schema := compileSchema(t)
 	for _, file := range examples(t) {
@@ -55,13 +64,13 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(warnings) > 0 {
+			if warnings := unexpected(file, warnings); len(warnings) > 0 {
 				t.Errorf("an example must not warn: %v", warnings)
 			}
 			if err := Complete(doc, nil); err != nil {
 				t.Fatal(err)
 			}
-			if problems := doc.Validate(); len(problems) > 0 {
+			if problems := unexpected(file, doc.Validate()); len(problems) > 0 {
 				t.Errorf("completed: %v", problems)
 			}
 			text, err := Marshal(doc)

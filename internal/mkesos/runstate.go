@@ -3,15 +3,21 @@ package mkesos
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/image"
+	"github.com/esos-project/esos/internal/medium"
 )
 
 // dataSerial is the serial number of the data disk.
@@ -24,32 +30,59 @@ type state struct {
 	variables string // of UEFI
 	renewed   bool   // there was a stick of another build
 
+	dir  string
 	lock *os.File
 }
 
-type stateSizes struct{ stick, data int64 }
-
-// build identifies the image that a stick was made of. An overlay over other
-// bytes would be garbage.
-type build struct {
-	Size     int64 `json:"size"`
-	Modified int64 `json:"modified"`
+type stateOptions struct {
+	image       string
+	dir         string // of what is kept; beside the image when empty
+	stick, data int64  // sizes
+	fresh       bool   // begin anew
+	first       settings
+	work        string // of the build, if there are first settings
 }
 
-// openState makes what is missing in IMAGE.run and locks it.
-func openState(ctx context.Context, image string, sizes stateSizes, fresh bool) (*state, error) {
-	image, err := filepath.Abs(image)
-	if err != nil {
+// settings are what a new stick begins with.
+type settings struct{ Document, SSHKeys []byte }
+
+func (s settings) none() bool { return len(s.Document) == 0 && len(s.SSHKeys) == 0 }
+
+// origin identifies what a stick was made of. An overlay over other bytes
+// would be garbage.
+type origin struct {
+	Size     int64  `json:"size"`
+	Modified int64  `json:"modified"`
+	Settings string `json:"settings,omitempty"` // their digest
+}
+
+func (s settings) digest() string {
+	if s.none() {
+		return ""
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", s.Document, s.SSHKeys))
+	return hex.EncodeToString(sum[:])
+}
+
+// openState makes what is missing in the state's directory and locks it.
+func openState(ctx context.Context, o stateOptions) (*state, error) {
+	var err error
+	if o.image, err = filepath.Abs(o.image); err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(image)
+	info, err := os.Stat(o.image)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no such image: make it with mkesos build, or name one: %w", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	dir := image + ".run"
+	dir := o.image + ".run"
+	if o.dir != "" {
+		if dir, err = filepath.Abs(o.dir); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -65,10 +98,10 @@ func openState(ctx context.Context, image string, sizes stateSizes, fresh bool) 
 		stick:     filepath.Join(dir, "stick.qcow2"),
 		data:      filepath.Join(dir, dataSerial+".img"),
 		variables: filepath.Join(dir, "efivars"),
+		dir:       dir,
 		lock:      lock,
 	}
-	err = s.prepare(ctx, image, build{info.Size(), info.ModTime().UnixNano()}, sizes, fresh)
-	if err != nil {
+	if err := s.prepare(ctx, o, origin{info.Size(), info.ModTime().UnixNano(), o.first.digest()}); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -77,17 +110,20 @@ func openState(ctx context.Context, image string, sizes stateSizes, fresh bool) 
 
 func (s *state) close() { _ = s.lock.Close() }
 
-func (s *state) prepare(ctx context.Context, image string, now build, sizes stateSizes, fresh bool) error {
-	record := filepath.Join(filepath.Dir(s.stick), "build.json")
-	if fresh {
-		for _, name := range []string{s.stick, s.data, s.variables, record} {
+func (s *state) record() string { return filepath.Join(s.dir, "origin.json") }
+
+func (s *state) prepare(ctx context.Context, o stateOptions, now origin) error {
+	if o.fresh {
+		for _, name := range []string{s.stick, s.data, s.variables, s.record()} {
 			if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("begin anew: %w", err)
 			}
 		}
 	}
-	if err := s.prepareStick(ctx, image, record, now, sizes.stick); err != nil {
-		return err
+	if !s.madeOf(now) {
+		if err := s.makeStick(ctx, o, now); err != nil {
+			return fmt.Errorf("make the stick: %w", err)
+		}
 	}
 	if _, err := os.Stat(s.data); !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -96,31 +132,66 @@ func (s *state) prepare(ctx context.Context, image string, now build, sizes stat
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Truncate(sizes.data), f.Close())
+	return errors.Join(f.Truncate(o.data), f.Close())
 }
 
-// prepareStick makes a new stick unless there is one of this very image.
-func (s *state) prepareStick(ctx context.Context, image, record string, now build, size int64) error {
-	if text, err := os.ReadFile(record); err == nil {
-		var was build
-		if json.Unmarshal(text, &was) == nil && was == now {
-			if _, err := os.Stat(s.stick); err == nil {
-				return nil
-			}
-		}
-		s.renewed = true
+// madeOf tells whether there is a stick of this very image and settings.
+func (s *state) madeOf(now origin) bool {
+	text, err := os.ReadFile(s.record())
+	if err != nil {
+		return false
 	}
-	if size < now.Size {
-		size = now.Size
+	var was origin
+	if json.Unmarshal(text, &was) == nil && was == now {
+		if _, err := os.Stat(s.stick); err == nil {
+			return true
+		}
+	}
+	s.renewed = true
+	return false
+}
+
+func (s *state) makeStick(ctx context.Context, o stateOptions, now origin) error {
+	base := o.image
+	if !o.first.none() {
+		base = filepath.Join(s.dir, "first.img")
+		if err := s.makeFirst(ctx, o, base); err != nil {
+			return err
+		}
 	}
 	out, err := exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw",
-		"-b", image, s.stick, fmt.Sprint(size)).CombinedOutput()
+		"-b", base, s.stick, fmt.Sprint(max(o.stick, now.Size))).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("make a stick of the image: qemu-img: %w: %s (package qemu-utils has it)", err, bytes.TrimSpace(out))
+		return fmt.Errorf("qemu-img: %w: %s (package qemu-utils has it)", err, bytes.TrimSpace(out))
 	}
 	text, err := json.Marshal(now)
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(record, append(text, '\n'), 0o644)
+	return renameio.WriteFile(s.record(), append(text, '\n'), 0o644)
+}
+
+// makeFirst makes a medium of the build that the image is of, with first
+// settings of its own; the image stays fit for being written to sticks.
+func (s *state) makeFirst(ctx context.Context, o stateOptions, target string) error {
+	build := filepath.Dir(o.image)
+	recipe, err := medium.LoadRecipe(filepath.Join(build, medium.RecipeFile))
+	if err != nil {
+		return fmt.Errorf("%w; first settings need the build's output directory around the image", err)
+	}
+	tools, err := image.OpenTools(o.work, time.Unix(recipe.Time, 0))
+	if err != nil {
+		return err
+	}
+	seed := filepath.Join(s.dir, "seed")
+	if err := os.RemoveAll(seed); err != nil {
+		return err
+	}
+	if err := image.WriteSeed(seed, o.first.Document, o.first.SSHKeys); err != nil {
+		return err
+	}
+	return medium.Build(ctx, medium.Plan{
+		Recipe: recipe, Tools: tools, Seed: seed,
+		Slot: filepath.Join(build, "slot"), GRUB: filepath.Join(build, image.GRUBDir),
+	}, target)
 }

@@ -55,7 +55,7 @@ func TestState(t *testing.T) {
 	}
 	open := func(fresh bool) *state {
 		t.Helper()
-		s, err := openState(ctx, image, stateSizes{stick: 8 << 20, data: 4 << 20}, fresh)
+		s, err := openState(ctx, stateOptions{image: image, stick: 8 << 20, data: 4 << 20, fresh: fresh})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestState(t *testing.T) {
 	if info, err := os.Stat(s.data); err != nil || info.Size() != 4<<20 {
 		t.Errorf("data disk: %v, %v", info, err)
 	}
-	if _, err := openState(ctx, image, stateSizes{}, false); err == nil || !strings.Contains(err.Error(), "another machine runs") {
+	if _, err := openState(ctx, stateOptions{image: image}); err == nil || !strings.Contains(err.Error(), "another machine runs") {
 		t.Errorf("a second run at the same time: %v", err)
 	}
 	writeTo(t, s.stick, "9")
@@ -106,7 +106,14 @@ func TestState(t *testing.T) {
 	if b, err := os.ReadFile(image); err != nil || b[0] != 2 {
 		t.Errorf("the image was written to: %v", err)
 	}
-	if _, err := openState(ctx, image+"x", stateSizes{}, false); err == nil || !strings.Contains(err.Error(), "mkesos build") {
+	first := settings{SSHKeys: []byte("key")}
+	if _, err := openState(ctx, stateOptions{image: image, first: first}); err == nil || !strings.Contains(err.Error(), "another machine runs") {
+		t.Errorf("a run at the same time with first settings: %v", err)
+	}
+	if (settings{Document: []byte("key")}).digest() == first.digest() || (settings{}).digest() != "" {
+		t.Error("digests of different settings are the same, or those of none are some")
+	}
+	if _, err := openState(ctx, stateOptions{image: image + "x"}); err == nil || !strings.Contains(err.Error(), "mkesos build") {
 		t.Errorf("an image that is not there: %v", err)
 	}
 }

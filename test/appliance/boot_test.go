@@ -1,6 +1,9 @@
 package appliance
 
 import (
+	"context"
+	"crypto/tls"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -34,12 +37,36 @@ func TestBoots(t *testing.T) {
 				if b.Slot != "PRIMARY" || b.Version == "" {
 					t.Errorf("booted slot %q, version %q, want PRIMARY and a version", b.Slot, b.Version)
 				}
+				answersHTTPS(ctx, t, m)
 				_, err := r.Run(ctx, "test -d /sys/firmware/efi")
 				if uefi := err == nil; uefi != (firmware == "UEFI") {
 					t.Errorf("booted by UEFI: %t", uefi)
 				}
 			})
 		}
+	}
+}
+
+// answersHTTPS wants the API to ask who is there.
+func answersHTTPS(ctx context.Context, t *testing.T, m *Machine) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{
+		// The certificate was made by the appliance for itself just now.
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+		DisableKeepAlives: true,
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+m.Address(8443)+"/api/v1/status", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Errorf("ask the API: %v", err)
+		return
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the API answers a stranger with %s, want 401", answer.Status)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/esos-project/esos/internal/image"
 	"github.com/esos-project/esos/internal/medium"
+	"github.com/esos-project/esos/internal/medium/iso"
 )
 
 // ImageVariable is the environment variable that names a work directory of
@@ -95,16 +96,8 @@ func (l *Lab) Document() ([]byte, error) {
 // Medium makes a medium whose first boot finds Document and lets this lab log
 // in, and returns its file.
 func (l *Lab) Medium(ctx context.Context, name string) (string, error) {
-	document, err := l.Document()
+	plan, err := l.plan(name)
 	if err != nil {
-		return "", err
-	}
-	plan, err := l.plan()
-	if err != nil {
-		return "", err
-	}
-	plan.Seed = filepath.Join(l.dir, name+".seed")
-	if err := image.WriteSeed(plan.Seed, document, ssh.MarshalAuthorizedKey(l.key.PublicKey())); err != nil {
 		return "", fmt.Errorf("make the medium %s: %w", name, err)
 	}
 	file := filepath.Join(l.dir, name+".img")
@@ -114,8 +107,22 @@ func (l *Lab) Medium(ctx context.Context, name string) (string, error) {
 	return file, nil
 }
 
-// plan is that of a medium of the build's slot.
-func (l *Lab) plan() (medium.Plan, error) {
+// ISO makes an ISO that installs such a medium without asking. install are
+// kernel arguments that say where.
+func (l *Lab) ISO(ctx context.Context, name string, install ...string) (string, error) {
+	plan, err := l.plan(name)
+	if err != nil {
+		return "", fmt.Errorf("make the ISO %s: %w", name, err)
+	}
+	file := filepath.Join(l.dir, name+".iso")
+	return file, iso.Build(ctx, iso.Plan{
+		Recipe: plan.Recipe, Tools: plan.Tools, Slot: plan.Slot, GRUB: plan.GRUB, Seed: plan.Seed,
+		Install: append(install, "no_prompt=1"), Unattended: true,
+	}, file)
+}
+
+// plan is that of a medium of the build's slot, with this lab's settings.
+func (l *Lab) plan(name string) (medium.Plan, error) {
 	recipe, err := medium.LoadRecipe(filepath.Join(l.Out, medium.RecipeFile))
 	if err != nil {
 		return medium.Plan{}, err
@@ -124,7 +131,15 @@ func (l *Lab) plan() (medium.Plan, error) {
 	if err != nil {
 		return medium.Plan{}, err
 	}
-	return medium.Plan{Recipe: recipe, Tools: tools, Slot: filepath.Join(l.Out, "slot"), GRUB: filepath.Join(l.Out, image.GRUBDir)}, nil
+	document, err := l.Document()
+	if err != nil {
+		return medium.Plan{}, err
+	}
+	seed := filepath.Join(l.dir, name+".seed")
+	if err := image.WriteSeed(seed, document, ssh.MarshalAuthorizedKey(l.key.PublicKey())); err != nil {
+		return medium.Plan{}, err
+	}
+	return medium.Plan{Recipe: recipe, Tools: tools, Slot: filepath.Join(l.Out, "slot"), GRUB: filepath.Join(l.Out, image.GRUBDir), Seed: seed}, nil
 }
 
 // Tools are those that the image was made with.
