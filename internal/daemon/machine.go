@@ -32,6 +32,11 @@ func watchMachine(ctx context.Context, o Options, app *appliance.Appliance, boar
 		return follow(ctx, o.Log, netlink.Addresses, func([]byte) bool { return true }, func() { poke(arrivals) })
 	})
 	g.Go(func() error { retryOn(ctx, arrivals, app.Retry); return nil })
+	settled := make(chan struct{}, 1)
+	g.Go(func() error {
+		return follow(ctx, o.Log, netlink.Settled, netlink.SettledBlockDevice, func() { poke(settled) })
+	})
+	g.Go(func() error { retryAt(ctx, settled, app.Retry); return nil })
 	g.Go(func() error {
 		alert.Watcher{Board: board, Rules: rules, Log: o.Log, Changed: devices}.Run(ctx)
 		return nil
@@ -90,6 +95,26 @@ func retryOn(ctx context.Context, arrivals <-chan struct{}, retry func()) {
 		}
 	}
 }
+
+// retryAt retries as soon as udev is done with a device, and not again before
+// settledPause has passed: a shelf of disks comes as thousands of messages.
+func retryAt(ctx context.Context, settled <-chan struct{}, retry func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-settled:
+			retry()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(settledPause):
+		}
+	}
+}
+
+const settledPause = 50 * time.Millisecond
 
 // firstDocument is the rule about the document that an appliance begins with.
 type firstDocument struct {

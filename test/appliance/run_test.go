@@ -97,7 +97,8 @@ func runOnce(ctx context.Context, t *testing.T, mkesos string, args []string, po
 		t.Fatal(err)
 	}
 	select {
-	case <-ended:
+	case err := <-ended:
+		t.Logf("mkesos run ended: %v", err)
 	case <-time.After(20 * time.Second):
 		t.Error("mkesos run is still there 20 s after SIGTERM")
 	}

@@ -23,14 +23,29 @@ func Addresses() (*Source, error) {
 	return open(unix.NETLINK_ROUTE, unix.RTMGRP_IPV4_IFADDR|unix.RTMGRP_IPV6_IFADDR, "network addresses")
 }
 
-// ueventKernel is the group of the kernel's own messages; udev repeats them in
-// another (linux/lib/kobject_uevent.c).
-const ueventKernel = 1
+// Settled hears of devices that udev is done with: the links that documents
+// name them by are there.
+func Settled() (*Source, error) {
+	s, err := open(unix.NETLINK_KOBJECT_UEVENT, ueventUdev, "udev")
+	if s != nil {
+		s.programs = true
+	}
+	return s, err
+}
+
+// Groups of uevents: the kernel's own messages, and those that udev sends on
+// once it has looked at them (linux/lib/kobject_uevent.c; systemd,
+// sd-device/device-monitor.c). Sending to either takes CAP_NET_ADMIN.
+const (
+	ueventKernel = 1
+	ueventUdev   = 2
+)
 
 // Source is a socket that the kernel's messages come from.
 type Source struct {
-	conn *socket.Conn
-	what string
+	conn     *socket.Conn
+	what     string
+	programs bool // messages come from a program
 }
 
 // buffer is how many bytes may wait to be heard: a shelf of disks that is
@@ -73,7 +88,7 @@ func (s *Source) Receive(ctx context.Context) ([]byte, error) {
 		case err != nil:
 			return nil, fmt.Errorf("listen to %s: %w", s.what, err)
 		}
-		if nl, ok := from.(*unix.SockaddrNetlink); ok && nl.Pid != 0 {
+		if nl, ok := from.(*unix.SockaddrNetlink); ok && nl.Pid != 0 && !s.programs {
 			continue // a program that plays the kernel
 		}
 		return b[:n], nil

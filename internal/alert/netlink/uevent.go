@@ -45,3 +45,10 @@ func OfBlockDevice(m []byte) bool {
 	e, err := ParseUevent(m)
 	return err == nil && e.Subsystem == "block"
 }
+
+// SettledBlockDevice says whether a message of udev is about a block device.
+// Such a message has a header of udev's own before its KEY=value pairs, so it
+// is only searched: it is a hint to look, never a fact.
+func SettledBlockDevice(m []byte) bool {
+	return bytes.Contains(m, []byte("\x00SUBSYSTEM=block\x00"))
+}
