@@ -75,28 +75,37 @@ func TestPlugPulledWhileSaving(t *testing.T) {
 		if cut == cuts {
 			break
 		}
-		last := make(chan int)
-		go func() { last <- saveUntilCut(ctx, r, saved) }()
-		pause(ctx, t, time.Duration(5000+700*cut)*time.Millisecond)
+		// The cut comes in the middle of a save, later in it each time.
+		enough := saved + 2
+		states := make(chan int, 1000)
+		go saveUntilCut(ctx, r, saved, states)
+		for saved < enough {
+			n, more := <-states
+			if !more {
+				t.Fatalf("state %d was not saved, though nobody had cut the power", saved+1)
+			}
+			saved = n
+		}
+		pause(ctx, t, time.Duration(30+70*cut)*time.Millisecond)
 		if err := m.Close(); err != nil {
 			t.Fatal(err)
 		}
-		now := <-last
-		if now == saved {
-			t.Error("nothing was saved before the cut")
+		for n := range states {
+			saved = n
 		}
-		saved = now
 		t.Logf("cut %d: state %d was saved last", cut+1, saved)
 	}
 }
 
-// saveUntilCut saves one state after the other and returns the last that the
+// saveUntilCut saves one state after the other, and tells each that the
 // appliance said was saved.
-func saveUntilCut(ctx context.Context, r *Remote, saved int) int {
+func saveUntilCut(ctx context.Context, r *Remote, saved int, states chan<- int) {
+	defer close(states)
 	for {
-		if _, err := r.Run(ctx, fmt.Sprintf("echo %d >/etc/esos-test && esos sync", saved+1)); err != nil {
-			return saved
-		}
 		saved++
+		if _, err := r.Run(ctx, fmt.Sprintf("echo %d >/etc/esos-test && esos sync", saved)); err != nil {
+			return
+		}
+		states <- saved
 	}
 }
