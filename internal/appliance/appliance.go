@@ -43,6 +43,14 @@ type Options struct {
 	// InMemory says that the root is in memory: image files on file systems
 	// that do not outlive a reboot are refused.
 	InMemory bool
+	// OwnsMachine says that the whole machine is ESOS's to set up: network,
+	// clock, mail, users, services. Elsewhere documents that declare these are
+	// refused (layer.IfOwner).
+	OwnsMachine bool
+	// Kept makes what was just put in force outlive a power cut, on machines
+	// that run from memory. A change is not done before it returned; what it
+	// says is told, and undoes nothing. Nil where files outlive one anyway.
+	Kept func(ctx context.Context, reason string) error
 	// Files works on image files; the host's if nil.
 	Files vdisk.Files
 	// Keep is how many revisions are kept; 200 if 0.
@@ -57,6 +65,7 @@ type Options struct {
 type Appliance struct {
 	engine  engine.Engine
 	log     *slog.Logger
+	kept    func(ctx context.Context, reason string) error
 	layers  []layer.Layer
 	store   *store
 	events  *eventLog
@@ -110,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 		return nil, fmt.Errorf("open data directory %s: %w", o.DataDir, err)
 	}
 	a := &Appliance{
-		engine: o.Engine, log: o.Log, retry: o.Retry, lock: lock,
+		engine: o.Engine, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
 		layers:  layers(o),
 		applies: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 	}

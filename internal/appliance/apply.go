@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -313,9 +314,23 @@ func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Documen
 	a.mu.Unlock()
 	a.setProblems(problems)
 	if changed {
+		problems = append(problems, a.keep(ctx, op)...)
 		a.event("apply.done", "array", fmt.Sprintf("revision %d by %s is in force (steps: %d)", rev.Number, op.Who, len(op.Plan.Steps)))
 	}
 	op.end(rev, changed, problems, nil)
+}
+
+// keep makes a change outlive a power cut before anybody hears that it is done.
+func (a *Appliance) keep(ctx context.Context, op *Operation) []plan.Note {
+	if a.kept == nil {
+		return nil
+	}
+	err := a.kept(ctx, "apply: "+cmp.Or(op.Why, "by "+op.Who))
+	if err == nil {
+		return nil
+	}
+	return []plan.Note{{Object: "medium", Degraded: true, Message: fmt.Sprintf(
+		"this change is in force, but it is not saved: after a reboot or a power cut it would be gone: %v", err)}}
 }
 
 func degraded(notes []plan.Note) []plan.Note {

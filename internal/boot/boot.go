@@ -32,7 +32,7 @@ type Boot struct {
 	Clock func() time.Duration
 	// Restore brings the settings that are saved in dir back into an overlay's
 	// upper directory: persist.Restore.
-	Restore func(ctx context.Context, dir, upper string) (persist.Restored, error)
+	Restore func(ctx context.Context, dir, upper string, p persist.Prefer) (persist.Restored, error)
 	// Rescue shows people what failed and gives them a shell. It returns when
 	// the stage is to be tried again.
 	Rescue func(ctx context.Context, stage string, reason error)

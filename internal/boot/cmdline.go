@@ -19,6 +19,10 @@ type Options struct {
 	ISO     ISOMode       `json:"iso,omitempty"`     // esos_iso=
 	Rescue  bool          `json:"rescue,omitempty"`  // esos_rescue: a shell before handing over
 	Single  bool          `json:"single,omitempty"`  // single_user
+	// Of an upgrade's trial; GRUB says these.
+	Trial       bool      `json:"trial,omitempty"`        // esos_trial: the slot has to prove itself
+	FellBack    slot.Name `json:"fell_back,omitempty"`    // esos_fell_back=: the slot that did not
+	OwnSettings bool      `json:"own_settings,omitempty"` // esos_settings=slot: those that the slot last ran with
 
 	Install InstallOptions `json:"install"`
 }
@@ -99,6 +103,19 @@ func ParseOptions(cmdline string) (o Options, warnings []string) {
 			o.Rescue = flag()
 		case "single_user":
 			o.Single = flag()
+		case "esos_trial":
+			o.Trial = flag()
+		case "esos_fell_back":
+			name, err := slot.ParseName(strings.ToUpper(value))
+			if err != nil {
+				warn("%s: %v", word, err)
+				continue
+			}
+			o.FellBack = name
+		case "esos_settings":
+			if o.OwnSettings = value == "slot"; !o.OwnSettings && value != "newest" {
+				warn("%s: want slot or newest, taken as newest", word)
+			}
 		case "install_dev":
 			o.Install.Device = value
 		case "install_tran":

@@ -36,19 +36,20 @@ type machine struct {
 	root string
 	log  *bytes.Buffer
 
-	mu       sync.Mutex
-	calls    []string // mounts, unmounts, moves and programs, in order
-	media    map[string]string
-	fail     map[string]error // by call
-	status   map[string]int   // of programs, by call
-	run      func(call string)
-	aliases  chan string
-	modules  []string
-	switched []string // argv of the system's init
-	rescued  []string // reasons
-	onRescue func()
-	restored func(dir, upper string) (persist.Restored, error)
-	stop     context.CancelFunc
+	mu        sync.Mutex
+	calls     []string // mounts, unmounts, moves and programs, in order
+	media     map[string]string
+	fail      map[string]error // by call
+	status    map[string]int   // of programs, by call
+	run       func(call string)
+	aliases   chan string
+	modules   []string
+	switched  []string // argv of the system's init
+	rescued   []string // reasons
+	onRescue  func()
+	restored  func(dir, upper string) (persist.Restored, error)
+	preferred persist.Prefer // by the last restore
+	stop      context.CancelFunc
 }
 
 // newMachine returns one with a kernel command line and 1 GiB of memory, and
@@ -237,8 +238,9 @@ func (m *machine) boot() (*Boot, Report) {
 		times: times{poll: 5 * time.Millisecond, tell: 50 * time.Millisecond, settled: 100 * time.Millisecond, grace: 200 * time.Millisecond, degraded: 300 * time.Millisecond},
 		Linux: m, Log: slog.New(slog.NewTextHandler(m.log, nil)), Root: m.root,
 		Clock: func() time.Duration { return time.Since(began) },
-		Restore: func(_ context.Context, dir, upper string) (persist.Restored, error) {
+		Restore: func(_ context.Context, dir, upper string, p persist.Prefer) (persist.Restored, error) {
 			m.note("restore %s to %s", m.rel(dir), m.rel(upper))
+			m.preferred = p
 			if m.restored == nil {
 				return persist.Restored{}, nil
 			}

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/persist"
 )
 
 // restoreSettings brings the saved settings back, before the overlay is
@@ -34,7 +36,11 @@ func (b *Boot) restoreSettings(ctx context.Context) error {
 		b.warn("no settings are restored: %v", err)
 		return nil
 	}
-	restored, err := b.Restore(ctx, b.path(dir), b.path(UpperDir))
+	var prefer persist.Prefer
+	if b.report.Options.OwnSettings {
+		prefer.Slot = string(b.report.Slot)
+	}
+	restored, err := b.Restore(ctx, b.path(dir), b.path(UpperDir), prefer)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -83,7 +83,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First, Adopt: adoption(o.Seed), InMemory: o.InMemory})
+	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First, Adopt: adoption(o.Seed), InMemory: o.InMemory, OwnsMachine: o.InMemory, Kept: kept(o.Saver)})
 	if err != nil {
 		if eng.TookUp() && stopped() != os.Interrupt {
 			// It served before we came: our trouble is none of the initiators'.

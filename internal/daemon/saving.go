@@ -23,9 +23,33 @@ type Saver interface {
 // SaveFailed is the alert of settings that could not be saved.
 const SaveFailed = "medium.save_failed"
 
-// saving saves after changes, in the background: no change waits for the
-// medium, and none fails because of it. While saving fails there is an alert,
-// and it is tried again.
+// keptTime is how long a change waits for the medium. One that hangs must not
+// keep an administrator from changing anything.
+const keptTime = 30 * time.Second
+
+// kept is what a change waits for before it is done (appliance.Options.Kept):
+// a save to the medium. Nil without a saver.
+func kept(s Saver) func(ctx context.Context, reason string) error {
+	if s == nil {
+		return nil
+	}
+	return func(ctx context.Context, reason string) error {
+		saved := make(chan error, 1) // a write to a medium that hangs cannot be called off
+		go func() {
+			_, err := s.Save(ctx, reason)
+			saved <- err
+		}()
+		select {
+		case err := <-saved:
+			return err
+		case <-time.After(keptTime):
+			return fmt.Errorf("the medium has not taken it within %v; it is waited for", keptTime)
+		}
+	}
+}
+
+// saving saves in the background what changes leave to it: none fails because
+// of the medium. While saving fails there is an alert, and it is tried again.
 type saving struct {
 	saver Saver
 	board *alert.Board

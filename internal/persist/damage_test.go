@@ -187,7 +187,7 @@ func TestNothingYet(t *testing.T) {
 	}
 	blocked := filepath.Join(t.TempDir(), "file")
 	write1(t, blocked, "")
-	if _, err := Restore(t.Context(), t.TempDir(), filepath.Join(blocked, "upper")); err == nil {
+	if _, err := Restore(t.Context(), t.TempDir(), filepath.Join(blocked, "upper"), Prefer{}); err == nil {
 		t.Error("an upper directory that cannot be made is no error")
 	}
 	fill(t, filepath.Dir(blocked), map[string]string{generationsDir: "no directory"})

@@ -242,7 +242,7 @@ func TestPowerCut(t *testing.T) {
 			dir := prepare(t, s.before, s.damage)
 			before := readNames(t, dir)
 			f := &flaky{free: s.free}
-			if _, err := save(t.Context(), f, dir, newer, Options{Keep: s.keep}); err != nil {
+			if _, err := save(t.Context(), f, dir, newer, Options{Keep: s.keep, Slot: "PRIMARY"}); err != nil {
 				t.Fatal(err)
 			}
 			after, upper := inMemory(t), inMemory(t)
@@ -334,7 +334,7 @@ func TestFaults(t *testing.T) {
 				for fail := 1; ; fail++ {
 					before.lay(t, whole, dir)
 					f := &flaky{free: s.free, fail: fail, late: late}
-					sv, err := save(t.Context(), f, dir, newer, Options{Keep: s.keep})
+					sv, err := save(t.Context(), f, dir, newer, Options{Keep: s.keep, Slot: "PRIMARY"})
 					if f.calls < fail {
 						break
 					}

@@ -9,15 +9,15 @@ import (
 
 // Restore brings the settings back into upper, the overlay's upper directory,
 // best before the overlay is mounted: from the newest generation in dir (a
-// mounted esos_conf) that verifies, or, if there is none, from the tree
-// dir/seed that a medium may have been made with. A generation's digest is
+// mounted esos_conf) that verifies, unless another is preferred; or, if there
+// is none, from the tree dir/seed that a medium may have been made with. A generation's digest is
 // checked before anything of it is brought back.
 //
 // Damage is no error: what was passed over, and why, is in the answer, and a
 // first boot finds nothing at all. An error means that upper cannot be made,
 // that the seed could not be brought back either, or that ctx ended. Doing it
 // twice does no harm.
-func Restore(ctx context.Context, dir, upper string) (Restored, error) {
+func Restore(ctx context.Context, dir, upper string, p Prefer) (Restored, error) {
 	if err := os.MkdirAll(upper, 0o755); err != nil {
 		return Restored{}, fmt.Errorf("restore the settings: %w", err)
 	}
@@ -27,6 +27,9 @@ func Restore(ctx context.Context, dir, upper string) (Restored, error) {
 		r.Skipped = append(r.Skipped, Skipped{generationsDir, err.Error()})
 	}
 	r.Skipped = append(r.Skipped, s.broken...)
+	if why := s.preferred(p); why != nil {
+		r.Skipped = append(r.Skipped, *why)
+	}
 	for _, g := range s.ordered {
 		files, lost, err := s.restore(ctx, g, upper)
 		switch {

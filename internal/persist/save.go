@@ -66,10 +66,14 @@ func save(ctx context.Context, d disk, dir, upper string, o Options) (Saved, err
 	}
 	saved := Saved{Warnings: warnings}
 	if same := w.inForce(); same != nil && same.Contents == g.Contents {
-		saved.Generation, saved.Unchanged, saved.Took = *same, true, time.Since(began)
+		saved.Generation, saved.Unchanged = *same, true
+		if err := w.remember(o.Slot, same.Number); err != nil {
+			return Saved{}, fmt.Errorf("save the settings: %w", err)
+		}
+		saved.Took = time.Since(began)
 		return saved, nil
 	}
-	g.Number, g.When = w.next(), time.Now().UTC().Truncate(time.Millisecond)
+	g.Number, g.When = w.next(), now()
 	g.Reason, g.Slot, g.Version = o.Reason, o.Slot, o.Version
 	g.Host, _ = os.Hostname() // without one the generation is as good
 	if err := ctx.Err(); err != nil {
@@ -81,6 +85,10 @@ func save(ctx context.Context, d disk, dir, upper string, o Options) (Saved, err
 		return Saved{Pruned: saved.Pruned}, fmt.Errorf("save the settings as %s: %w", nameOf(g.Number), err)
 	}
 	saved.Generation = g
+	if err := w.remember(o.Slot, g.Number); err != nil {
+		// What matters is safe; the next save notes it.
+		saved.Warnings = append(saved.Warnings, err.Error())
+	}
 	pruned, err := w.prune(o.Keep)
 	saved.Pruned = append(saved.Pruned, pruned...)
 	if err != nil {
@@ -91,11 +99,15 @@ func save(ctx context.Context, d disk, dir, upper string, o Options) (Saved, err
 	return saved, nil
 }
 
+// now is the time as records have it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
 // writer puts generations on a shelf.
 type writer struct {
 	shelf
-	disk disk
-	good map[int]bool // generations whose archive was looked at
+	disk  disk
+	slots Slots
+	good  map[int]bool // generations whose archive was looked at
 }
 
 // openWriter opens a directory for writing, and clears away what a power cut
@@ -121,7 +133,11 @@ func openWriter(d disk, dir string) (*writer, error) {
 			}
 		}
 	}
-	return &writer{shelf: s, disk: d, good: map[int]bool{}}, nil
+	slots, err := readSlots(dir)
+	if err != nil {
+		slots = nil // it is written anew
+	}
+	return &writer{shelf: s, disk: d, slots: slots, good: map[int]bool{}}, nil
 }
 
 // verified is verify, once for each generation.
@@ -231,13 +247,15 @@ func (w *writer) makeRoom(bytes int64) (pruned []int, err error) {
 	}
 }
 
-// oldest is the first to go when space is short: the oldest that is not the
-// newest good one.
+// oldest is the first to go when space is short: the oldest that is neither the
+// newest good one nor, as long as there is another, a slot's way back.
 func (w *writer) oldest() (int, bool) {
 	safe := w.safe()
-	for _, n := range w.numbers {
-		if n != safe {
-			return n, true
+	for _, spare := range []func(int) bool{w.remembered, func(int) bool { return false }} {
+		for _, n := range w.numbers {
+			if n != safe && !spare(n) {
+				return n, true
+			}
 		}
 	}
 	return 0, false
@@ -281,6 +299,9 @@ func (w *writer) prune(keep int) (pruned []int, err error) {
 		between := i > 0 && i+1 < len(numbers) && alike(numbers[i-1], n) && alike(n, numbers[i+1])
 		if !between && stay < keep { // the newest, which was just written, in any case
 			stay++
+			continue
+		}
+		if w.remembered(n) {
 			continue
 		}
 		if err := w.drop(n); err != nil {

@@ -241,7 +241,7 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("Save of a cancelled context: %v", err)
 	}
 	back := t.TempDir()
-	if r, err := Restore(ctx, dir, back); !errors.Is(err, ctx.Err()) || len(look(t, back)) > 0 {
+	if r, err := Restore(ctx, dir, back, Prefer{}); !errors.Is(err, ctx.Err()) || len(look(t, back)) > 0 {
 		t.Errorf("Restore of a cancelled context: %+v, %v", r, err)
 	}
 }

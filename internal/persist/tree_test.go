@@ -127,7 +127,7 @@ func mustSave(t *testing.T, dir, upper string, o Options) Saved {
 
 func mustRestore(t *testing.T, dir, upper string) Restored {
 	t.Helper()
-	r, err := Restore(t.Context(), dir, upper)
+	r, err := Restore(t.Context(), dir, upper, Prefer{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,9 @@ const (
 	// EnvNext and EnvTries are for an upgraded slot that is on trial: the
 	// entry to boot, and how often yet before EnvDefault is taken again.
 	EnvNext, EnvTries = "esos_next", "esos_tries"
+	// EnvSettings is "slot" if the slot on trial is to have the settings that it
+	// last ran with.
+	EnvSettings = "esos_settings"
 )
 
 // ParseEnv reads an environment block.
@@ -51,8 +54,29 @@ func ParseEnv(block []byte) (Env, error) {
 	return env, nil
 }
 
+// Length is how many bytes of the block hold something.
+func (e Env) Length() int {
+	b, err := e.text()
+	if err != nil {
+		return envSize
+	}
+	return len(b)
+}
+
 // Bytes is the block to write.
 func (e Env) Bytes() ([]byte, error) {
+	b, err := e.text()
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > envSize {
+		return nil, fmt.Errorf("write GRUB's environment: %d bytes, and there is room for %d", len(b), envSize)
+	}
+	return append(b, bytes.Repeat([]byte("#"), envSize-len(b))...), nil
+}
+
+// text is the block without what fills it up.
+func (e Env) text() ([]byte, error) {
 	names := make([]string, 0, len(e))
 	for name := range e {
 		names = append(names, name)
@@ -66,8 +90,5 @@ func (e Env) Bytes() ([]byte, error) {
 		}
 		b = append(b, name+"="+escape.Replace(e[name])+"\n"...)
 	}
-	if len(b) > envSize {
-		return nil, fmt.Errorf("write GRUB's environment: %d bytes, and there is room for %d", len(b), envSize)
-	}
-	return append(b, bytes.Repeat([]byte("#"), envSize-len(b))...), nil
+	return b, nil
 }

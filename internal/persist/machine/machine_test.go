@@ -322,7 +322,7 @@ func TestStick(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := filepath.Join(b.dir, "back")
-	r, err := persist.Restore(t.Context(), m.mount, back)
+	r, err := persist.Restore(t.Context(), m.mount, back, persist.Prefer{})
 	if err := host.Unmount(m.mount); err != nil {
 		t.Error(err)
 	}
