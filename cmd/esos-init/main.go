@@ -20,11 +20,12 @@ func main() {
 	}
 	log := slog.New(boot.NewKernelLog(""))
 	b := &boot.Boot{
-		Linux:   &boot.Kernel{},
-		Log:     log,
-		Clock:   boot.SinceStart,
-		Restore: persist.Restore,
-		Rescue:  boot.NewShells(log).Rescue,
+		Linux:    &boot.Kernel{},
+		Log:      log,
+		Clock:    boot.SinceStart,
+		Restore:  persist.Restore,
+		Rescue:   boot.NewShells(log).Rescue,
+		Attended: func(ctx context.Context, wait time.Duration) bool { return boot.Attended(ctx, "", wait) },
 	}
 	err := b.Run(context.Background())
 	// Nobody ends the context, and the last stage does not return. The kernel

@@ -136,7 +136,7 @@ func (s *Server) status(ctx context.Context) (v1.Status, error) {
 	}
 	w := v1.Status{Name: st.Name, Version: s.version, Engine: st.Engine, Started: s.started, Revision: revisionOf(st.Revision),
 		State: st.State, Problems: st.Problems, Devices: st.Devices, Targets: st.Targets, LUNs: st.LUNs, Sessions: st.Sessions,
-		Portals: append([]string{}, st.Portals...), Alerts: s.activeAlerts()}
+		Portals: append([]string{}, st.Portals...), Alerts: s.activeAlerts(), Unconfirmed: unconfirmedOf(st.Unconfirmed)}
 	if w.API, w.Fingerprint, err = s.tcp.where(); w.API != "" {
 		w.API = "https://" + w.API
 	}

@@ -54,6 +54,7 @@ type principal struct {
 	from    string // address, or "socket"
 	addr    netip.Addr
 	local   bool   // over the Unix socket
+	account string // the user of the machine that the document gives its role
 	session string // the token of the login session it came with, if it did
 }
 
@@ -75,7 +76,7 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 // identify finds out who asks. The error is a *v1.Problem for the asker.
 func (s *Server) identify(r *http.Request) (principal, error) {
 	if c, ok := r.Context().Value(connKey{}).(*net.UnixConn); ok {
-		return peer(c)
+		return s.peer(c)
 	}
 	addr := remote(r)
 	p := principal{from: addr.String(), addr: addr}
@@ -130,9 +131,10 @@ func (s *Server) whose(token string) (string, Role, bool) {
 	return found.Name, parseRole(found.Role), true
 }
 
-// peer is the administrator at the other end of the Unix socket: its mode lets
-// only our own user and root connect, and the kernel says which.
-func peer(c *net.UnixConn) (principal, error) {
+// peer is who is at the other end of the Unix socket; the kernel says who. Root
+// and our own user are administrators; others that the socket's mode lets in
+// have the role that the document gives them.
+func (s *Server) peer(c *net.UnixConn) (principal, error) {
 	p := principal{from: "socket", local: true}
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -146,14 +148,18 @@ func peer(c *net.UnixConn) (principal, error) {
 		return p, fmt.Errorf("ask the kernel for the socket's peer: %w", errors.Join(err, credErr))
 	}
 	uid := int(cred.Uid)
-	if uid != 0 && uid != unix.Geteuid() {
-		return p, problem(http.StatusForbidden, v1.ProblemDenied, fmt.Sprintf("user %d may not use this socket; root may, or ask for a token and use TCP", uid))
-	}
-	p.role = Admin
 	p.name = "uid" + strconv.Itoa(uid)
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		p.name = u.Username
 	}
+	if uid == 0 || uid == unix.Geteuid() {
+		p.role = Admin
+		return p, nil
+	}
+	if p.role, err = s.roleAtSocket(uid, p.name); err != nil {
+		return p, err
+	}
+	p.account = p.name
 	return p, nil
 }
 
@@ -169,7 +175,7 @@ func remote(r *http.Request) netip.Addr {
 func (s *Server) login(ctx context.Context, in v1.Login) (v1.LoggedIn, error) {
 	p := asker(ctx)
 	if p.local {
-		return v1.LoggedIn{}, problem(http.StatusConflict, v1.ProblemInvalid, "the socket needs no session: you are an administrator already")
+		return v1.LoggedIn{}, problem(http.StatusConflict, v1.ProblemInvalid, fmt.Sprintf("the socket needs no session: you are %s already", p.role))
 	}
 	addr := p.addr
 	p = principal{name: in.Name, from: p.from}

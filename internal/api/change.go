@@ -33,7 +33,7 @@ func (s *Server) document(ctx context.Context) (*config.Document, appliance.Revi
 func (s *Server) change(ctx context.Context, in ChangeInput, edit func(*config.Document) error) (*operationOutput, error) {
 	p := asker(ctx)
 	return s.begin(ctx, appliance.Change{
-		Who: p.name, Why: in.Why, Destroy: in.Destroy,
+		Who: p.name, Why: in.Why, Destroy: in.Destroy, ConfirmWithin: time.Duration(in.ConfirmWithin) * time.Second,
 		Edit: func(doc *config.Document) error {
 			old := doc.Clone()
 			if err := edit(doc); err != nil {
@@ -80,13 +80,13 @@ func (s *Server) begin(ctx context.Context, c appliance.Change) (*operationOutpu
 // served, not who may change it, nor what of the machine; and they destroy
 // nothing.
 func permitChange(p principal, old, doc *config.Document, destroy []string) error {
-	if p.role >= Admin {
-		return nil
+	if err := permitSelf(p, old, doc); err != nil || p.role >= Admin {
+		return err
 	}
 	if len(config.Fields(old.API, doc.API)) > 0 {
 		return problem(http.StatusForbidden, v1.ProblemDenied, fmt.Sprintf("%s is %s here; who may use the API, and where it listens, only an admin changes", p.name, p.role))
 	}
-	if err := permitPaths(p, old, doc); err != nil {
+	if err := errors.Join(permitPaths(p, old, doc), permitNetwork(p, old, doc), permitMachine(p, old, doc), permitMail(p, old, doc)); err != nil {
 		return err
 	}
 	if len(destroy) > 0 {

@@ -72,6 +72,8 @@ type (
 	ChangeInput struct {
 		Why     string   `query:"why" maxLength:"500" doc:"The reason, for the history."`
 		Destroy []string `query:"destroy,explode" maxItems:"1000" doc:"Objects that may be destroyed, such as device/db01."`
+		// ConfirmWithin is appliance.Change's, in seconds.
+		ConfirmWithin int `query:"confirm_within" minimum:"0" maximum:"600" doc:"Seconds that a change of the network waits to be confirmed before it is undone; 60 when left out."`
 	}
 	// PlanInput is what a plan has besides its document.
 	PlanInput struct {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.yaml.in/yaml/v4"
@@ -90,7 +91,7 @@ func (s *Server) documents() {
 		}
 		p := asker(ctx)
 		return s.begin(ctx, appliance.Change{
-			Who: p.name, Why: in.Why, Destroy: in.Destroy, IfMatch: in.etag(),
+			Who: p.name, Why: in.Why, Destroy: in.Destroy, IfMatch: in.etag(), ConfirmWithin: time.Duration(in.ConfirmWithin) * time.Second,
 			Edit: func(now *config.Document) error {
 				old := now.Clone()
 				*now = *doc.Clone()

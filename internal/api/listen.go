@@ -130,13 +130,19 @@ func (s *Server) refresh(ctx context.Context) {
 		s.log.Error("the document cannot be read; the API goes on with its old users", "err", err)
 		return
 	}
+	s.take(doc)
+}
+
+// take takes up who may ask, over TCP and at the socket.
+func (s *Server) take(doc *config.Document) {
 	s.settings.Store(&doc.API)
+	s.accounts.Store(&doc.Users)
 }
 
 func (s *Server) configure(ctx context.Context) {
 	doc, _, err := s.app.Document(ctx)
 	if err == nil {
-		s.settings.Store(&doc.API)
+		s.take(doc)
 		err = s.listenTCP(doc)
 	}
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/host/networking"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -32,8 +33,11 @@ type Server struct {
 	now      func() time.Time
 	stopping chan struct{} // closed when long polls and streams have to end
 
-	settings atomic.Pointer[config.API] // of the document in force
-	parsed   atomic.Pointer[parsed]     // the last document that was sent
+	settings atomic.Pointer[config.API]       // of the document in force
+	accounts atomic.Pointer[[]config.Account] // of the document in force
+	clock    Clock
+	services Services
+	parsed   atomic.Pointer[parsed] // the last document that was sent
 	tcp      tcp
 	certDir  string
 	stopOnce sync.Once
@@ -58,6 +62,9 @@ type Options struct {
 	Version string
 	// CertDir is where the self-signed certificate is kept.
 	CertDir string
+	// Clock and Services are the machine's; nil if it is not ESOS's own.
+	Clock    Clock
+	Services Services
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -74,6 +81,7 @@ func New(o Options) *Server {
 		stopping: make(chan struct{}), limiter: newLoginLimiter(o.Now), logins: newLogins(o.Now),
 		hashing: make(chan struct{}, 2), decoy: decoy()}
 	rand.Read(s.tagKey[:])
+	s.clock, s.services = o.Clock, o.Services
 	s.settings.Store(&config.API{})
 	mux := http.NewServeMux()
 	s.huma = humago.New(mux, description(o.Version))
@@ -82,6 +90,9 @@ func New(o Options) *Server {
 	s.resources()
 	s.state()
 	s.alerting()
+	s.network()
+	s.machine()
+	s.mail()
 	s.events()
 	s.users()
 	describeProblems(s.huma.OpenAPI())
@@ -106,6 +117,11 @@ type Appliance interface {
 	Events(ctx context.Context, since int64) ([]appliance.Event, error)
 	Subscribe(ctx context.Context, since int64) (<-chan appliance.Event, error)
 	Note(e engine.Event)
+	Links() ([]networking.Link, error)
+	Unconfirmed() *appliance.Unconfirmed
+	ConfirmNetwork(ctx context.Context, revision int, who string) error
+	UndoNetwork(ctx context.Context, who string) error
+	RestartNetwork(ctx context.Context) error
 }
 
 // ServeHTTP answers one request.
@@ -114,7 +130,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // description is the head of the OpenAPI description.
 func description(version string) huma.Config {
 	c := huma.DefaultConfig("ESOS", "1")
-	c.Info.Description = "REST API of an Enterprise Storage OS array. Over its Unix socket the local root is an administrator; " +
+	c.Info.Description = "REST API of an Enterprise Storage OS array. Over its Unix socket the local root is an administrator, and users of an appliance have the roles of its document; " +
 		"over TCP (TLS 1.3) a bearer token says who asks. Changes carry the ETag of what they are based on in If-Match. " +
 		"They return an operation to follow."
 	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}

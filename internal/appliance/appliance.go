@@ -17,11 +17,13 @@ import (
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/host/networking"
 	"github.com/esos-project/esos/internal/layer"
 	"github.com/esos-project/esos/internal/layer/alua"
 	"github.com/esos-project/esos/internal/layer/device"
 	"github.com/esos-project/esos/internal/layer/group"
 	"github.com/esos-project/esos/internal/layer/lun"
+	"github.com/esos-project/esos/internal/layer/network"
 	"github.com/esos-project/esos/internal/layer/portal"
 	"github.com/esos-project/esos/internal/layer/target"
 	"github.com/esos-project/esos/internal/layer/vdisk"
@@ -53,6 +55,17 @@ type Options struct {
 	Kept func(ctx context.Context, reason string) error
 	// Files works on image files; the host's if nil.
 	Files vdisk.Files
+	// Network is the machine's network; the host's if nil.
+	Network interface {
+		network.Machine
+		networkMachine
+	}
+	// System is the machine's clock, users and services; the host's if its
+	// fields are nil.
+	System System
+	// ConfirmTime is how long a change of the network waits to be confirmed;
+	// ConfirmTime if 0.
+	ConfirmTime time.Duration
 	// Keep is how many revisions are kept; 200 if 0.
 	Keep int
 	// Retry is how long to wait before what could not be served is tried
@@ -63,23 +76,29 @@ type Options struct {
 // Appliance is the array as it is declared. Its methods may be called at the
 // same time.
 type Appliance struct {
-	engine  engine.Engine
-	log     *slog.Logger
-	kept    func(ctx context.Context, reason string) error
-	layers  []layer.Layer
-	store   *store
-	events  *eventLog
-	retry   time.Duration
-	lock    *os.File
-	refused error         // why the document of Adopt is not in force
-	applies chan struct{} // holds one token: who has it may apply
-	kick    chan struct{} // asks for a reconciliation
+	engine      engine.Engine
+	log         *slog.Logger
+	kept        func(ctx context.Context, reason string) error
+	layers      []layer.Layer
+	network     layer.Layer
+	machine     networkMachine
+	ownsMachine bool
+	store       *store
+	events      *eventLog
+	retry       time.Duration
+	lock        *os.File
+	refused     error         // why the document of Adopt is not in force
+	applies     chan struct{} // holds one token: who has it may apply
+	kick        chan struct{} // asks for a reconciliation
 
 	ctx        context.Context // of all work; ended by Close
 	cancel     context.CancelFunc
 	undoing    context.Context // of what is put back; ended soon after ctx
 	cancelUndo context.CancelFunc
 	work       sync.WaitGroup
+
+	confirmTime time.Duration
+	confirm     confirmation
 
 	mu         sync.Mutex // guards what follows; never held while the engine is asked
 	current    *config.Document
@@ -97,6 +116,12 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	}
 	if o.Files == nil {
 		o.Files = host.Files{}
+	}
+	if o.Network == nil {
+		o.Network = networking.Machine{Root: "/"}
+	}
+	if o.ConfirmTime == 0 {
+		o.ConfirmTime = ConfirmTime
 	}
 	if o.Keep == 0 {
 		o.Keep = 200
@@ -120,7 +145,8 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{
 		engine: o.Engine, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
-		layers:  layers(o),
+		layers:  append(layers(o), systemLayers(o)...),
+		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
 		applies: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 	}
 	a.applies <- struct{}{}
@@ -132,9 +158,14 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	return a, nil
 }
 
+func networkLayer(o Options) layer.Layer {
+	return layer.IfOwner(o.OwnsMachine, network.Layer{Machine: o.Network}, func(d *config.Document) bool { return d.Network.Declared() })
+}
+
 // layers are the layers of the stack, from the bottom up.
 func layers(o Options) []layer.Layer {
 	return []layer.Layer{
+		networkLayer(o),
 		vdisk.Layer{Files: o.Files, DataDir: o.DataDir, InMemory: o.InMemory},
 		device.Layer{Engine: o.Engine},
 		portal.Layer{Engine: o.Engine},
@@ -163,6 +194,9 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	if err := a.undoInterrupted(); err != nil {
+		return err
+	}
 	heard, err := a.engine.Events(a.ctx)
 	if err != nil {
 		return fmt.Errorf("listen to engine %s: %w", a.engine.Name(), err)
@@ -185,6 +219,9 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 		if err := a.Reconcile(ctx); err != nil {
 			return err
 		}
+	}
+	if err := a.undoneInterrupted(); err != nil {
+		return err
 	}
 	a.work.Go(a.watch)
 	return nil

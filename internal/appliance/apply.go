@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/layer"
@@ -23,6 +24,9 @@ type Change struct {
 	Destroy  []string // objects that are given up, like device/db01 or image/db01
 	IfMatch  string   // the ETag that must be in force; any when empty
 	DryRun   bool     // plan only
+	// ConfirmWithin is how long a change of the network waits to be confirmed
+	// before it is undone: ConfirmTime if 0, MaxConfirmTime at most.
+	ConfirmWithin time.Duration
 }
 
 // ConflictError says that another document is in force than the change is for.
@@ -231,6 +235,9 @@ func (a *Appliance) Apply(ctx context.Context, c Change) (*Operation, error) {
 func (a *Appliance) begin(ctx context.Context, c Change) (*Operation, func(), error) {
 	before, rev := a.inForce()
 	next, err := a.next(c, before, rev)
+	if err == nil {
+		err = a.refuseWhileUnconfirmed(before, next)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -256,11 +263,22 @@ func (a *Appliance) begin(ctx context.Context, c Change) (*Operation, func(), er
 			return nil, nil, fmt.Errorf("keep the document as a revision: %w", err)
 		}
 	}
+	// Before the first document there is no network to go back to.
+	waits := rev.Number > 0 && cuts(p, repair)
 	op := a.newOperation(c, p)
 	ctx, cancel := context.WithCancel(a.ctx)
 	op.cancel = cancel
 	return op, func() {
 		defer cancel()
+		if waits {
+			if err := a.expect(op, c.ConfirmWithin, before.Network); err != nil {
+				if pending != nil {
+					pending.abandon()
+				}
+				op.end(rev, false, nil, err)
+				return
+			}
+		}
 		a.run(ctx, op, next, pending, repair)
 	}, nil
 }
@@ -304,6 +322,9 @@ func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Documen
 	changed := pending != nil || !op.Plan.Empty()
 	problems := append(degraded(op.Plan.Notes), failures...)
 	if err != nil {
+		if err := a.confirm.failed(op); err != nil {
+			problems = append(problems, plan.Note{Object: "network", Message: err.Error()})
+		}
 		a.event("apply.failed", "array", fmt.Sprintf("change by %s failed: %v", op.Who, err))
 		op.end(rev, false, problems, err)
 		a.Kick() // what of the old document is served now?
@@ -312,6 +333,7 @@ func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Documen
 	a.mu.Lock()
 	a.current, a.revision = next, rev
 	a.mu.Unlock()
+	a.nowUnconfirmed(op, rev)
 	a.setProblems(problems)
 	if changed {
 		problems = append(problems, a.keep(ctx, op)...)

@@ -21,6 +21,7 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 	}
 	defer func() { a.applies <- struct{}{} }()
 	doc, _ := a.inForce()
+	doc = a.confirm.overlay(doc)
 	p, repair, err := a.plan(ctx, doc, doc, nil)
 	if err != nil {
 		a.setProblems([]plan.Note{{Object: "array", Message: err.Error(), Degraded: true}})

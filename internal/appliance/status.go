@@ -24,12 +24,14 @@ type Status struct {
 	LUNs     int      `json:"luns"`
 	Sessions int      `json:"sessions"`
 	Portals  []string `json:"portals"` // addresses that are declared
+	// Unconfirmed is the change of the network that waits to be confirmed.
+	Unconfirmed *Unconfirmed `json:"unconfirmed,omitempty"`
 }
 
 // Status returns the array at a glance.
 func (a *Appliance) Status(ctx context.Context) (Status, error) {
 	doc, rev := a.inForce()
-	s := Status{Name: doc.Name, Engine: a.engine.Name(), Revision: rev, State: StateOK,
+	s := Status{Name: doc.Name, Engine: a.engine.Name(), Revision: rev, State: StateOK, Unconfirmed: a.Unconfirmed(),
 		Devices: len(doc.Devices), Targets: len(doc.Targets), Portals: []string{}}
 	for _, t := range doc.Targets {
 		s.LUNs += len(t.LUNs)

@@ -36,6 +36,9 @@ type Boot struct {
 	// Rescue shows people what failed and gives them a shell. It returns when
 	// the stage is to be tried again.
 	Rescue func(ctx context.Context, stage string, reason error)
+	// Attended waits for somebody at a console and says whether there is one: a
+	// boot on trial that fails does not wait for ever.
+	Attended func(ctx context.Context, wait time.Duration) bool
 	// Root is put before the path of each file; "" but in tests.
 	Root string
 
@@ -61,9 +64,8 @@ func (b *Boot) stages() []stage {
 	return []stage{
 		{"mount the kernel's file systems", b.mountKernel, 0},
 		{"read the command line", b.readCommandLine, 0},
+		{"save a crash", b.saveCrash, 0}, // of a crash kernel the last: it restarts the machine
 		{"begin to load modules", b.startModules, 0},
-		// A crash kernel (/proc/vmcore is there) turns off here, when crashes
-		// are saved: it has what it needs to find a disk, and wants no system.
 		{"find the medium", b.findMedium, 0},
 		{"check its file systems", b.checkFileSystems, 1},
 		{"check and load the system", b.loadSlot, 2},
@@ -73,6 +75,7 @@ func (b *Boot) stages() []stage {
 		{"leave the medium", b.leaveMedium, 0},
 		{"finish loading modules", b.stopModules, 0},
 		{"stop for a person", b.stopForRescue, 0},
+		{"prepare the trial", b.prepareTrial, 0},
 		{"write the report", b.writeReport, 0},
 		{"hand over", b.handOver, 0},
 	}
@@ -92,6 +95,12 @@ func (b *Boot) Run(ctx context.Context) error {
 		err := guarded(ctx, s.do)
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", s.name, ctx.Err())
+		}
+		if err != nil && b.onTrial() {
+			b.giveUp(ctx, s.name, err)
+			if ctx.Err() != nil {
+				return fmt.Errorf("%s: %w", s.name, ctx.Err())
+			}
 		}
 		if err != nil {
 			b.Rescue(ctx, s.name, err)

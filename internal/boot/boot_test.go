@@ -77,7 +77,7 @@ func TestBoot(t *testing.T) {
 	if len(r.Modules) != len(m.modules) || slices.Contains(m.modules, "vfat.ko") {
 		t.Errorf("modules: %v, reported %v", m.modules, r.Modules)
 	}
-	if len(r.Stages) < 10 || r.HandedOver <= 0 || r.Stages[len(r.Stages)-1].Name != "stop for a person" {
+	if len(r.Stages) < 10 || r.HandedOver <= 0 || r.Stages[len(r.Stages)-1].Name != "prepare the trial" {
 		t.Errorf("stages: %+v, handed over at %v", r.Stages, r.HandedOver)
 	}
 	if id := strings.TrimSpace(m.read(newRoot + "/etc/machine-id")); len(id) != 32 || id[12] != '4' {

@@ -19,10 +19,12 @@ type Options struct {
 	ISO     ISOMode       `json:"iso,omitempty"`     // esos_iso=
 	Rescue  bool          `json:"rescue,omitempty"`  // esos_rescue: a shell before handing over
 	Single  bool          `json:"single,omitempty"`  // single_user
+	Crash   bool          `json:"crash,omitempty"`   // esos_crash: this is the crash kernel
 	// Of an upgrade's trial; GRUB says these.
-	Trial       bool      `json:"trial,omitempty"`        // esos_trial: the slot has to prove itself
-	FellBack    slot.Name `json:"fell_back,omitempty"`    // esos_fell_back=: the slot that did not
-	OwnSettings bool      `json:"own_settings,omitempty"` // esos_settings=slot: those that the slot last ran with
+	Trial        bool      `json:"trial,omitempty"`         // esos_trial: the slot has to prove itself
+	TrialMinutes int       `json:"trial_minutes,omitempty"` // esos_trial_minutes=: to become healthy in
+	FellBack     slot.Name `json:"fell_back,omitempty"`     // esos_fell_back=: the slot that did not
+	OwnSettings  bool      `json:"own_settings,omitempty"`  // esos_settings=slot: those that the slot last ran with
 
 	Install InstallOptions `json:"install"`
 }
@@ -51,6 +53,9 @@ type InstallOptions struct {
 const DefaultWait = 60 * time.Second
 
 const maxWait = time.Hour
+
+// maxTrialMinutes bounds how long a system on trial may take to be healthy.
+const maxTrialMinutes = 24 * 60
 
 // ParseOptions reads a kernel command line. What it cannot make sense of it
 // tells in warnings, and goes on with the default: a typing error in GRUB's
@@ -103,8 +108,17 @@ func ParseOptions(cmdline string) (o Options, warnings []string) {
 			o.Rescue = flag()
 		case "single_user":
 			o.Single = flag()
+		case "esos_crash":
+			o.Crash = flag()
 		case "esos_trial":
 			o.Trial = flag()
+		case "esos_trial_minutes":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 || n > maxTrialMinutes {
+				warn("%s: want minutes from 1 to %d", word, maxTrialMinutes)
+				continue
+			}
+			o.TrialMinutes = n
 		case "esos_fell_back":
 			name, err := slot.ParseName(strings.ToUpper(value))
 			if err != nil {

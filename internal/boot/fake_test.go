@@ -47,15 +47,17 @@ type machine struct {
 	switched  []string // argv of the system's init
 	rescued   []string // reasons
 	onRescue  func()
+	attended  bool // somebody presses a key
 	restored  func(dir, upper string) (persist.Restored, error)
 	preferred persist.Prefer // by the last restore
 	stop      context.CancelFunc
+	crashTime time.Duration // of the boot's times
 }
 
 // newMachine returns one with a kernel command line and 1 GiB of memory, and
 // no disks.
 func newMachine(t testing.TB, cmdline string) *machine {
-	m := &machine{t: t, root: t.TempDir(), log: &bytes.Buffer{}, media: map[string]string{}, fail: map[string]error{}, status: map[string]int{}, aliases: make(chan string)}
+	m := &machine{crashTime: 5 * time.Second, t: t, root: t.TempDir(), log: &bytes.Buffer{}, media: map[string]string{}, fail: map[string]error{}, status: map[string]int{}, aliases: make(chan string)}
 	for name, text := range map[string]string{
 		"proc/cmdline":              cmdline + "\n",
 		"proc/meminfo":              "MemTotal:        1014792 kB\nMemFree: 1 kB\n",
@@ -235,7 +237,7 @@ func (m *machine) boot() (*Boot, Report) {
 	m.stop = cancel
 	began := time.Now()
 	b := &Boot{
-		times: times{poll: 5 * time.Millisecond, tell: 50 * time.Millisecond, settled: 100 * time.Millisecond, grace: 200 * time.Millisecond, degraded: 300 * time.Millisecond},
+		times: times{poll: 5 * time.Millisecond, tell: 50 * time.Millisecond, settled: 100 * time.Millisecond, grace: 200 * time.Millisecond, degraded: 300 * time.Millisecond, crash: m.crashTime},
 		Linux: m, Log: slog.New(slog.NewTextHandler(m.log, nil)), Root: m.root,
 		Clock: func() time.Duration { return time.Since(began) },
 		Restore: func(_ context.Context, dir, upper string, p persist.Prefer) (persist.Restored, error) {
@@ -246,6 +248,7 @@ func (m *machine) boot() (*Boot, Report) {
 			}
 			return m.restored(dir, upper)
 		},
+		Attended: func(context.Context, time.Duration) bool { m.note("wait for a person"); return m.attended },
 		Rescue: func(_ context.Context, stage string, reason error) {
 			m.rescued = append(m.rescued, stage+": "+reason.Error())
 			if m.onRescue == nil || len(m.rescued) > 5 {
@@ -393,6 +396,11 @@ func (m *machine) Run(_ context.Context, name string, args ...string) (string, i
 }
 
 func (m *machine) Forget(string) {}
+
+func (m *machine) Restart() {
+	m.note("restart")
+	m.stop()
+}
 
 func (m *machine) SwitchRoot(root string, argv, env []string) error {
 	if err := m.fail["switch"]; err != nil {

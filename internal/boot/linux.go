@@ -24,6 +24,9 @@ type Linux interface {
 	Run(ctx context.Context, name string, args ...string) (output string, status int, err error)
 	// Forget drops a file's or a device's bytes from the page cache.
 	Forget(path string)
+	// Restart restarts the machine, whatever state it is in. It returns only in
+	// tests.
+	Restart()
 	// SwitchRoot empties the initramfs, makes newRoot the root and becomes the
 	// program argv[0] there. It returns only if that failed.
 	SwitchRoot(newRoot string, argv, env []string) error

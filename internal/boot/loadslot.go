@@ -22,6 +22,9 @@ const KeysDir = "/etc/esos/keys"
 // enough for an image of 320 MB.
 const systemNeeds = 224 << 20
 
+// MemoryFor is the memory that a machine must have to boot an image of a size.
+func MemoryFor(image int64) int64 { return image + systemNeeds }
+
 // errMemory says that the image and a system do not fit into memory.
 var errMemory = errors.New("too little memory")
 
@@ -200,7 +203,7 @@ func (b *Boot) checkMemory(image int64) error {
 	if err != nil {
 		return err
 	}
-	if need := image + systemNeeds; total < need {
+	if need := MemoryFor(image); total < need {
 		return fmt.Errorf("%w: the image takes %d MiB and a system %d MiB beside it, and this machine has %d MiB: add memory, or boot with esos_persist on the kernel's command line, which runs from the medium",
 			errMemory, image>>20, systemNeeds>>20, total>>20)
 	}

@@ -32,10 +32,11 @@ type times struct {
 	settled  time.Duration // without a new device or module: all are there
 	grace    time.Duration // for partitions that a medium should have
 	degraded time.Duration // for the other members of a mirror
+	crash    time.Duration // until a crash has to be saved
 }
 
 func usualTimes() times {
-	return times{poll: 20 * time.Millisecond, tell: 10 * time.Second, settled: 500 * time.Millisecond, grace: time.Second, degraded: 5 * time.Second}
+	return times{poll: 20 * time.Millisecond, tell: 10 * time.Second, settled: 500 * time.Millisecond, grace: time.Second, degraded: 5 * time.Second, crash: 5 * time.Minute}
 }
 
 // findMedium waits until the medium that is asked for is there, or, if none

@@ -49,8 +49,11 @@ type Report struct {
 	DamagedSlots []Damage         `json:"damaged,omitempty"` // slots that were tried before
 	Medium       Medium           `json:"medium"`
 	Restored     persist.Restored `json:"restored"`
-	NewMachineID bool             `json:"new_machine_id,omitempty"`
-	Modules      []string         `json:"modules"` // loaded by the initramfs, in order
+	// SettingsProblem says why there was nothing to restore from, or that it
+	// failed.
+	SettingsProblem string   `json:"settings_problem,omitempty"`
+	NewMachineID    bool     `json:"new_machine_id,omitempty"`
+	Modules         []string `json:"modules"` // loaded by the initramfs, in order
 
 	Warnings []string `json:"warnings,omitempty"`
 	Stages   []Stage  `json:"stages"`

@@ -28,16 +28,18 @@ func (b *Boot) restoreSettings(ctx context.Context) error {
 	}
 	conf, ok := b.report.Medium.Partitions[labelConf]
 	if !ok {
-		b.warn("no settings are restored: the medium has no %s", labelConf)
+		b.noSettings("no settings are restored: the medium has no %s", labelConf)
 		return nil
 	}
 	dir := filepath.Join(MediumDir, "conf")
 	if err := b.mountConf(conf, dir); err != nil {
-		b.warn("no settings are restored: %v", err)
+		b.noSettings("no settings are restored: %v", err)
 		return nil
 	}
 	var prefer persist.Prefer
-	if b.report.Options.OwnSettings {
+	// A slot that is booted instead of one on trial is what GRUB would have
+	// fallen back to.
+	if b.report.Options.OwnSettings || b.onTrial() && b.report.Slot != b.report.Options.Slot {
 		prefer.Slot = string(b.report.Slot)
 	}
 	restored, err := b.Restore(ctx, b.path(dir), b.path(UpperDir), prefer)
@@ -50,11 +52,17 @@ func (b *Boot) restoreSettings(ctx context.Context) error {
 	}
 	switch {
 	case err != nil:
-		b.warn("the settings are not restored: %v", err)
+		b.noSettings("the settings are not restored: %v", err)
 	case restored.Generation != nil:
 		b.Log.Info("restored the settings", "generation", restored.Generation.Number, "files", restored.Files)
 	}
 	return nil
+}
+
+// noSettings warns of that, and reports it for those who look later.
+func (b *Boot) noSettings(format string, a ...any) {
+	b.report.SettingsProblem = fmt.Sprintf(format, a...)
+	b.warn("%s", b.report.SettingsProblem)
 }
 
 // mountConf mounts the settings, to be written to only if they stay mounted.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -26,12 +27,14 @@ type changeFlags struct {
 	why     string
 	destroy []string
 	dryRun  bool
+	within  time.Duration
 }
 
 func (f *changeFlags) add(c *cobra.Command) {
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	c.Flags().StringVar(&f.why, "why", "", "`reason`, kept in the history")
 	c.Flags().StringSliceVar(&f.destroy, "destroy", nil, "`object` that may be destroyed, such as device/db01 (more than once, or with commas)")
+	c.Flags().DurationVar(&f.within, "confirm-within", 0, "how long a change of the network waits to be confirmed before it is undone, 10m at most (default 1m)")
 	c.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "show the plan and change nothing")
 }
 
@@ -98,7 +101,7 @@ func (a *app) change(ctx context.Context, c *client.Client, text []byte, etag st
 		return a.showPlan(p)
 	}
 	return a.carryOut(ctx, c, p, f, ask, func() (v1.Operation, error) {
-		return c.Apply(ctx, text, client.ChangeOptions{IfMatch: etag, Why: f.why, Destroy: f.destroy})
+		return c.Apply(ctx, text, client.ChangeOptions{IfMatch: etag, Why: f.why, Destroy: f.destroy, ConfirmWithin: int(f.within / time.Second)})
 	})
 }
 
@@ -121,7 +124,10 @@ func (a *app) carryOut(ctx context.Context, c *client.Client, p v1.Plan, f *chan
 	if err != nil {
 		return err
 	}
-	return a.follow(ctx, c, op)
+	if err := a.follow(ctx, c, op); err != nil {
+		return err
+	}
+	return a.keepNetwork(ctx, p)
 }
 
 // notes is where people are told what happens: not among output for programs.

@@ -79,8 +79,8 @@ with 'esos serve'.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.config(), a.sync(), a.login()}},
-		{"edit", []*cobra.Command{a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.alua(), a.auth(), a.user(), a.token()}},
+		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.config(), a.sync(), a.backup(), a.login()}},
+		{"edit", []*cobra.Command{a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.network(), a.clock(), a.mail(), a.account(), a.service(), a.alua(), a.auth(), a.user(), a.token()}},
 		{"watch", []*cobra.Command{a.status(), a.alert(), a.session(), a.statistics(), a.events(), a.operation()}},
 	} {
 		for _, sub := range g.commands {
@@ -88,7 +88,7 @@ with 'esos serve'.`,
 			c.AddCommand(sub)
 		}
 	}
-	c.AddCommand(a.versionCommand(), a.firstBoot(), a.raidCLI(), a.medium(), a.install())
+	c.AddCommand(a.versionCommand(), a.firstBoot(), a.raidCLI(), a.medium(), a.crash(), a.logs(), a.upgrade(), a.rollback(), a.slot(), a.install())
 	c.InitDefaultCompletionCmd()
 	finish(c)
 	return c

@@ -25,6 +25,7 @@ import (
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
+	"github.com/esos-project/esos/internal/layer/network/networktest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -163,7 +164,23 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(logFile, nil))
-	app, err := appliance.Open(ctx, appliance.Options{DataDir: filepath.Join(env.WorkDir, "data"), Engine: e, Log: log})
+	o := appliance.Options{DataDir: filepath.Join(env.WorkDir, "data"), Engine: e, Log: log}
+	if filepath.Base(env.WorkDir) == "script-network" {
+		o.OwnsMachine, o.Network = true, networktest.New("eth0", "eth1", "eth2")
+	}
+	var ours api.Options // of a machine that is ESOS's own
+	if filepath.Base(env.WorkDir) == "script-mail" {
+		if err := serveMail(env); err != nil {
+			cancel()
+			return err
+		}
+	}
+	if filepath.Base(env.WorkDir) == "script-machine" {
+		m := newMachine()
+		o.OwnsMachine, o.System, o.Network = true, m.system(), networktest.New("eth0")
+		ours.Clock, ours.Services = machineClock{m}, machineServices{m}
+	}
+	app, err := appliance.Open(ctx, o)
 	if err != nil {
 		cancel()
 		return fmt.Errorf("open the appliance: %w", err)
@@ -172,7 +189,7 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		app.Note(engine.Event{Kind: kind, Object: object, Message: message})
 	})
 	env.Values[alerts{}] = board
-	server := api.New(api.Options{Appliance: app, Alerts: board, Log: log, Version: "test", CertDir: filepath.Join(env.WorkDir, "data", "api")})
+	server := api.New(api.Options{Appliance: app, Alerts: board, Log: log, Version: "test", CertDir: filepath.Join(env.WorkDir, "data", "api"), Clock: ours.Clock, Services: ours.Services})
 	l, err := api.ListenUnix(filepath.Join(env.WorkDir, "run", "api.sock"))
 	if err != nil {
 		cancel()

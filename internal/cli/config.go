@@ -21,7 +21,8 @@ import (
 
 func (a *app) config() *cobra.Command {
 	c := &cobra.Command{Use: "config", Short: "The document that says what the array should be"}
-	c.AddCommand(a.configShow(), a.configDiff(), a.configHistory(), a.configRollback(), a.configEdit(), a.configSchema())
+	c.AddCommand(a.configShow(), a.configDiff(), a.configHistory(), a.configRollback(), a.configEdit(), a.configSchema(),
+		a.configGenerations(), a.configRestore(), a.configBackup(), a.configFactoryReset())
 	return c
 }
 

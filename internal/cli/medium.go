@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esos-project/esos/internal/medium"
+	"github.com/esos-project/esos/internal/medium/attach"
 	"github.com/esos-project/esos/internal/medium/disk"
 )
 
@@ -42,6 +43,11 @@ boot, and does nothing where nothing is to do. It needs root.`,
 				fmt.Fprintf(a.out, "no changes: each partition of the medium is a mirror of its own (%s): grow these with mdadm\n", m.Disk)
 				return nil
 			}
+			release, err := attach.Hold(c.Context(), medium.LabelLogs)
+			if err != nil {
+				return fmt.Errorf("grow the boot medium: %w", err)
+			}
+			defer func() { _ = release() }() // the end of the program does, too
 			did, err := medium.Grow(c.Context(), medium.HostTools{}, disk.This(), m.Disk)
 			for _, d := range did {
 				fmt.Fprintln(a.out, d)
@@ -52,7 +58,7 @@ boot, and does nothing where nothing is to do. It needs root.`,
 			return err
 		},
 	}
-	c.AddCommand(status, grow)
+	c.AddCommand(status, grow, a.mediumAdopt())
 	return c
 }
 

@@ -47,6 +47,11 @@ It needs root, and not the daemon. If the medium is gone, it fails with exit cod
 			return codeError{errors.New("save the settings: only root may read all of them; use sudo"), exitDenied}
 		}
 		saved, err := m.Save(c.Context(), reason)
+		var held *machine.HeldError
+		if errors.As(err, &held) { // that was wanted: no timer and no shutdown fails for it
+			fmt.Fprintf(a.err, "esos: %v\n", held)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -46,6 +46,9 @@ func (a *app) status() *cobra.Command {
 				for _, p := range s.Problems {
 					t.pair("Problem", p)
 				}
+				if u := s.Unconfirmed; u != nil {
+					t.pair("Network", fmt.Sprintf("revision %d changed it; undone in %d s unless: esos network confirm", u.Revision, secondsLeft(u.Deadline)))
+				}
 				t.pair("Devices", s.Devices)
 				t.pair("Targets", s.Targets)
 				t.pair("LUNs", s.LUNs)

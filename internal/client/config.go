@@ -79,6 +79,9 @@ type ChangeOptions struct {
 	IfMatch string // the ETag that the change is based on; "*" overwrites whatever is there
 	Why     string
 	Destroy []string // objects that may be destroyed, such as device/db01
+	// ConfirmWithin is how many seconds a change of the network waits to be
+	// confirmed; the array's default if 0.
+	ConfirmWithin int
 }
 
 // Apply begins to make the array what a document (YAML or JSON) says. Follow
@@ -90,6 +93,9 @@ func (c *Client) Apply(ctx context.Context, text []byte, o ChangeOptions) (v1.Op
 	}
 	if len(o.Destroy) > 0 {
 		q["destroy"] = o.Destroy
+	}
+	if o.ConfirmWithin > 0 {
+		q.Set("confirm_within", strconv.Itoa(o.ConfirmWithin))
 	}
 	var op v1.Operation
 	_, err := c.call(ctx, request{method: http.MethodPut, path: "/config", query: q, header: ifMatch(o.IfMatch),

@@ -14,6 +14,11 @@ func (d *Document) Clone() *Document {
 	for _, g := range d.DeviceGroups {
 		c.DeviceGroups = append(c.DeviceGroups, g.Clone())
 	}
+	c.Network = d.Network.Clone()
+	c.Clock = d.Clock.Clone()
+	c.Mail = d.Mail.Clone()
+	c.Users = cloneUsers(d.Users)
+	c.Services = append([]Service(nil), d.Services...)
 	c.API.Users = append([]APIUser(nil), d.API.Users...)
 	for i := range c.API.Users {
 		c.API.Users[i].Tokens = append([]Token(nil), c.API.Users[i].Tokens...)

@@ -35,6 +35,9 @@ func Complete(d, previous *Document) error {
 	for i := range d.Devices {
 		completeDevice(&d.Devices[i], before[d.Devices[i].Name], d.ID)
 	}
+	if err := completeUsers(d, previous); err != nil {
+		return err
+	}
 	return completeRelativeIDs(d, previous)
 }
 

@@ -75,8 +75,9 @@ func Diff(a, b *Document) []Change {
 
 // Objects returns the parts of a document by their names, each with its own
 // settings only: a target is without its groups and LUNs. The names are those
-// of plans: array, api, discovery, portal/P, device/D, target/T, group/T/G,
-// lun/T/N (default map), lun/T/G/N, device-group/D.
+// of plans: array, api, clock, mail, user/U, service/S, discovery, portal/P, device/D, target/T, group/T/G,
+// lun/T/N (default map), lun/T/G/N, device-group/D, hostname, dns,
+// interface/I.
 func Objects(d *Document) map[string]any {
 	objects := make(map[string]any, len(d.Devices)+8*len(d.Targets)+8)
 	walkObjects(d, func(name string, object any) { objects[name] = object })
@@ -118,6 +119,15 @@ func walkObjects(d *Document, visit func(name string, object any)) {
 		visit("device-group/"+g.Name, g)
 	}
 	visit("api", d.API)
+	d.Network.walk(visit)
+	visit("clock", d.Clock)
+	visit("mail", d.Mail)
+	for _, u := range d.Users {
+		visit("user/"+u.Name, u)
+	}
+	for _, s := range d.Services {
+		visit("service/"+s.Name, s)
+	}
 }
 
 // LUNObject names a LUN: lun/TARGET/GROUP/N, or lun/TARGET/N in the default map.

@@ -16,6 +16,11 @@ type Document struct {
 	ISCSI        ISCSI         `yaml:"iscsi,omitempty" json:"iscsi,omitempty" doc:"what all iSCSI targets share"`
 	Targets      []Target      `yaml:"targets,omitempty" json:"targets,omitempty" doc:"what initiators log in to"`
 	DeviceGroups []DeviceGroup `yaml:"device_groups,omitempty" json:"device_groups,omitempty" doc:"asymmetric access (ALUA): devices and the target groups that lead to them"`
+	Network      Network       `yaml:"network,omitempty" json:"network,omitempty" doc:"the appliance's name and interfaces; what is left out stays as the image has it"`
+	Clock        Clock         `yaml:"clock,omitempty" json:"clock,omitempty" doc:"the machine's time; left as it is without this section"`
+	Mail         Mail          `yaml:"mail,omitempty" json:"mail,omitempty" doc:"where the appliance sends its alerts; nowhere without this section"`
+	Users        []Account     `yaml:"users,omitempty" json:"users,omitempty" doc:"people who log in to the machine, and their roles there; others than those that ESOS made are left alone"`
+	Services     []Service     `yaml:"services,omitempty" json:"services,omitempty" doc:"services of the machine that are switched on or off; others stay as they are"`
 	API          API           `yaml:"api,omitempty" json:"api,omitempty" doc:"how the REST API is reached besides the Unix socket"`
 }
 

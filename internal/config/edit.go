@@ -268,11 +268,12 @@ func (d *Document) UnmapLUN(target, group string, lun int) error {
 }
 
 // Restored returns d, an older document, as a rollback brings it back beside
-// the one in force: how the API is reached and who may use it stay as they
-// are. Somebody who was shut out, or a token that was revoked, must not come
+// the one in force: how the API is reached, and who may use it and log in, stay
+// as they are. Somebody who was shut out, or a token that was revoked, must not come
 // back with an older layout of disks.
 func (d *Document) Restored(inForce *Document) *Document {
 	back := d.Clone()
 	back.API = inForce.Clone().API
+	back.Users = cloneUsers(inForce.Users)
 	return back
 }

@@ -85,6 +85,10 @@ func (d *Document) eachSecret(visit func(path string, s *Secret)) {
 	for i := range d.Targets {
 		auth("target/"+d.Targets[i].Name, &d.Targets[i].Auth)
 	}
+	visit("mail/password", &d.Mail.Password)
+	for i := range d.Users {
+		visit("users/"+d.Users[i].Name+"/password", &d.Users[i].Password)
+	}
 	for i := range d.API.Users {
 		u := &d.API.Users[i]
 		visit("api/"+u.Name+"/password", &u.Password)

@@ -25,6 +25,11 @@ func (d *Document) Validate() Problems {
 	c.checkTargets()
 	c.checkDeviceGroups()
 	c.checkAPI()
+	c.checkNetwork()
+	c.checkClock()
+	c.checkMail()
+	c.checkUsers()
+	c.checkServices()
 	return c.problems
 }
 
@@ -210,7 +215,7 @@ func (c *checker) checkPath(at string, d Device) {
 func Reserved(path string) bool {
 	first, _, _ := strings.Cut(filepath.Clean(path), "/")
 	switch first {
-	case ".", "revisions", "events.jsonl", "events.jsonl.1", "lock", "state", "run", "api":
+	case ".", "revisions", "events.jsonl", "events.jsonl.1", "lock", "state", "run", "api", "mail", "network-unconfirmed.json":
 		return true
 	}
 	return false

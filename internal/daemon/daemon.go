@@ -76,6 +76,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer listener.Close()
+	shareSocket(ctx, o, socket)
 	starting, stopped, cancel := untilStopped(ctx, o.Stop)
 	defer cancel()
 	eng, err := native.Start(starting, native.Options{TargetBinary: o.TargetBinary, Socket: o.TargetSocket, RunDir: o.RunDir,
@@ -138,7 +139,7 @@ func serve(ctx context.Context, o Options, app *appliance.Appliance, listener ne
 	board := alert.NewBoard(func(kind, object, message string) {
 		app.Note(engine.Event{Kind: kind, Object: object, Message: message})
 	})
-	server := api.New(api.Options{Appliance: app, Alerts: board, Log: o.Log, Version: o.Version, CertDir: filepath.Join(o.DataDir, "api")})
+	server := api.New(machineParts(o, api.Options{Appliance: app, Alerts: board, Log: o.Log, Version: o.Version, CertDir: filepath.Join(o.DataDir, "api")}))
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, work := errgroup.WithContext(work)
@@ -147,6 +148,8 @@ func serve(ctx context.Context, o Options, app *appliance.Appliance, listener ne
 	g.Go(func() error { return watchMachine(work, o, app, board) })
 	g.Go(func() error { return heartbeat(work, o.Log, socket) })
 	g.Go(func() error { return keepSaving(work, o, app, board) })
+	g.Go(func() error { return keepMailing(work, o, app, board) })
+	g.Go(func() error { return keepTrial(work, o, board, socket) })
 	if o.Ready != nil {
 		o.Ready(ctx, app, socket)
 	}

@@ -17,12 +17,9 @@ import (
 // ctx ends: what is declared and was missing is tried again when it may have
 // come, and alerts are raised and cleared.
 func watchMachine(ctx context.Context, o Options, app *appliance.Appliance, board *alert.Board) error {
-	rules := []alert.Rule{firstDocument{app, o.Seed}}
-	if medium, err := bootMedium(o.RunDir); err != nil {
-		o.Log.Warn("the boot medium is not watched", "err", err)
-	} else if medium != nil {
-		rules = append(rules, medium)
-	}
+	rules := []alert.Rule{firstDocument{app, o.Seed}, unconfirmedNetwork{app}, newCrashes(o), newArchivedLogs(o), upgradeRule()}
+	rules = append(rules, serviceRules(o, app)...)
+	rules = append(rules, theMedium{o.RunDir}, bootSettings{o.RunDir})
 	devices, arrivals := make(chan struct{}, 1), make(chan struct{}, 1)
 	var g errgroup.Group
 	g.Go(func() error {

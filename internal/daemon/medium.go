@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -12,6 +13,19 @@ import (
 
 // settings is the label of the partition that settings are saved to.
 const settings = "esos_conf"
+
+// theMedium is the rule about the boot medium, whichever it is now: another one
+// may be adopted (esos medium adopt).
+type theMedium struct{ runDir string }
+
+// Check implements alert.Rule.
+func (m theMedium) Check(ctx context.Context, b *alert.Board) error {
+	r, err := bootMedium(m.runDir)
+	if err != nil || r == nil {
+		return err
+	}
+	return r.Check(ctx, b)
+}
 
 // bootMedium is the rule about the medium that this system was booted from;
 // nil on a machine that was not, or from one that nothing is saved to.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/esos-project/esos/internal/alert"
 	"github.com/esos-project/esos/internal/appliance"
+	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/persist"
 	"github.com/esos-project/esos/internal/persist/machine"
 )
@@ -57,6 +59,9 @@ type saving struct {
 	// subscribe gives the events from now on.
 	subscribe func(ctx context.Context) (<-chan appliance.Event, error)
 
+	// reserved tells that initiators changed reservations that have to survive.
+	reserved <-chan struct{}
+
 	settle  time.Duration // after a change, for more to come
 	longest time.Duration // that changes in a row may put it off
 	retry   time.Duration // after a failure
@@ -68,7 +73,18 @@ func keepSaving(ctx context.Context, o Options, app *appliance.Appliance, board 
 	if o.Saver == nil {
 		return nil
 	}
-	return saving{saver: o.Saver, board: board, log: o.Log,
+	ctx, cancel := context.WithCancel(ctx)
+	reserved := make(chan struct{}, 1)
+	state := filepath.Join(o.DataDir, "state")
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := host.WatchDir(ctx, state, func() { poke(reserved) }); err != nil {
+			o.Log.Warn("reservations are saved late", "err", err)
+		}
+	}()
+	defer func() { cancel(); <-watched }()
+	return saving{saver: o.Saver, board: board, log: o.Log, reserved: reserved,
 		subscribe: func(ctx context.Context) (<-chan appliance.Event, error) { return app.Subscribe(ctx, -1) },
 		settle:    2 * time.Second, longest: 15 * time.Second, retry: 30 * time.Second, look: time.Minute}.run(ctx)
 }
@@ -110,6 +126,8 @@ func (s saving) run(ctx context.Context) error {
 			case e.Kind == "medium.back":
 				after("the medium is back")
 			}
+		case <-s.reserved:
+			after("reservations of initiators")
 		case <-due.C:
 			latest, seen = time.Time{}, time.Now()
 			if !s.save(ctx, reason) {

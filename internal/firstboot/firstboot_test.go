@@ -269,6 +269,15 @@ func TestSettle(t *testing.T) {
 	if gone, err := m.Settle(); gone || err != nil {
 		t.Errorf("a second time: %v, %v", gone, err)
 	}
+	// The user may be removed as well, and the next boot wants no password.
+	ok(t, m.announce(First{}))
+	ok(t, os.WriteFile(m.path(shadowFile), []byte("root:*:20000:0:99999:7:::\n"), 0o640))
+	if gone, err := m.Settle(); !gone || err != nil {
+		t.Errorf("after the user was removed: %v, %v", gone, err)
+	}
+	if f, err := m.Prepare(); err != nil || f.password != "" {
+		t.Errorf("the next boot without the user: %v", err)
+	}
 	if strings.Contains(log.String(), "their own") {
 		t.Error("the log has the password")
 	}

@@ -79,8 +79,11 @@ func (s shadow) user(name string) ([]string, error) {
 			return f, nil
 		}
 	}
-	return nil, fmt.Errorf("read passwords: there is no user %s in %s (systemd-sysusers makes it when the image is built)", name, shadowFile)
+	return nil, fmt.Errorf("read passwords: %w %s in %s (systemd-sysusers makes it when the image is built)", errNoUser, name, shadowFile)
 }
+
+// errNoUser says that a user is not there: an administrator may have removed it.
+var errNoUser = errors.New("there is no user")
 
 func (s shadow) bytes() []byte {
 	var b strings.Builder
@@ -90,9 +93,14 @@ func (s shadow) bytes() []byte {
 	return []byte(b.String())
 }
 
-// locked says whether a user has no password that opens anything.
+// locked says whether a user has no password that opens anything. Once the
+// first boot is over an administrator may have removed the user, who then needs
+// none.
 func (m Machine) locked(name string) (bool, error) {
 	hash, err := m.hash(name)
+	if errors.Is(err, errNoUser) && m.Done() {
+		return false, nil
+	}
 	return err == nil && !strings.HasPrefix(hash, "$"), err
 }
 

@@ -47,6 +47,8 @@ type Options struct {
 type Result struct {
 	Slot   string // the directory of the slot's parts
 	Medium string // the disk image
+	// Upgrade is the file that `esos upgrade` takes.
+	Upgrade string
 	Tools  *Tools
 	Sizes  map[string]int64 // of the parts, in bytes
 }
@@ -74,6 +76,7 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		{"squashfs", b.squash},
 		{"initramfs", b.makeInitramfs},
 		{"manifest", b.sign},
+		{"upgrade", b.makeUpgrade}, // the slot in one file
 		{"medium", b.makeMedium},
 	} {
 		b.Progress.Begin(step.name)
@@ -127,7 +130,7 @@ func (b *builder) prepare() error {
 }
 
 func (b *builder) result() (Result, error) {
-	r := Result{Slot: b.slot(), Medium: b.medium(), Tools: b.tools, Sizes: map[string]int64{}}
+	r := Result{Slot: b.slot(), Medium: b.medium(), Upgrade: b.upgradeFile(), Tools: b.tools, Sizes: map[string]int64{}}
 	err := filepath.WalkDir(b.slot(), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

@@ -57,6 +57,29 @@ func programFiles(root string, programs []string) ([]string, error) {
 	return list, nil
 }
 
+// programLoaders are the loaders that the kernel starts the programs with, by
+// the path that the programs name, and the file in the root that each is.
+func programLoaders(root string, programs []string) (map[string]string, error) {
+	loaders := map[string]string{}
+	for _, p := range programs {
+		f, err := elf.Open(filepath.Join(root, p))
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", p, err)
+		}
+		loader := interpreter(f)
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+		if loader == "" || loaders[loader] != "" {
+			continue
+		}
+		if loaders[loader], err = findLibrary(root, filepath.Base(loader)); err != nil {
+			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	return loaders, nil
+}
+
 // interpreter is the loader that a program names, "" for a library.
 func interpreter(f *elf.File) string {
 	for _, p := range f.Progs {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -30,7 +32,7 @@ func (b *builder) makeInitramfs(ctx context.Context) error {
 		return err
 	}
 	outputs := []string{b.slotFile(kernelPart), b.slotFile(initramfsPart)}
-	inputs := []any{"initramfs 1", root, digests["esos-init"], b.Spec.Initramfs, b.Trusted, chosen}
+	inputs := []any{"initramfs 2", root, digests["esos-init"], b.Spec.Initramfs, b.Trusted, chosen}
 	err = b.step(ctx, "initramfs", inputs, outputs, func(ctx context.Context) error {
 		for _, k := range chosen {
 			if err := copyFile(filepath.Join(b.boot(), "vmlinuz-"+k.Release), b.slotFile(k.KernelPart), 0o644); err != nil {
@@ -185,6 +187,17 @@ func (b *builder) addPrograms(a *archive) error {
 	}
 	for _, rel := range b.Spec.Initramfs.Programs {
 		a.link("sbin/"+filepath.Base(rel), "/"+rel)
+	}
+	// Libraries are found where they are. The loader is not looked for: without
+	// the path that a program names it does not start.
+	loaders, err := programLoaders(b.tree(), b.Spec.Initramfs.Programs)
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(loaders)) {
+		if named := "usr" + path; named != loaders[path] { // /lib and /lib64 are links to /usr/lib and /usr/lib64
+			a.link(named, "/"+loaders[path])
+		}
 	}
 	return nil
 }

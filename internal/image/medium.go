@@ -25,14 +25,10 @@ func (b *builder) makeMedium(ctx context.Context) error {
 		return err
 	}
 	const mib = 1 << 20
-	recipe := medium.Recipe{
-		Identity: identity, Time: b.Epoch.Unix(),
-		Sizes: medium.Sizes{Boot: b.Spec.Sizes.Boot * mib, Root: b.Spec.Sizes.Root * mib,
-			Conf: b.Spec.Sizes.Conf * mib, Logs: b.Spec.Sizes.Logs * mib},
-		Arguments:           b.Spec.Arguments.Common,
-		ProductionArguments: b.Spec.Arguments.Production,
-		DebugArguments:      b.Spec.Arguments.Debug,
-	}
+	recipe := b.arguments()
+	recipe.Identity, recipe.Time = identity, b.Epoch.Unix()
+	recipe.Sizes = medium.Sizes{Boot: b.Spec.Sizes.Boot * mib, Root: b.Spec.Sizes.Root * mib,
+		Conf: b.Spec.Sizes.Conf * mib, Logs: b.Spec.Sizes.Logs * mib}
 	if err := recipe.Save(filepath.Join(b.Out, medium.RecipeFile)); err != nil {
 		return err
 	}
@@ -47,6 +43,12 @@ func (b *builder) makeMedium(ctx context.Context) error {
 	return b.step(ctx, "medium", inputs, []string{b.medium()}, func(ctx context.Context) error {
 		return b.writeMedium(ctx, recipe, images)
 	})
+}
+
+// arguments is what of the recipe GRUB's menu is made of.
+func (b *builder) arguments() medium.Recipe {
+	a := b.Spec.Arguments
+	return medium.Recipe{Arguments: a.Common, ProductionArguments: a.Production, DebugArguments: a.Debug}
 }
 
 func (b *builder) writeMedium(ctx context.Context, recipe medium.Recipe, images string) error {

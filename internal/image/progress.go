@@ -31,7 +31,7 @@ func NewProgress(out io.Writer, terminal bool, steps int) *Progress {
 }
 
 // Steps is how many steps Build has.
-const Steps = 8
+const Steps = 9
 
 // tick is how often the line of a step is written anew: often on a terminal,
 // in a log only so that a reader sees that it goes on.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/esos-project/esos/internal/medium/grub"
 	"github.com/esos-project/esos/internal/slot"
 )
 
@@ -19,7 +20,15 @@ func (b *builder) sign(context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := []string{rootPart}
+	menu, err := b.arguments().Menu().Config()
+	if err != nil {
+		return err
+	}
+	// An upgrade brings its own: kernels of another version may want others.
+	if err := os.WriteFile(b.slotFile(grub.MenuFile), menu, 0o644); err != nil {
+		return err
+	}
+	names := []string{rootPart, grub.MenuFile}
 	for _, k := range chosen {
 		names = append(names, k.KernelPart, k.InitramfsPart)
 	}

@@ -29,6 +29,11 @@ type Observed struct {
 	Engine   engine.State
 	Sessions []engine.Session
 	Stores   map[string]Store // by the path as declared
+	Network  Network
+	Clock    Clock
+	Mail     Mail
+	Accounts Accounts
+	Services Services
 	// InForce is the document that is being replaced, nil before the first.
 	// What it declares with the same words is no wish of this change.
 	InForce *config.Document

@@ -104,7 +104,7 @@ func (p Plan) buildOn(ctx context.Context, target string) error {
 // slots are real copies: damage to one leaves the other.
 func (m maker) boot(ctx context.Context, parts []Partition) error {
 	p := m.plan
-	config, err := p.menu().Config()
+	config, err := p.Menu().Config()
 	if err != nil {
 		return err
 	}
@@ -138,8 +138,12 @@ func (m maker) boot(ctx context.Context, parts []Partition) error {
 // root makes esos_root with the slots.
 func (m maker) root(ctx context.Context, parts []Partition) error {
 	p := m.plan
+	names, err := p.rootFiles()
+	if err != nil {
+		return err
+	}
 	var total, done int64
-	for _, name := range rootFiles {
+	for _, name := range names {
 		st, err := os.Stat(filepath.Join(p.Slot, name))
 		if err != nil {
 			return err
@@ -154,7 +158,7 @@ func (m maker) root(ctx context.Context, parts []Partition) error {
 			if err := addDir(w, p, slot, 0o755); err != nil {
 				return err
 			}
-			for _, name := range rootFiles {
+			for _, name := range names {
 				err := addFile(w, p, filepath.Join(p.Slot, name), slot+"/"+name, 0o644, func(n int64) {
 					done += n
 					p.progress(step, done, total)

@@ -85,7 +85,11 @@ func Verify(ctx context.Context, p Plan, target string) error {
 	if err != nil {
 		return err
 	}
-	names := append(SlotFiles(), debug...)
+	more, err := MoreFiles(p.Slot)
+	if err != nil {
+		return err
+	}
+	names := append(append(SlotFiles(), debug...), more...)
 	var total, done int64
 	for _, name := range names {
 		st, err := os.Stat(filepath.Join(p.Slot, name))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -90,6 +91,25 @@ var (
 // SlotFiles are the names that a slot's directory must have.
 func SlotFiles() []string { return append(append([]string{}, bootFiles...), rootFiles...) }
 
+// MoreFiles are those of a slot's directory that a slot may have beside
+// SlotFiles, on esos_root.
+func MoreFiles(slot string) ([]string, error) {
+	_, err := os.Stat(filepath.Join(slot, grub.MenuFile))
+	switch {
+	case err == nil:
+		return []string{grub.MenuFile}, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	}
+	return nil, fmt.Errorf("look at the slot's files: %w", err)
+}
+
+// rootFiles are those that go to esos_root.
+func (p Plan) rootFiles() ([]string, error) {
+	more, err := MoreFiles(p.Slot)
+	return append(slices.Clone(rootFiles), more...), err
+}
+
 // check looks at everything that could stop a build halfway.
 func (p Plan) check() error {
 	if p.Tools == nil {
@@ -169,9 +189,9 @@ func (p Plan) progress(step string, done, total int64) {
 	}
 }
 
-// menu is the medium's GRUB menu.
-func (p Plan) menu() grub.Menu {
-	m := grub.Menu{Arguments: p.Arguments, Production: p.ProductionArguments, DebugArguments: p.DebugArguments}
+// Menu is GRUB's of the media.
+func (r Recipe) Menu() grub.Menu {
+	m := grub.Menu{Arguments: r.Arguments, Production: r.ProductionArguments, DebugArguments: r.DebugArguments}
 	if m.DebugArguments == "" {
 		m.DebugArguments = joined(grub.DebugArguments())
 	}

@@ -88,7 +88,7 @@ func (f *buildFlags) run(c *cobra.Command) error {
 	for _, part := range []string{"root.squashfs", "initrd.img", "vmlinuz"} {
 		fmt.Fprintf(out, "  %-14s %7.1f MiB\n", part, float64(r.Sizes[part])/(1<<20))
 	}
-	fmt.Fprintf(out, "  medium         %s\n\nTry next:\n  mkesos run %s\n  mkesos write %s /dev/sdX\n", r.Medium, r.Medium, r.Medium)
+	fmt.Fprintf(out, "  medium         %s\n  upgrade        %s\n\nTry next:\n  mkesos run %s\n  mkesos write %s /dev/sdX\n", r.Medium, r.Upgrade, r.Medium, r.Medium)
 	return nil
 }
 

@@ -52,7 +52,7 @@ func bootsOf(env grub.Env) Boots {
 	if err != nil || left < 0 || left > Tries {
 		left = 0 // GRUB takes it so
 	}
-	b.Trial, b.Left, b.OwnSettings = name, left, env[grub.EnvSettings] == "slot"
+	b.Trial, b.Left, b.OwnSettings = name, left, env[grub.EnvSettings] == grub.SettingsOfSlot
 	return b
 }
 
@@ -101,7 +101,7 @@ func writeBoots(boot string, b Boots) error {
 	if b.Trial != "" {
 		env[grub.EnvNext], env[grub.EnvTries] = string(b.Trial), strconv.Itoa(b.Left)
 		if b.OwnSettings {
-			env[grub.EnvSettings] = "slot"
+			env[grub.EnvSettings] = grub.SettingsOfSlot
 		}
 	}
 	block, err := env.Bytes()

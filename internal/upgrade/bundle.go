@@ -4,9 +4,9 @@
 // returns to the older one by itself if it does not.
 //
 //	Bundle     the file that a new version comes as
-//	Upgrader   writes the slot that does not run
+//	Machine    writes the slot that does not run, and goes back to it
 //	Boots      what GRUB is told: the default, and the slot on trial
-//	Verdict    what the running system makes of its own trial
+//	Record     what is tried, and what came of it
 package upgrade
 
 import (
@@ -19,9 +19,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/esos-project/esos/internal/medium/grub"
 	"github.com/esos-project/esos/internal/slot"
 )
 
@@ -121,9 +121,9 @@ func (b *Bundle) Parts(ctx context.Context, create func(p slot.Part) (io.WriteCl
 	return nil
 }
 
-// Verify reads a bundle to its end, and writes nothing.
-func (b *Bundle) Verify(ctx context.Context) error {
-	return b.Parts(ctx, func(slot.Part) (io.WriteCloser, error) { return discard{}, nil }, func(int64) {})
+// verify reads a bundle to its end, and writes nothing.
+func (b *Bundle) verify(ctx context.Context, progress func(done int64)) error {
+	return b.Parts(ctx, func(slot.Part) (io.WriteCloser, error) { return discard{}, nil }, progress)
 }
 
 type discard struct{}
@@ -138,6 +138,17 @@ func (b *Bundle) Size() int64 {
 		n += p.Size
 	}
 	return n
+}
+
+// Total is how many bytes the whole file has: heads, paddings and the end, too.
+func (b *Bundle) Total() int64 {
+	const block = 512
+	whole := func(n int64) int64 { return block + (n+block-1)/block*block }
+	n := whole(int64(len(b.Data))) + whole(int64(len(b.Sig)))
+	for _, p := range b.Manifest.Parts {
+		n += whole(p.Size)
+	}
+	return n + 2*block
 }
 
 // WriteBundle makes a bundle of a slot's directory, as a build leaves it. The
@@ -164,7 +175,7 @@ func writeBundle(w io.Writer, dir fs.FS, trusted []slot.PublicKey) error {
 	}
 	out := tar.NewWriter(w)
 	put := func(name string, size int64, r io.Reader) error {
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(m.Built, 0), Format: tar.FormatPAX}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(m.Built, 0), Format: tar.FormatUSTAR}
 		if err := out.WriteHeader(h); err != nil {
 			return err
 		}
@@ -191,5 +202,9 @@ func writeBundle(w io.Writer, dir fs.FS, trusted []slot.PublicKey) error {
 
 // isBootPart says whether a part lies where GRUB reads it.
 func isBootPart(name string) bool {
-	return strings.HasPrefix(name, "vmlinuz") || strings.HasPrefix(name, "initrd")
+	switch name {
+	case grub.Kernel, grub.Initrd, grub.DebugKernel, grub.DebugInitrd:
+		return true
+	}
+	return false
 }

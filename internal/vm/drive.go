@@ -15,6 +15,9 @@ type Drive struct {
 	ReadOnly bool
 	// Snapshot keeps the guest's writes in a temporary file, and File as it was.
 	Snapshot bool
+	// WriteLog is a file that gets a log of all that the guest writes to the
+	// drive, and of its flushes; none when empty.
+	WriteLog string
 	// CDROM makes it a CD-ROM drive behind a virtio SCSI controller that hands
 	// the guest's SCSI commands through to File, which must be an iSCSI URL.
 	// For an ISO file see the bus CD.
@@ -107,6 +110,9 @@ func (d Drive) backend(id string) string {
 	format := d.Format
 	if format == "" {
 		format = "raw"
+	}
+	if d.WriteLog != "" {
+		return d.logged(id, format)
 	}
 	spec := fmt.Sprintf("id=b%s,if=none,format=%s,file=%s", id, format, escape(d.File))
 	if d.ReadOnly || d.Bus == CD {

@@ -58,6 +58,9 @@ type Config struct {
 	// Forwards lead from this host's loopback to the guest; they need Network.
 	Forwards []Forward
 
+	// Cards are further network cards.
+	Cards []Card
+
 	// Args go to QEMU as they are, after all others.
 	Args []string
 }
@@ -76,6 +79,7 @@ type Machine struct {
 
 	mu      sync.Mutex
 	monitor *monitor // connected by the first Do
+	plugged int      // drives that were plugged in, under mu
 }
 
 // Start starts a machine. It runs until it powers itself off, ctx ends or
@@ -111,6 +115,9 @@ func start(ctx context.Context, c Config) (*Machine, error) {
 	}
 	args, err := m.args(c)
 	if err != nil {
+		return nil, err
+	}
+	if err := newWriteLogs(c.Drives); err != nil {
 		return nil, err
 	}
 	m.cmd = exec.CommandContext(ctx, Binary, args...)
@@ -205,6 +212,7 @@ func (m *Machine) args(c Config) ([]string, error) {
 	} else if len(c.Forwards) > 0 {
 		return nil, errors.New("ports are forwarded, but the machine has no network")
 	}
+	args = append(args, cardArgs(c.Cards)...)
 	return append(args, c.Args...), nil
 }
 

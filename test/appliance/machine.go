@@ -27,6 +27,7 @@ type Options struct {
 	Boot   vm.Drive // the medium; drive 0
 	Data   string   // file of the data disk; none when empty
 	Others []vm.Drive
+	Cards  []vm.Card // further network cards
 	UEFI   bool
 	Memory int // MiB; 2048 when 0
 	CPUs   int // 2 when 0
@@ -57,7 +58,7 @@ func (l *Lab) Start(ctx context.Context, o Options) (*Machine, error) {
 	}
 	m, err := vm.Start(ctx, vm.Config{
 		Name: "esos", Dir: o.Dir, Memory: o.Memory, CPUs: o.CPUs, Machine: "q35", UEFI: o.UEFI, Reboots: true, Accel: o.Accel,
-		Drives: drives, Network: true,
+		Drives: drives, Network: true, Cards: o.Cards,
 		Forwards: []vm.Forward{{Host: l.port, Guest: 3260}, {Guest: 8443}, {Guest: 22}},
 	})
 	if err != nil {

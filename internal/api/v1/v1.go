@@ -126,21 +126,22 @@ type Progress struct {
 
 // Status is the array at a glance.
 type Status struct {
-	Name        string    `json:"name"`
-	Version     string    `json:"version" doc:"Of the software."`
-	Engine      string    `json:"engine"`
-	Started     time.Time `json:"started" doc:"When the daemon started."`
-	Revision    Revision  `json:"revision"`
-	State       string    `json:"state" enum:"ok,applying,degraded" doc:"degraded: what is served differs from what is declared; Problems says how."`
-	Problems    []string  `json:"problems,omitempty"`
-	Alerts      []Alert   `json:"alerts,omitempty" doc:"What of the machine needs somebody, the gravest first."`
-	Devices     int       `json:"devices"`
-	Targets     int       `json:"targets"`
-	LUNs        int       `json:"luns"`
-	Sessions    int       `json:"sessions"`
-	Portals     []string  `json:"portals" doc:"Addresses that initiators connect to."`
-	API         string    `json:"api,omitempty" doc:"Where the API listens besides its socket."`
-	Fingerprint string    `json:"fingerprint,omitempty" doc:"Of the API's certificate."`
+	Name        string              `json:"name"`
+	Version     string              `json:"version" doc:"Of the software."`
+	Engine      string              `json:"engine"`
+	Started     time.Time           `json:"started" doc:"When the daemon started."`
+	Revision    Revision            `json:"revision"`
+	State       string              `json:"state" enum:"ok,applying,degraded" doc:"degraded: what is served differs from what is declared; Problems says how."`
+	Problems    []string            `json:"problems,omitempty"`
+	Alerts      []Alert             `json:"alerts,omitempty" doc:"What of the machine needs somebody, the gravest first."`
+	Devices     int                 `json:"devices"`
+	Targets     int                 `json:"targets"`
+	LUNs        int                 `json:"luns"`
+	Sessions    int                 `json:"sessions"`
+	Portals     []string            `json:"portals" doc:"Addresses that initiators connect to."`
+	Unconfirmed *UnconfirmedNetwork `json:"unconfirmed_network,omitempty" doc:"The change of the network that waits to be confirmed."`
+	API         string              `json:"api,omitempty" doc:"Where the API listens besides its socket."`
+	Fingerprint string              `json:"fingerprint,omitempty" doc:"Of the API's certificate."`
 }
 
 // Alert is something of the machine that needs somebody. It stands as long as

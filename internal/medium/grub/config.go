@@ -32,6 +32,10 @@ const (
 	DebugInitrd = "initrd-debug.img"
 )
 
+// MenuFile is GRUB's configuration, in its directory on ESOS_BOOT and, as the
+// version there would have it, among a slot's files.
+const MenuFile = "grub.cfg"
+
 // consoles are the kernel's: the screen, and the serial line, which is the one
 // that init speaks on. A console that a machine does not have is left out by
 // the kernel.

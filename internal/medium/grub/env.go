@@ -24,9 +24,10 @@ const (
 	// EnvNext and EnvTries are for an upgraded slot that is on trial: the
 	// entry to boot, and how often yet before EnvDefault is taken again.
 	EnvNext, EnvTries = "esos_next", "esos_tries"
-	// EnvSettings is "slot" if the slot on trial is to have the settings that it
-	// last ran with.
-	EnvSettings = "esos_settings"
+	// EnvSettings is SettingsOfSlot if the slot on trial is to have the settings
+	// that it last ran with.
+	EnvSettings    = "esos_settings"
+	SettingsOfSlot = "slot"
 )
 
 // ParseEnv reads an environment block.

@@ -128,7 +128,11 @@ func (p Plan) collect(work string) ([]graft, error) {
 			names = append(names, name)
 		}
 	}
-	for _, name := range names {
+	more, err := medium.MoreFiles(p.Slot)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range append(names, more...) {
 		grafts = append(grafts, graft{SlotDir + "/" + name, filepath.Join(p.Slot, name)})
 	}
 	for _, name := range grub.DiskImages() {

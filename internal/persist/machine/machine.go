@@ -26,6 +26,7 @@ const (
 	mountPath  = "/run/esos/conf"
 	lockPath   = "/run/esos/conf.lock"
 	lastPath   = "/run/esos/saved.json"
+	holdPath   = "/run/esos/settings-held"
 )
 
 // ErrNoAppliance says that this machine was not booted from a medium of ESOS.
@@ -50,11 +51,15 @@ type Machine struct {
 	sys                       string // where sysfs is
 	label                     string // of the partition
 	upper, mount, lock, state string
+	hold                      string // says why nothing is saved before the next boot
+	report                    string // how the machine was booted, and which medium was adopted since; "" in tests
 	// attach gives the medium's partition a place in the tree, and detach
 	// takes it away again; tests have no devices.
 	attach func(device, where string) error
 	detach func(where string) error
 	uuid   func(device string) (string, error)
+	// fatUUID is uuid for the partition that firmware reads.
+	fatUUID func(device string) (string, error)
 }
 
 // Here is the machine that this program runs on. The error is ErrNoAppliance
@@ -64,8 +69,8 @@ func Here() (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Machine{boot: b, sys: "/sys", label: Label, upper: upperPath, mount: mountPath, lock: lockPath, state: lastPath,
-		attach: host.MountExt4, detach: host.Unmount, uuid: host.ExtUUID}, nil
+	return &Machine{boot: b, sys: "/sys", label: Label, upper: upperPath, mount: mountPath, lock: lockPath, state: lastPath, hold: holdPath, report: ReportPath,
+		attach: host.MountExt4, detach: host.Unmount, uuid: host.ExtUUID, fatUUID: host.FATUUID}, nil
 }
 
 // Save saves the settings to the medium, unless they are there already. It
@@ -77,6 +82,9 @@ func (m *Machine) Save(ctx context.Context, reason string) (persist.Saved, error
 		return persist.Saved{}, fmt.Errorf("save the settings: wait for another save to end: %w", err)
 	}
 	defer lock.Close()
+	if why, err := m.held(); err != nil || why != "" {
+		return persist.Saved{}, errors.Join(err, &HeldError{why})
+	}
 	saved, err := m.save(ctx, reason)
 	if noteErr := m.note(reason, saved, err); noteErr != nil {
 		err = errors.Join(err, noteErr)
@@ -85,23 +93,14 @@ func (m *Machine) Save(ctx context.Context, reason string) (persist.Saved, error
 }
 
 func (m *Machine) save(ctx context.Context, reason string) (saved persist.Saved, err error) {
-	device, err := m.find()
-	if err != nil {
-		return saved, &MediumError{err}
-	}
-	if err := m.attach(device, m.mount); err != nil {
-		return saved, &MediumError{err}
-	}
-	defer func() {
-		if e := m.detach(m.mount); e != nil {
-			err = errors.Join(err, &MediumError{e})
+	err = m.attached(func(dir string) error {
+		saved, err = persist.Save(ctx, dir, m.upper, m.options(reason))
+		var large *persist.TooLargeError
+		if err != nil && ctx.Err() == nil && !errors.As(err, &large) {
+			err = &MediumError{err}
 		}
-	}()
-	saved, err = persist.Save(ctx, m.mount, m.upper, persist.Options{Reason: reason, Slot: m.boot.Slot, Version: m.boot.Version})
-	var large *persist.TooLargeError
-	if err != nil && ctx.Err() == nil && !errors.As(err, &large) {
-		err = &MediumError{fmt.Errorf("%s: %w", device, err)}
-	}
+		return err
+	})
 	return saved, err
 }
 
@@ -123,6 +122,13 @@ func (m *Machine) take(ctx context.Context) (*os.File, error) {
 // find returns the device of the partition: where it was at boot, or where a
 // medium that was pulled and put back is now.
 func (m *Machine) find() (string, error) {
+	b := m.boot
+	if m.report != "" {
+		var err error
+		if b, err = readReport(m.report); err != nil { // a medium may have been adopted
+			return "", err
+		}
+	}
 	parts, err := host.Partitions(m.sys, m.label)
 	if err != nil {
 		return "", err
@@ -131,9 +137,9 @@ func (m *Machine) find() (string, error) {
 	for _, p := range parts {
 		switch {
 		case p.Held: // one half of a mirror; the mirror is in the list, too
-		case !m.ours(p.Device):
+		case !m.ours(b, p.Device):
 			strange = append(strange, p.Device)
-		case p.Device == m.boot.Conf:
+		case p.Device == b.Conf:
 			return p.Device, nil
 		default:
 			fit = append(fit, p.Device)
@@ -151,11 +157,11 @@ func (m *Machine) find() (string, error) {
 }
 
 // ours says whether a partition is that of the boot, if that can be told.
-func (m *Machine) ours(device string) bool {
-	if m.boot.UUID == "" {
+func (m *Machine) ours(b booted, device string) bool {
+	if b.UUID == "" {
 		return true
 	}
 	uuid, err := m.uuid(device)
 	// One that cannot be read will say so when it is mounted, in better words.
-	return err != nil || strings.EqualFold(uuid, m.boot.UUID)
+	return err != nil || strings.EqualFold(uuid, b.UUID)
 }

@@ -1,0 +1,95 @@
+package upgrade
+
+import (
+	"testing"
+	"time"
+
+	"github.com/esos-project/esos/internal/slot"
+	"github.com/esos-project/esos/test/level"
+)
+
+// TestNoKernel: GRUB cannot load what is on trial.
+func TestNoKernel(t *testing.T) {
+	level.Require(t, level.Full)
+	for _, uefi := range []bool{false, true} {
+		t.Run(map[bool]string{false: "BIOS", true: "UEFI"}[uefi], func(t *testing.T) {
+			bad := variant(t, "9.9.3-no-kernel", map[string]string{slot.KernelFile: garbage(t, 8<<20)})
+			fallBack(t, uefi, bad, "GRUB could not load it")
+		})
+	}
+}
+
+// TestPanics: the kernel on trial finds no init, and panics; twice.
+func TestPanics(t *testing.T) {
+	level.Require(t, level.Full)
+	bad := variant(t, "9.9.4-panics", map[string]string{slot.InitrdFile: garbage(t, 1<<20)})
+	fallBack(t, false, bad, "was booted 2 times")
+}
+
+// TestNeverHealthy: the system on trial boots, but its daemon does not start.
+// It is given two minutes, twice, and leaves word of why.
+func TestNeverHealthy(t *testing.T) {
+	level.Require(t, level.Full)
+	bad := variant(t, "9.9.5-sick", map[string]string{slot.RootFile: sickRoot(t)})
+	fallBack(t, false, bad, "esos.service failed")
+}
+
+// TestDamagedOnTrial: what was written well is damaged when it is booted.
+func TestDamagedOnTrial(t *testing.T) {
+	level.Require(t, level.Full)
+	good := variant(t, "9.9.6-damaged", nil)
+	s := newStand(t, 3, false)
+	s.run("esos upgrade --yes " + at(serve(t, good), good))
+	s.run(`set -e
+mkdir -p /run/damage; mount /dev/disk/by-partlabel/esos_root /run/damage
+printf damage | dd of=/run/damage/SECONDARY/root.squashfs bs=1 seek=50000000 conv=notrunc 2>/dev/null
+umount /run/damage`)
+	s.cold()
+	s.served()
+	s.fellBack("SECONDARY", "SHA-256")
+	s.coldAgain()
+}
+
+// fallBack upgrades to a version that fails, boots it from power-off, and wants
+// the old system to come back by itself, and to stay.
+func fallBack(t *testing.T, uefi bool, bad, why string) {
+	t.Helper()
+	s := newStand(t, 6, uefi)
+	s.run("echo before the upgrade >/etc/motd")
+	// The usual ten minutes, twice, are too long for a test.
+	s.run(`set -e
+mkdir -p /run/minutes; mount /dev/disk/by-partlabel/ESOS_BOOT /run/minutes
+sed -i 's/ slot=SECONDARY / slot=SECONDARY esos_trial_minutes=3 /' /run/minutes/grub/grub.cfg
+umount /run/minutes`)
+	s.run("esos upgrade --yes " + at(serve(t, bad), bad))
+	s.cold()
+	s.served()
+	s.fellBack("SECONDARY", why)
+	if got := s.run("cat /etc/motd"); got != "before the upgrade\n" {
+		t.Errorf("the settings of before are not there: /etc/motd is %q", got)
+	}
+	s.coldAgain()
+	s.run("esos upgrade dismiss")
+	s.pause(15 * time.Second)
+	var all []alert
+	s.decode("esos alert list -o json", &all)
+	for _, a := range all {
+		if a.ID == "upgrade.failed" {
+			t.Errorf("the alert is still there: %+v", a)
+		}
+	}
+}
+
+// coldAgain boots once more: nothing is tried, and the alert is there until
+// somebody saw it.
+func (s *stand) coldAgain() {
+	s.Helper()
+	s.off() // the plug
+	s.on()
+	s.served()
+	r := s.report()
+	if r.Slot != "PRIMARY" || r.Options.Trial || r.Options.FellBack != "" {
+		s.Errorf("the boot after it: %+v", r)
+	}
+	s.fellBack("SECONDARY", "")
+}

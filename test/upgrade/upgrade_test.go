@@ -1,0 +1,63 @@
+package upgrade
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/esos-project/esos/test/level"
+)
+
+// TestUpgradeAndBack: another version is fetched, written and booted from
+// power-off; it finds itself healthy and is what boots from then on. Then the
+// way back, by hand. What serves serves throughout.
+func TestUpgradeAndBack(t *testing.T) {
+	level.Require(t, level.Smoke)
+	for _, uefi := range []bool{false, true} {
+		name := "BIOS"
+		if uefi {
+			name = "UEFI"
+		}
+		t.Run(name, func(t *testing.T) {
+			if uefi {
+				level.Require(t, level.Full)
+			}
+			upgradeAndBack(t, uefi)
+		})
+	}
+}
+
+func upgradeAndBack(t *testing.T, uefi bool) {
+	second := variant(t, "9.9.1-second", nil)
+	s := newStand(t, 4, uefi)
+	first := s.report()
+	s.run("echo before the upgrade >/etc/motd")
+	t.Logf("esos upgrade: %s", s.run("esos upgrade --yes "+at(serve(t, second), second)))
+	if st := s.state(); st.Default != "PRIMARY" || st.Trial != "SECONDARY" || st.BootsLeft == nil || *st.BootsLeft != 2 {
+		t.Fatalf("after the upgrade: %+v", st)
+	}
+	s.cold()
+	s.served()
+	if r := s.report(); r.Slot != "SECONDARY" || r.Version != "9.9.1-second" || !r.Options.Trial {
+		t.Fatalf("the newer version does not run on trial: %+v", r)
+	}
+	if got := s.run("cat /etc/motd"); got != "before the upgrade\n" {
+		t.Errorf("the settings did not come along: /etc/motd is %q", got)
+	}
+	s.confirmed("SECONDARY")
+	t.Logf("slots:\n%s", s.run("esos slot list --verify 2>/dev/null"))
+	s.run("echo after the upgrade >/etc/motd; esos sync")
+
+	t.Logf("esos rollback: %s", s.run("esos rollback --settings then"))
+	s.cold()
+	s.served()
+	if r := s.report(); r.Slot != "PRIMARY" || r.Version != first.Version || !r.Options.Trial || !r.Options.OwnSettings {
+		t.Fatalf("the older version does not run: %+v", r)
+	}
+	if got := s.run("cat /etc/motd"); got != "before the upgrade\n" {
+		t.Errorf("the settings of then are not back: /etc/motd is %q", got)
+	}
+	s.confirmed("PRIMARY")
+	if out := s.run("esos alert list"); strings.Contains(out, "upgrade.") {
+		t.Errorf("an alert after all went well:\n%s", out)
+	}
+}
