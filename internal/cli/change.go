@@ -225,6 +225,9 @@ func (a *app) follow(ctx context.Context, c *client.Client, op v1.Operation) err
 	case op.Revision > 0:
 		fmt.Fprintf(notes, "done: revision %d\n", op.Revision)
 	}
+	for _, w := range op.Warnings {
+		fmt.Fprintf(a.err, "esos: warning: %s\n", w)
+	}
 	return nil
 }
 

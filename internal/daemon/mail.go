@@ -121,7 +121,7 @@ func (m *mailing) judge(f mail.Flushed) {
 	}
 	switch {
 	case len(f.Dropped) > 0:
-		raise("the mail server refused mail, which is lost: %s", strings.Join(f.Dropped, "; "))
+		raise("mail is lost: %s", strings.Join(f.Dropped, "; "))
 	case f.Waiting > 0 && f.Error != "" && time.Since(f.Since) > mailPatience:
 		raise("mail does not get out, %d wait: %s", f.Waiting, f.Error)
 	case f.Sent > 0:

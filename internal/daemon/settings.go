@@ -53,12 +53,11 @@ func settingsAlert(r boot.Report) (alert.Alert, bool) {
 		return a, false
 	}
 	reasons := strings.Join(why, "; ")
-	switch {
-	case r.Restored.From == persist.FromGeneration:
+	if r.Restored.From == persist.FromGeneration {
 		a.Severity = alert.Warning
 		a.Message = fmt.Sprintf("the boot did not find all saved settings whole (%s). It took generation %d, of %s: check that what was changed later is as it should be. "+
 			"The medium may be failing: write a new one and have it ready", reasons, r.Restored.Generation.Number, r.Restored.Generation.When.Format("2006-01-02 15:04:05 MST"))
-	default:
+	} else {
 		a.Message = fmt.Sprintf("the boot found no good settings (%s): the system runs as from the factory, and serves nothing that was declared. Put a good medium in, "+
 			"or bring a backup back with 'esos config restore FILE'", reasons)
 	}

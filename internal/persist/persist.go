@@ -46,6 +46,12 @@ type Generation struct {
 type Skipped struct {
 	Name string `json:"name"` // generation 12, seed/etc/fstab
 	Why  string `json:"why"`
+
+	generation int // 0 if it is none
+}
+
+func skipped(generation int, why string) Skipped {
+	return Skipped{Name: nameOf(generation), Why: why, generation: generation}
 }
 
 // String is a sentence.

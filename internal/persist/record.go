@@ -118,9 +118,9 @@ func openShelf(dir string) (shelf, error) {
 		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			s.broken = append(s.broken, Skipped{nameOf(number), "it was not completed: it has no record"})
+			s.broken = append(s.broken, skipped(number, "it was not completed: it has no record"))
 		case err != nil:
-			s.broken = append(s.broken, Skipped{nameOf(number), "record: " + err.Error()})
+			s.broken = append(s.broken, skipped(number, "record: "+err.Error()))
 		default:
 			s.ordered = append(s.ordered, g)
 		}

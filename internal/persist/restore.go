@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Restore brings the settings back into upper, the overlay's upper directory,
@@ -13,8 +14,9 @@ import (
 // is none, from the tree dir/seed that a medium may have been made with. A generation's digest is
 // checked before anything of it is brought back.
 //
-// Damage is no error: what was passed over, and why, is in the answer, and a
-// first boot finds nothing at all. An error means that upper cannot be made,
+// Damage is no error: what was passed over, and why, is in the answer (of what
+// is older than what came back nothing is said), and a first boot finds nothing
+// at all. An error means that upper cannot be made,
 // that the seed could not be brought back either, or that ctx ended. Doing it
 // twice does no harm.
 func Restore(ctx context.Context, dir, upper string, p Prefer) (Restored, error) {
@@ -24,7 +26,7 @@ func Restore(ctx context.Context, dir, upper string, p Prefer) (Restored, error)
 	var r Restored
 	s, err := openShelf(dir)
 	if err != nil {
-		r.Skipped = append(r.Skipped, Skipped{generationsDir, err.Error()})
+		r.Skipped = append(r.Skipped, Skipped{Name: generationsDir, Why: err.Error()})
 	}
 	r.Skipped = append(r.Skipped, s.broken...)
 	if why := s.preferred(p); why != nil {
@@ -35,12 +37,13 @@ func Restore(ctx context.Context, dir, upper string, p Prefer) (Restored, error)
 		switch {
 		case err == nil:
 			r.From, r.Generation, r.Files = FromGeneration, &g, files
+			r.Skipped = slices.DeleteFunc(r.Skipped, func(s Skipped) bool { return s.generation > 0 && s.generation < g.Number })
 			r.Skipped = append(r.Skipped, lost...)
 			return r, nil
 		case ctx.Err() != nil:
 			return r, fmt.Errorf("restore %s: %w", nameOf(g.Number), ctx.Err())
 		}
-		r.Skipped = append(r.Skipped, Skipped{nameOf(g.Number), err.Error()})
+		r.Skipped = append(r.Skipped, Skipped{Name: nameOf(g.Number), Why: err.Error()})
 	}
 	seed := filepath.Join(dir, "seed")
 	if st, err := os.Lstat(seed); err != nil || !st.IsDir() {

@@ -25,7 +25,7 @@ func plant(ctx context.Context, seed, upper string) (files int, lost []Skipped, 
 			err = errors.Join(err, t.undo())
 		}
 	}()
-	lose := func(rel, why string) { lost = append(lost, Skipped{"seed/" + rel, why}) }
+	lose := func(rel, why string) { lost = append(lost, Skipped{Name: "seed/" + rel, Why: why}) }
 	err = filepath.WalkDir(seed, func(full string, d fs.DirEntry, walkErr error) error {
 		rel, err := filepath.Rel(seed, full)
 		if err != nil {

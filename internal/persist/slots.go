@@ -88,15 +88,15 @@ func (s *shelf) preferred(p Prefer) *Skipped {
 	name := "settings of slot " + p.Slot
 	slots, err := readSlots(s.dir)
 	if err != nil {
-		return &Skipped{name, err.Error()}
+		return &Skipped{Name: name, Why: err.Error()}
 	}
 	number := slots[p.Slot]
 	i := slices.IndexFunc(s.ordered, func(g Generation) bool { return g.Number == number })
 	switch {
 	case number == 0:
-		return &Skipped{name, "nobody noted which these are; the newest good ones are taken"}
+		return &Skipped{Name: name, Why: "nobody noted which these are; the newest good ones are taken"}
 	case i < 0:
-		return &Skipped{name, fmt.Sprintf("%s is not there, or is damaged; the newest good ones are taken", nameOf(number))}
+		return &Skipped{Name: name, Why: fmt.Sprintf("%s is not there, or is damaged; the newest good ones are taken", nameOf(number))}
 	}
 	g := s.ordered[i]
 	s.ordered = slices.Insert(slices.Delete(s.ordered, i, i+1), 0, g)
@@ -137,10 +137,7 @@ func Inspect(dir string) ([]Listed, error) {
 		list = append(list, l)
 	}
 	for _, b := range s.broken {
-		var g Generation
-		if _, err := fmt.Sscanf(b.Name, "generation %d", &g.Number); err == nil {
-			list = append(list, Listed{Generation: g, Damage: b.Why})
-		}
+		list = append(list, Listed{Generation: Generation{Number: b.generation}, Damage: b.Why})
 	}
 	slices.SortStableFunc(list, func(a, b Listed) int { return b.Number - a.Number })
 	return list, nil

@@ -150,7 +150,7 @@ func (t *tree) describe(full string, it item) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(it.xattrs)) {
 		if err := unix.Lsetxattr(full, name, []byte(it.xattrs[name]), 0); err != nil {
-			t.lost = append(t.lost, Skipped{it.path, fmt.Sprintf("its attribute %s could not be set: %v", name, err)})
+			t.lost = append(t.lost, Skipped{Name: it.path, Why: fmt.Sprintf("its attribute %s could not be set: %v", name, err)})
 		}
 	}
 	when := unix.NsecToTimespec(it.mtime.UnixNano())

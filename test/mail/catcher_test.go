@@ -6,6 +6,7 @@ import (
 	"net/smtp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,7 +36,10 @@ func TestCatcher(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	time.AfterFunc(100*time.Millisecond, func() {
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	sending.Go(func() {
+		time.Sleep(100 * time.Millisecond)
 		send("first", "nothing")
 		send("=?utf-8?q?gr=C3=B6=C3=9Fer?=", "a line that is br=\r\noken, and =C3=A4\r\n")
 	})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -33,10 +31,6 @@ type array struct {
 // started yet.
 func newArray(ctx context.Context, t *testing.T, name string, end int, cables ...string) *array {
 	t.Helper()
-	dir := filepath.Join(level.Cache(t), "network")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	lab, err := appliance.Open(ctx, level.Root(t), t.TempDir(), testWriter{t})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +86,6 @@ func (a *array) login(ctx context.Context) {
 	}
 	a.t.Cleanup(func() { _ = r.Close() })
 	a.r = r
-	a.swap(ctx)
 	a.until(ctx, "the daemon answers", "esos status >/dev/null")
 	var links []struct{ Name, MAC string }
 	if err := json.Unmarshal([]byte(a.run(ctx, "esos network list -o json")), &links); err != nil {

@@ -2,6 +2,7 @@ package power
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -35,7 +36,7 @@ type File struct {
 // ReadMenu reads ESOS_BOOT of a medium's image.
 func ReadMenu(image string, parts []medium.Partition) (Menu, error) {
 	m := Menu{Files: map[slot.Name]map[string]File{}}
-	f, err := os.Open(image)
+	f, err := os.OpenFile(image, os.O_RDWR, 0)
 	if err != nil {
 		return m, err
 	}
@@ -43,6 +44,9 @@ func ReadMenu(image string, parts []medium.Partition) (Menu, error) {
 	p, ok := medium.Labelled(parts, medium.LabelBoot)
 	if !ok {
 		return m, fmt.Errorf("the medium has no partition %s", medium.LabelBoot)
+	}
+	if err := firstFAT(f, p.Start); err != nil {
+		return m, fmt.Errorf("read %s: %w", medium.LabelBoot, err)
 	}
 	fs, err := fat32.Read(diskfile.New(f, true), p.Size, p.Start, medium.SectorSize)
 	if err != nil {
@@ -65,6 +69,32 @@ func ReadMenu(image string, parts []medium.Partition) (Menu, error) {
 		}
 	}
 	return m, nil
+}
+
+// firstFAT makes the copies of the file allocation table what the first one is.
+// GRUB (grub-core/fs/fat.c) and Linux read that one alone; what reads it here
+// refuses copies that differ, as a power cut leaves them.
+func firstFAT(f *os.File, start int64) error {
+	var boot [512]byte // the fields are those of FAT32's BIOS parameter block
+	if _, err := f.ReadAt(boot[:], start); err != nil {
+		return err
+	}
+	le := binary.LittleEndian
+	sector := int64(le.Uint16(boot[11:]))
+	at, copies, size := start+sector*int64(le.Uint16(boot[14:])), int64(boot[16]), sector*int64(le.Uint32(boot[36:]))
+	if size <= 0 || size > 64<<20 {
+		return fmt.Errorf("a file allocation table of %d bytes", size)
+	}
+	first := make([]byte, size)
+	if _, err := f.ReadAt(first, at); err != nil {
+		return err
+	}
+	for i := int64(1); i < copies; i++ {
+		if _, err := f.WriteAt(first, at+i*size); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func readFAT(fs *fat32.FileSystem, path string) ([]byte, error) {

@@ -84,7 +84,7 @@ func (r Request) boot(ctx context.Context) (a Answer, err error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return a, fmt.Errorf("keep mounts to this process: %w", err)
 	}
-	ctx, stop := context.WithCancel(ctx)
+	booting, stop := context.WithCancel(ctx)
 	defer stop()
 	var log strings.Builder
 	k := &kernel{request: r, stop: stop}
@@ -99,7 +99,7 @@ func (r Request) boot(ctx context.Context) (a Answer, err error) {
 			stop()
 		},
 	}
-	err = b.Run(ctx)
+	err = b.Run(booting)
 	a.Log = log.String()
 	switch {
 	case !errors.Is(err, context.Canceled):

@@ -18,6 +18,7 @@ import (
 
 	"github.com/esos-project/esos/internal/slot"
 	"github.com/esos-project/esos/internal/upgrade"
+	"github.com/esos-project/esos/test/appliance"
 	"github.com/esos-project/esos/test/level"
 )
 
@@ -275,27 +276,29 @@ func TestKillsInUpgrade(t *testing.T) {
 	s.start(ctx)
 	old := s.booted(ctx).Version
 	for kill := range kills {
-		acknowledged := make(chan bool, 1)
 		before := s.position()
-		go func(r interface {
-			Run(context.Context, string) (string, error)
-		}) {
+		result := make(chan error, 1)
+		go func(r *appliance.Remote) {
 			_, err := r.Run(ctx, "esos upgrade --yes "+url)
-			acknowledged <- err == nil
+			result <- err
 		}(s.r)
 		// Anywhere in what is written, which is as much as a version is.
 		at := before + (20+r.Int64N(220))<<20
-		done := false
-		for s.position() < at && !done {
+		ended, done := false, false
+		for s.position() < at && !ended {
 			select {
-			case done = <-acknowledged:
+			case err := <-result:
+				if err != nil {
+					t.Fatal(err) // nobody had cut the power
+				}
+				ended, done = true, true
 			case <-time.After(20 * time.Millisecond):
 			}
 		}
 		position := s.position()
 		s.cut()
-		if !done {
-			done = <-acknowledged
+		if !ended {
+			done = <-result == nil
 		}
 		s.start(ctx)
 		b := s.booted(ctx)

@@ -63,7 +63,7 @@ sed -i 's/ slot=SECONDARY / slot=SECONDARY esos_trial_minutes=3 /' /run/minutes/
 umount /run/minutes`)
 	s.run("esos upgrade --yes " + at(serve(t, bad), bad))
 	s.cold()
-	s.served()
+	s.servedWithin(3 * bootTimeout) // it is tried twice before
 	s.fellBack("SECONDARY", why)
 	if got := s.run("cat /etc/motd"); got != "before the upgrade\n" {
 		t.Errorf("the settings of before are not there: /etc/motd is %q", got)

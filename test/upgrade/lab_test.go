@@ -144,7 +144,12 @@ func (s *stand) shutDown() {
 // served waits until the LUN is served and somebody can log in.
 func (s *stand) served() {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, bootTimeout)
+	s.servedWithin(bootTimeout)
+}
+
+func (s *stand) servedWithin(d time.Duration) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, d)
 	defer cancel()
 	began := time.Now()
 	if _, err := s.m.WaitServed(ctx); err != nil {

@@ -29,6 +29,19 @@ type said struct {
 func (s *said) Error() string { return s.text }
 func (s *said) Unwrap() error { return s.err }
 
+// several are errors on one line.
+type several []error
+
+func (s several) Error() string {
+	var all []string
+	for _, e := range s {
+		all = append(all, e.Error())
+	}
+	return strings.Join(all, "; ")
+}
+
+func (s several) Unwrap() []error { return s }
+
 // explain says what an error of a server means and what to do, and which ones
 // are for good.
 func explain(err error, m config.Mail) error {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/md5"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -39,6 +42,7 @@ type catcher struct {
 	user      string
 	refuse    error // of the message, once it is there
 	needAuth  bool
+	cram      bool   // the only mechanism, also without encryption
 	later     string // receivers that begin with this are put off
 }
 
@@ -64,7 +68,12 @@ func (c *catcher) NewSession(conn *smtp.Conn) (smtp.Session, error) {
 	return &session{c: c, conn: conn}, nil
 }
 
-func (s *session) AuthMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
+func (s *session) AuthMechanisms() []string {
+	if s.c.cram {
+		return []string{"CRAM-MD5"}
+	}
+	return []string{sasl.Plain, sasl.Login}
+}
 
 func (s *session) Auth(mech string) (sasl.Server, error) {
 	check := func(user, password string) error {
@@ -76,6 +85,9 @@ func (s *session) Auth(mech string) (sasl.Server, error) {
 		defer s.c.mu.Unlock()
 		s.c.user = mech
 		return nil
+	}
+	if mech == "CRAM-MD5" {
+		return &cramServer{check: check}, nil
 	}
 	if mech == sasl.Login {
 		return &loginServer{check: check}, nil
@@ -100,6 +112,29 @@ func (l *loginServer) Next(response []byte) ([]byte, bool, error) {
 		return []byte("Password:"), false, nil
 	}
 	return nil, true, l.check(l.user, string(response))
+}
+
+// cramServer is the CRAM-MD5 mechanism (RFC 2195).
+type cramServer struct {
+	check func(user, password string) error
+	asked bool
+}
+
+const challenge = "<1896.697170952@postoffice.example.net>"
+
+func (c *cramServer) Next(response []byte) ([]byte, bool, error) {
+	if !c.asked {
+		c.asked = true
+		return []byte(challenge), false, nil
+	}
+	user, digest, _ := strings.Cut(string(response), " ")
+	mac := hmac.New(md5.New, []byte("right"))
+	_, _ = mac.Write([]byte(challenge)) // it cannot fail
+	password := "wrong"
+	if digest == hex.EncodeToString(mac.Sum(nil)) {
+		password = "right"
+	}
+	return nil, true, c.check(user, password)
 }
 
 func (s *session) Mail(string, *smtp.MailOptions) error {
@@ -166,7 +201,7 @@ func serve(t *testing.T, c *catcher, security string) config.Mail {
 	t.Helper()
 	cert, file := certificate(t)
 	s := smtp.NewServer(c)
-	s.Domain, s.AllowInsecureAuth = "test", false
+	s.Domain, s.AllowInsecureAuth = "test", c.cram
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -233,6 +268,20 @@ func TestSendLogsIn(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "wrong-secret") {
 			t.Errorf("%s, wrong password: %v", auth, err)
 		}
+	}
+}
+
+// TestSendLogsInUnencrypted: by CRAM-MD5 only, which shows nobody the password.
+func TestSendLogsInUnencrypted(t *testing.T) {
+	c := &catcher{needAuth: true, cram: true}
+	m := serve(t, c, config.MailPlainText)
+	m.CA, m.Auth, m.User, m.Password = "", config.AuthCRAMMD5, "esos", "right"
+	if _, err := Send(t.Context(), m, "h", Message{}); err != nil || len(c.mails) != 1 || c.user != "CRAM-MD5" {
+		t.Errorf("%d mails, logged in by %q, %v", len(c.mails), c.user, err)
+	}
+	m.Password = "wrong"
+	if _, err := Send(t.Context(), m, "h", Message{}); err == nil || !strings.Contains(err.Error(), "refuses the login") {
+		t.Errorf("a wrong password: %v", err)
 	}
 }
 

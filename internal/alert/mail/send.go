@@ -130,7 +130,7 @@ func sendEach(ctx context.Context, m config.Mail, host string, msg Message) erro
 	err = c.DialAndSendWithContext(ctx, each...)
 	partly := &PartlyError{}
 	var permanent *PermanentError
-	var said []error
+	var answers several
 	for i, one := range each {
 		if one.IsDelivered() {
 			continue
@@ -141,13 +141,14 @@ func sendEach(ctx context.Context, m config.Mail, host string, msg Message) erro
 		} else {
 			partly.Later = append(partly.Later, m.To[i])
 		}
-		if len(said) == 0 || said[len(said)-1].Error() != why.Error() {
-			said = append(said, why)
+		if !slices.ContainsFunc(answers, func(e error) bool { return e.Error() == why.Error() }) {
+			answers = append(answers, why)
 		}
 	}
-	switch partly.Err = errors.Join(said...); {
-	case len(said) == 0:
+	if len(answers) == 0 {
 		return nil
+	}
+	switch partly.Err = answers; {
 	case len(partly.Refused) == len(each):
 		return &PermanentError{partly.Err}
 	case len(partly.Later) == len(each):

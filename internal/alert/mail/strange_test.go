@@ -191,6 +191,9 @@ func TestSendToSome(t *testing.T) {
 	if !errors.As(err, &partly) || !slices.Equal(partly.Refused, []string{"nobody@example.com"}) || !slices.Equal(partly.Later, []string{"later@example.com"}) {
 		t.Fatalf("%v", err)
 	}
+	if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "no such user") || !strings.Contains(err.Error(), "greylisted") {
+		t.Errorf("it says %q", err)
+	}
 	if got := c.got(); strings.Join(got, " ") != "a@example.com b@example.com" {
 		t.Errorf("delivered to %q", got)
 	}
