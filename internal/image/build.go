@@ -49,8 +49,8 @@ type Result struct {
 	Medium string // the disk image
 	// Upgrade is the file that `esos upgrade` takes.
 	Upgrade string
-	Tools  *Tools
-	Sizes  map[string]int64 // of the parts, in bytes
+	Tools   *Tools
+	Sizes   map[string]int64 // of the parts, in bytes
 }
 
 // Build makes the slot and the medium. Each step is skipped if what goes into

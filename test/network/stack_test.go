@@ -13,7 +13,8 @@ import (
 
 // section is the network of one end: a bond of two ports with jumbo frames and
 // both families, a VLAN on it, a bridge over that, and a route through the
-// other end.
+// other end: what that leads to is a bridge of nothing for IPv4. (Linux has no IPv6
+// address answer before its link was up once, RFC 4862 5.4.)
 func section(end int, nics []string) string {
 	me, you := end+1, 2-end
 	return fmt.Sprintf(`network:
@@ -24,7 +25,7 @@ func section(end int, nics []string) string {
     - name: bond0
       kind: bond
       mtu: 9000
-      addresses: [10.80.0.%[1]d/24, "fd00:80::%[1]d/64"]
+      addresses: [10.80.0.%[1]d/24, "fd00:80::%[1]d/64", "fd00:90:%[1]d::1/64"]
       routes:
         - {to: 10.90.%[2]d.0/24, via: 10.80.0.%[2]d}
         - {to: "fd00:90:%[2]d::/48", via: "fd00:80::%[2]d", metric: 77}
@@ -39,7 +40,7 @@ func section(end int, nics []string) string {
       bridge: {members: [bond0.20]}
     - name: br1
       kind: bridge
-      addresses: [10.90.%[1]d.1/24, "fd00:90:%[1]d::1/64"]
+      addresses: [10.90.%[1]d.1/24]
 `, me, you, nics[0], nics[1])
 }
 
@@ -67,7 +68,7 @@ func (a *array) whole(ctx context.Context, nics []string) {
 // TestLoop brings the same up on one machine whose cards are joined to each
 // other; the other ends are in a network of their own, set up with ip.
 func TestLoop(t *testing.T) {
-	level.Require(t, level.Smoke)
+	level.Require(t, level.Full)
 	ctx := timeout(t, 15*time.Minute)
 	dir := level.ShortDir(t)
 	a := newArray(ctx, t, "loop", 0, filepath.Join(dir, "c"), filepath.Join(dir, "d"))

@@ -89,11 +89,15 @@ func (s *shadowSuite) do(input, name string, args []string) error {
 		if s.read(strings.TrimPrefix(last, "/")) == "" {
 			return errors.New("there is no such file")
 		}
-	case "loginctl":
+	case "loginctl", "kill":
 	default:
 		s.t.Errorf("the command %s is not expected", name)
 	}
 	return nil
+}
+
+func (s *shadowSuite) kill(uid int) error {
+	return s.run(context.Background(), "", "kill", fmt.Sprint(uid))
 }
 
 func (s *shadowSuite) path(name string) string { return filepath.Join(s.root, name) }
@@ -173,7 +177,7 @@ func newMachine(t *testing.T) (Machine, *shadowSuite) {
 	if err := os.MkdirAll(s.path("home"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return Machine{Root: s.root, Run: s.run}, s
+	return Machine{Root: s.root, Run: s.run, Kill: s.kill}, s
 }
 
 func ann() Account {
@@ -282,16 +286,19 @@ func TestDemotedAndLockedAreLoggedOut(t *testing.T) {
 	m, s := newMachine(t)
 	want := ann()
 	ok(t, m.Put(t.Context(), want))
-	ended := func() bool { return slices.Contains(s.ran, "loginctl terminate-user ann") }
+	ended := func() bool {
+		return slices.Contains(s.ran, "loginctl terminate-user ann") && slices.Contains(s.ran, "kill 5001")
+	}
 	want.Groups = []string{Users, Viewers}
 	ok(t, m.Put(t.Context(), want))
-	if ended() {
-		t.Error("who is not logged in was logged out")
+	if slices.Contains(s.ran, "loginctl terminate-user ann") || !slices.Contains(s.ran, "kill 5001") {
+		t.Errorf("who is demoted and has no session, but perhaps a connection: %q", s.ran)
 	}
 	s.write("run/systemd/users/5001", "")
+	s.ran = nil
 	want = ann()
 	ok(t, m.Put(t.Context(), want))
-	if ended() {
+	if slices.Contains(s.ran, "kill 5001") {
 		t.Error("who was promoted was logged out")
 	}
 	want.Groups = []string{Users, Viewers}
@@ -357,7 +364,7 @@ func TestFaults(t *testing.T) {
 				if err := do(); err != nil {
 					t.Errorf("%s: after %s failed, the next try: %v", name, failed, err)
 				}
-				loggedOut := half || strings.HasPrefix(failed, "systemd-tmpfiles") || slices.Contains(s.ran[k:], "loginctl terminate-user ann")
+				loggedOut := half || strings.HasPrefix(failed, "systemd-tmpfiles") || slices.Contains(s.ran[k:], "kill 5001")
 				if (name == "change" || name == "remove") && !loggedOut {
 					t.Errorf("%s: after %s failed, the next try logs nobody out: %q", name, failed, s.ran)
 				}

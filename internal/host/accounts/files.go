@@ -80,10 +80,18 @@ func (m Machine) makeHome(ctx context.Context, name string) error {
 func (m Machine) endSessions(ctx context.Context, name string, uid int) error {
 	// logind has a file for each user who is logged in; it answers to others
 	// with an error.
-	if _, err := os.Stat(m.path(fmt.Sprintf("/run/systemd/users/%d", uid))); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if _, err := os.Stat(m.path(fmt.Sprintf("/run/systemd/users/%d", uid))); err == nil {
+		if err := m.run(ctx, "", "loginctl", "terminate-user", name); err != nil {
+			return err
+		}
 	}
-	return m.run(ctx, "", "loginctl", "terminate-user", name)
+	// A connection over SSH with nothing open in it is no session to logind,
+	// and would open one without asking anybody again.
+	kill := m.Kill
+	if kill == nil {
+		kill = host.KillUser
+	}
+	return kill(uid)
 }
 
 // Home says how much there is in an account's home: bytes, and files. There

@@ -48,6 +48,9 @@ func (u Unit) Running() bool {
 	return u.Active == "active" || u.Active == "activating" || u.Active == "reloading" || u.Active == "refreshing"
 }
 
+// startGrace is how long a program has to fail.
+const startGrace = time.Second
+
 // unitWait is how often a unit that is being started is looked at.
 const unitWait = 100 * time.Millisecond
 
@@ -127,8 +130,11 @@ func look(ctx context.Context, c *dbus.Conn, name string) (Unit, error) {
 		kind, _ := own["Type"].(string)
 		stays, _ := own["RemainAfterExit"].(bool)
 		unit.Once = kind == "oneshot" && !stays
-		if text("SubState") == "auto-restart" && unit.Result != "success" {
-			unit.Active = "failed" // for the moment; waiting for its end may take forever
+		if text("SubState") == "auto-restart" {
+			// For the moment; it may come and go like that forever.
+			if unit.Active = "failed"; unit.Result == "success" {
+				unit.Result = "it ended by itself"
+			}
 		}
 	}
 	return unit, nil
@@ -236,6 +242,14 @@ func (u Systemd) jobs(ctx context.Context, what string, names []string, job unit
 	}
 	if booting {
 		return nil
+	}
+	if what != "stop" {
+		// Most programs are up for systemd as soon as they were started, and
+		// only then read the settings that they fail for.
+		select {
+		case <-ctx.Done():
+		case <-time.After(startGrace):
+		}
 	}
 	var failed []error
 	for _, n := range names {
