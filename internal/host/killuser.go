@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KillUser kills all processes that run as a user, other than root, and returns
-// when they are gone.
-func KillUser(uid int) error {
-	if uid <= 0 {
+// KillUser kills all processes that run as a user, other than root, and those of
+// sshd that serve one; it returns when they are gone.
+func KillUser(name string, uid int) error {
+	if uid <= 0 || name == "" {
 		return fmt.Errorf("kill what runs as user %d: that is the system itself", uid)
 	}
 	// A process that is just making another one may leave it behind.
 	for range 50 {
-		found, err := killOnce(uid)
+		found, err := killOnce(name, uid)
 		if err != nil || !found {
 			return err
 		}
@@ -30,7 +30,7 @@ func KillUser(uid int) error {
 }
 
 // killOnce kills what runs as a user now, and says whether anything did.
-func killOnce(uid int) (found bool, err error) {
+func killOnce(name string, uid int) (found bool, err error) {
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
 		return false, fmt.Errorf("kill what runs as user %d: %w", uid, err)
@@ -49,7 +49,7 @@ func killOnce(uid int) (found bool, err error) {
 		if err != nil {
 			return found, fmt.Errorf("kill what runs as user %d: look at process %d: %w", uid, pid, err)
 		}
-		if runsAs(pid, uid) {
+		if runsAs(pid, uid) || runsAs(pid, 0) && logsIn(pid, name) {
 			found = true
 			if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 				_ = unix.Close(fd)
@@ -79,4 +79,18 @@ func runsAs(pid, uid int) bool {
 		}
 	}
 	return false
+}
+
+// logsIn says whether a process is sshd's for a user. Until the login is
+// complete, which takes as long as logind does, nothing runs as the user; then
+// it goes on whatever was said about the user meanwhile. sshd writes who it is
+// for into its arguments, behind the user's name what the process does:
+// "sshd-session: ann [priv]".
+func logsIn(pid int, name string) bool {
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil || string(comm) != "sshd-session\n" {
+		return false
+	}
+	title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && strings.HasPrefix(string(title), "sshd-session: "+name+" [")
 }

@@ -69,8 +69,8 @@ type Machine struct {
 	Root string // of its file system; / when empty
 	// Run runs a command with an input; host.Run if nil.
 	Run func(ctx context.Context, input, name string, args ...string) error
-	// Kill kills all that runs as a user; host.KillUser if nil.
-	Kill func(uid int) error
+	// Kill kills all that runs as a user, or logs one in; host.KillUser if nil.
+	Kill func(name string, uid int) error
 }
 
 // KeyDir has a file of keys for each account (sshd_config(5),

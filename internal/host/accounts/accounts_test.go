@@ -96,7 +96,7 @@ func (s *shadowSuite) do(input, name string, args []string) error {
 	return nil
 }
 
-func (s *shadowSuite) kill(uid int) error {
+func (s *shadowSuite) kill(_ string, uid int) error {
 	return s.run(context.Background(), "", "kill", fmt.Sprint(uid))
 }
 

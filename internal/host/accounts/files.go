@@ -85,13 +85,13 @@ func (m Machine) endSessions(ctx context.Context, name string, uid int) error {
 			return err
 		}
 	}
-	// A connection over SSH with nothing open in it is no session to logind,
-	// and would open one without asking anybody again.
+	// A connection over SSH that is being made, or has nothing open in it, is no
+	// session to logind, and would become one without asking anybody again.
 	kill := m.Kill
 	if kill == nil {
 		kill = host.KillUser
 	}
-	return kill(uid)
+	return kill(name, uid)
 }
 
 // Home says how much there is in an account's home: bytes, and files. There
