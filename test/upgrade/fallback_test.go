@@ -26,6 +26,14 @@ func TestPanics(t *testing.T) {
 	fallBack(t, false, bad, "was booted 2 times")
 }
 
+// TestNoInit: the root on trial has no init. esos-init waits for somebody at the
+// console, gives up, and leaves word of why.
+func TestNoInit(t *testing.T) {
+	level.Require(t, level.Full)
+	bad := variant(t, "9.9.7-no-init", map[string]string{slot.RootFile: squash(t, t.TempDir(), 0)})
+	fallBack(t, false, bad, "the system has no /sbin/init")
+}
+
 // TestNeverHealthy: the system on trial boots, but its daemon does not start.
 // It is given two minutes, twice, and leaves word of why.
 func TestNeverHealthy(t *testing.T) {

@@ -116,18 +116,29 @@ func garbage(t *testing.T, size int) string {
 func sickRoot(t *testing.T) string {
 	t.Helper()
 	l, _ := lab(t)
+	tree, err := filepath.EvalSymlinks(filepath.Join(filepath.Dir(l.Out), "tree"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return squash(t, tree, 50<<20,
+		"-p", "usr/lib/systemd/system/esos.service.d d 755 0 0",
+		"-p", "usr/lib/systemd/system/esos.service.d/99-sick.conf f 644 0 0 printf '[Service]\\nExecStartPre=/bin/false\\nRestart=no\\n'")
+}
+
+// squash makes a root of a directory, of so many bytes at least.
+func squash(t *testing.T, dir string, least int64, args ...string) string {
+	t.Helper()
+	l, _ := lab(t)
 	tools, err := l.Tools()
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(shared.dir, "sick.squashfs")
+	file := filepath.Join(shared.dir, "variant.squashfs")
 	t.Cleanup(func() { _ = os.Remove(file) })
 	began := time.Now()
-	cmd := tools.Command(t.Context(), "mksquashfs", filepath.Join(filepath.Dir(l.Out), "tree"), file, "-noappend", "-no-progress", "-quiet",
-		"-comp", "zstd", "-Xcompression-level", "1", "-b", "256K",
-		"-p", "usr/lib/systemd/system/esos.service.d d 755 0 0",
-		"-p", "usr/lib/systemd/system/esos.service.d/99-sick.conf f 644 0 0 printf '[Service]\\nExecStartPre=/bin/false\\nRestart=no\\n'")
-	// Its shell is this machine's, and so are that shell's libraries.
+	cmd := tools.Command(t.Context(), "mksquashfs", append([]string{dir, file, "-noappend", "-no-progress", "-quiet",
+		"-comp", "zstd", "-Xcompression-level", "1", "-b", "256K"}, args...)...)
+	// The shell that it makes files with is this machine's.
 	cmd.Env = append(cmd.Env, "PATH=/usr/bin:/bin")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mksquashfs: %v\n%s", err, out)
@@ -136,7 +147,10 @@ func sickRoot(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("a sick root of %d MiB, made in %.0f s", st.Size()>>20, time.Since(began).Seconds())
+	if st.Size() < least {
+		t.Fatalf("the root has %d bytes only", st.Size())
+	}
+	t.Logf("a root of %d MiB, made in %.0f s", st.Size()>>20, time.Since(began).Seconds())
 	return file
 }
 
