@@ -28,7 +28,7 @@ func (b *Boot) restoreSettings(ctx context.Context) error {
 	}
 	conf, ok := b.report.Medium.Partitions[labelConf]
 	if !ok {
-		b.noSettings("no settings are restored: the medium has no %s", labelConf)
+		b.noSettings("no settings are restored: the medium has no %s: the partition is not there, or the file system in it is destroyed", labelConf)
 		return nil
 	}
 	dir := filepath.Join(MediumDir, "conf")

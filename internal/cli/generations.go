@@ -47,9 +47,9 @@ It needs root and the medium, and not the daemon.`,
 				return err
 			}
 			return a.print(list, func(t *table) {
-				t.head("generation", "when", "why", "host", "version", "size", "state")
+				t.head("generation", "when", "why", "host", "slot", "version", "size", "state")
 				for _, l := range list {
-					t.row(l.Number, when(l.When), l.Reason, l.Host, l.Version, disk.HumanSize(l.Archive), stateOf(l))
+					t.row(l.Number, when(l.When), l.Reason, l.Host, l.Slot, l.Version, disk.HumanSize(l.Archive), stateOf(l))
 				}
 			})
 		},
@@ -64,6 +64,9 @@ func stateOf(l persist.Listed) string {
 	var s []string
 	if l.Current {
 		s = append(s, "in force")
+	}
+	if l.Factory {
+		s = append(s, "factory")
 	}
 	for _, name := range l.Slots {
 		s = append(s, "last of "+name)
@@ -171,9 +174,10 @@ func (a *app) configFactoryReset() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "factory-reset", Short: "Have the next boot come up as from the factory", Args: cobra.NoArgs,
-		Long: `Have the next boot come up as a new appliance does: without a document, users,
-keys and passwords of its own. What is saved is kept as older generations, which
-'esos config restore' brings back. Disks and image files are not touched.
+		Long: `Have the next boot come up as the first one did: with the document and the SSH keys
+that the medium was made with, if any, and with new passwords and identities. What
+is saved is kept as older generations, which 'esos config restore' brings back.
+Disks and image files are not touched.
 
 It needs root and the medium, and not the daemon.`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -182,7 +186,7 @@ It needs root and the medium, and not the daemon.`,
 				return err
 			}
 			if !yes {
-				if err := a.confirm("From the next boot on this array serves nothing, and knows none of its users. Go on?"); err != nil {
+				if err := a.confirm("From the next boot on this array serves only what its medium was made with, and knows none of its users. Go on?"); err != nil {
 					return err
 				}
 			}

@@ -19,7 +19,7 @@ import (
 func watchMachine(ctx context.Context, o Options, app *appliance.Appliance, board *alert.Board) error {
 	rules := []alert.Rule{firstDocument{app, o.Seed}, unconfirmedNetwork{app}, newCrashes(o), newArchivedLogs(o), upgradeRule()}
 	rules = append(rules, serviceRules(o, app)...)
-	rules = append(rules, theMedium{o.RunDir}, bootSettings{o.RunDir})
+	rules = append(rules, theMedium{o.RunDir}, bootSettings{o.RunDir}, heldSettings{o.RunDir})
 	devices, arrivals := make(chan struct{}, 1), make(chan struct{}, 1)
 	var g errgroup.Group
 	g.Go(func() error {

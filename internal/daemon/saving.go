@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -155,6 +156,10 @@ func (s saving) save(ctx context.Context, reason string) bool {
 	saved, err := s.saver.Save(ctx, reason)
 	if ctx.Err() != nil {
 		return true // it is over
+	}
+	var held *machine.HeldError
+	if errors.As(err, &held) {
+		return false // no failure: heldSettings tells of it
 	}
 	if err != nil {
 		s.failed(err.Error())

@@ -10,6 +10,7 @@ import (
 	"github.com/esos-project/esos/internal/alert"
 	"github.com/esos-project/esos/internal/boot"
 	"github.com/esos-project/esos/internal/persist"
+	"github.com/esos-project/esos/internal/persist/machine"
 )
 
 func TestBootSettings(t *testing.T) {
@@ -58,5 +59,36 @@ func TestBootSettings(t *testing.T) {
 	}
 	if err := (bootSettings{t.TempDir()}).Check(t.Context(), alert.NewBoard(nil)); err != nil {
 		t.Errorf("no appliance: %v", err)
+	}
+}
+
+func TestHeldSettings(t *testing.T) {
+	dir := t.TempDir()
+	var told []string
+	board := alert.NewBoard(func(kind, _, _ string) { told = append(told, kind) })
+	check := func() {
+		t.Helper()
+		if err := (heldSettings{dir}).Check(t.Context(), board); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check()
+	if got := board.Active(); len(got) > 0 {
+		t.Errorf("nothing waits, and there are alerts: %+v", got)
+	}
+	hold := filepath.Join(dir, filepath.Base(machine.HeldPath))
+	if err := os.WriteFile(hold, []byte("the next boot takes the settings of generation 7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	if got := board.Active(); len(got) != 1 || got[0].Severity != alert.Warning || !strings.Contains(got[0].Message, "generation 7; reboot, or call that off") {
+		t.Errorf("alerts: %+v", got)
+	}
+	if err := os.Remove(hold); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	if got := strings.Join(told, " "); got != "settings.held settings.released" {
+		t.Errorf("told: %s", got)
 	}
 }

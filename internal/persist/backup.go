@@ -39,35 +39,43 @@ func backup(dir string, w io.Writer) (Generation, error) {
 		if s.verify(g) != nil {
 			continue
 		}
-		archive, err := os.ReadFile(s.path(g.Number, archiveSuffix))
-		if err != nil {
-			return Generation{}, err
-		}
-		record, err := seal(g)
-		if err != nil {
-			return Generation{}, err
-		}
-		out := tar.NewWriter(w)
-		for _, f := range []struct {
-			name string
-			data []byte
-		}{{backupRecord, record}, {backupArchive, archive}} {
-			h := &tar.Header{Typeflag: tar.TypeReg, Name: f.name, Size: int64(len(f.data)), Mode: 0o600, ModTime: g.When, Format: tar.FormatPAX}
-			if err := out.WriteHeader(h); err != nil {
-				return Generation{}, err
-			}
-			if _, err := out.Write(f.data); err != nil {
-				return Generation{}, err
-			}
-		}
-		return g, out.Close()
+		return g, s.export(g, w)
 	}
 	return Generation{}, errors.New("there is no good generation of settings on the medium: run 'esos sync' first")
 }
 
-// Import makes a generation of a backup, in force: the next boot takes it.
-// Nothing of what is there is lost.
-func Import(dir string, r io.Reader, o Options) (Generation, error) {
+// export writes a generation as a backup.
+func (s shelf) export(g Generation, w io.Writer) error {
+	archive, err := s.openArchive(g)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	record, err := seal(g)
+	if err != nil {
+		return err
+	}
+	out := tar.NewWriter(w)
+	for _, f := range []struct {
+		name string
+		data io.Reader
+		size int64
+	}{{backupRecord, bytes.NewReader(record), int64(len(record))}, {backupArchive, archive, g.Archive}} {
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: f.name, Size: f.size, Mode: 0o600, ModTime: g.When, Format: tar.FormatPAX}
+		if err := out.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := io.Copy(out, f.data); err != nil {
+			return err
+		}
+	}
+	return out.Close()
+}
+
+// Import makes a generation of a backup, in force: the next boot takes it. The
+// backup is read to its end and checked before anything is touched, older
+// generations that may have to make room included.
+func Import(dir string, r io.ReadSeeker, o Options) (Generation, error) {
 	g, err := importBackup(medium{}, dir, r, o)
 	if err != nil {
 		return Generation{}, fmt.Errorf("bring back the settings of a backup: %w", err)
@@ -78,21 +86,18 @@ func Import(dir string, r io.Reader, o Options) (Generation, error) {
 // errNoBackup is told of files that are something else.
 var errNoBackup = errors.New("this is no backup of settings: want a file that 'esos config backup' wrote")
 
-func importBackup(d disk, dir string, r io.Reader, o Options) (Generation, error) {
-	in := tar.NewReader(r)
-	record, err := backupFile(in, backupRecord, maxRecord)
+func importBackup(d disk, dir string, r io.ReadSeeker, o Options) (Generation, error) {
+	g, archive, err := openBackup(r)
 	if err != nil {
 		return Generation{}, err
 	}
-	var g Generation
-	if err := unseal(record, &g); err != nil {
-		return Generation{}, fmt.Errorf("its record: %w", err)
+	if err := g.copyChecked(io.Discard, archive); err != nil {
+		return Generation{}, err
 	}
-	if g.Size < 0 || g.Files < 0 || g.Archive < 0 || g.Archive > maxBackup {
-		return Generation{}, fmt.Errorf("its record speaks of an archive of %d bytes", g.Archive)
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return Generation{}, fmt.Errorf("read it once more: %w", err)
 	}
-	archive, err := backupFile(in, backupArchive, g.Archive)
-	if err != nil {
+	if g, archive, err = openBackup(r); err != nil {
 		return Generation{}, err
 	}
 	w, err := openWriter(d, dir)
@@ -102,20 +107,38 @@ func importBackup(d disk, dir string, r io.Reader, o Options) (Generation, error
 	return w.again(archive, g, o)
 }
 
-func backupFile(in *tar.Reader, name string, limit int64) ([]byte, error) {
+// openBackup reads a backup's record, and leaves its archive to be read.
+func openBackup(r io.Reader) (Generation, io.Reader, error) {
+	in := tar.NewReader(r)
+	if err := backupFile(in, backupRecord, maxRecord); err != nil {
+		return Generation{}, nil, err
+	}
+	record, err := io.ReadAll(in)
+	if err != nil {
+		return Generation{}, nil, fmt.Errorf("its record: it ends too early: %w", err)
+	}
+	var g Generation
+	if err := unseal(record, &g); err != nil {
+		return Generation{}, nil, fmt.Errorf("its record: %w", err)
+	}
+	if g.Size < 0 || g.Files < 0 || g.Archive < 0 || g.Archive > maxBackup {
+		return Generation{}, nil, fmt.Errorf("its record speaks of an archive of %d bytes", g.Archive)
+	}
+	return g, in, backupFile(in, backupArchive, g.Archive)
+}
+
+// backupFile goes to the next file of a backup, which must have a name.
+func backupFile(in *tar.Reader, name string, limit int64) error {
 	h, err := in.Next()
 	if err != nil || h.Name != name || h.Typeflag != tar.TypeReg || h.Size > limit {
-		return nil, errNoBackup
+		return errNoBackup
 	}
-	var b bytes.Buffer // it grows as bytes come, whatever the header says
-	if _, err := io.Copy(&b, in); err != nil {
-		return nil, fmt.Errorf("read %s: it ends too early: %w", name, err)
-	}
-	return b.Bytes(), nil
+	return nil
 }
 
 // Reset puts settings in force that are none: the next boot is one as from the
-// factory. What was saved before is kept, and can be brought back.
+// factory, with what the medium was made with. What was saved before is kept,
+// and can be brought back.
 func Reset(ctx context.Context, dir string, o Options) (Generation, error) {
 	g, err := reset(ctx, medium{}, dir, o)
 	if err != nil {
@@ -134,13 +157,17 @@ func reset(ctx context.Context, d disk, dir string, o Options) (Generation, erro
 	if err != nil {
 		return Generation{}, err
 	}
-	archive, g, _, err := pack(ctx, empty, DefaultLimit)
+	var archive bytes.Buffer
+	g, _, err := pack(ctx, empty, DefaultLimit, func(write func(io.Writer) error) error {
+		archive.Reset()
+		return write(&archive)
+	})
 	if err != nil {
 		return Generation{}, err
 	}
-	g.Slot, g.Version = o.Slot, o.Version
-	g.Host, _ = os.Hostname() // without one the generation is as good
-	return w.again(archive, g, o)
+	g.describe(o)
+	g.Factory = true
+	return w.again(&archive, g, o)
 }
 
 // Newest is the generation that the next boot takes, nil if there is none.

@@ -96,6 +96,20 @@ func TestReset(t *testing.T) {
 	if got, _ := restoredAs(t, dir, ""); got != "mine" {
 		t.Errorf("%q came back", got)
 	}
+	// What the medium was made with is of the factory, too.
+	fill(t, dir, map[string]string{"seed/etc/hosts": "seed"})
+	if _, err := Reset(t.Context(), dir, Options{Reason: "reset"}); err != nil {
+		t.Fatal(err)
+	}
+	got, r := restoredAs(t, dir, "")
+	if got != "seed" || r.From != FromSeed || r.Generation == nil || !r.Generation.Factory || len(r.Skipped) > 0 {
+		t.Errorf("%q came back: %+v", got, r)
+	}
+	// What is saved then is settings like any other.
+	saveAs(t, dir, "PRIMARY", "afterwards", 0)
+	if got, r := restoredAs(t, dir, ""); got != "afterwards" || r.From != FromGeneration || r.Generation.Factory {
+		t.Errorf("%q came back: %+v", got, r)
+	}
 }
 
 func FuzzImport(f *testing.F) {
@@ -118,4 +132,38 @@ func FuzzImport(f *testing.F) {
 			t.Errorf("imported as %+v", g)
 		}
 	})
+}
+
+// TestImportPrunesNothingInVain: on a full medium older generations make room
+// for a backup, but not for one that is not whole.
+func TestImportPrunesNothingInVain(t *testing.T) {
+	dir, from := t.TempDir(), t.TempDir()
+	for _, text := range []string{"1", "2", "3"} {
+		saveAs(t, dir, "PRIMARY", text, 0)
+	}
+	saveAs(t, from, "PRIMARY", "imported", 0)
+	var b bytes.Buffer
+	if _, err := Backup(from, &b); err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Clone(b.Bytes())
+	// The archive follows its header, which is behind the record and its own.
+	at := bytes.LastIndex(bad, []byte(backupArchive)) + 512
+	bad[at+20] ^= 1
+	full := func() *flaky { return &flaky{free: []int64{0, 0, 1 << 40}} }
+	if _, err := importBackup(full(), dir, bytes.NewReader(bad), Options{}); err == nil {
+		t.Error("a damaged backup was taken")
+	}
+	if list, err := Inspect(dir); err != nil || len(list) != 3 {
+		t.Errorf("after a damaged backup: %+v, %v", list, err)
+	}
+	if _, err := importBackup(full(), dir, bytes.NewReader(b.Bytes()), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := restoredAs(t, dir, ""); got != "imported" {
+		t.Errorf("%q came back", got)
+	}
+	if list, err := Inspect(dir); err != nil || len(list) != 2 {
+		t.Errorf("after a good one: %+v, %v", list, err)
+	}
 }

@@ -92,6 +92,48 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
+// TestEveryByteOfSlots damages each byte of what is remembered of the slots:
+// the newest settings come back, and it is said, or those that were meant.
+func TestEveryByteOfSlots(t *testing.T) {
+	dir := inMemory(t)
+	saveAs(t, dir, "PRIMARY", "old", 0)
+	saveAs(t, dir, "SECONDARY", "new", 0)
+	file := filepath.Join(dir, slotsName)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noticed := 0
+	damage := func(what string, i int, bad []byte) {
+		t.Helper()
+		if err := os.WriteFile(file, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, r := restoredAs(t, dir, "PRIMARY")
+		switch {
+		case got == "new" && len(r.Skipped) == 1:
+			noticed++
+		case got == "old" && len(r.Skipped) == 0: // the case of a key, or the blank at the end
+		default:
+			t.Fatalf("%s %d: %q came back, %+v", what, i, got, r)
+		}
+		if got, r := restoredAs(t, dir, ""); got != "new" || len(r.Skipped) > 0 {
+			t.Fatalf("%s %d, and nobody asks: %q came back, %+v", what, i, got, r)
+		}
+	}
+	for i := range data {
+		for _, bit := range []byte{0x01, 0x20, 0x80} {
+			bad := bytes.Clone(data)
+			bad[i] ^= bit
+			damage("flipped byte", i, bad)
+		}
+		damage("cut to", i, data[:i])
+	}
+	if noticed < 3*len(data) {
+		t.Errorf("of %d damages %d were noticed", 4*len(data), noticed)
+	}
+}
+
 func TestDamage(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -14,8 +14,9 @@ import (
 // and cut the power between them.
 type disk interface {
 	MkdirAll(dir string) error
-	// Write makes a file of mode 0600 and returns when its bytes are durable.
-	Write(path string, data []byte) error
+	// Write makes a file of mode 0600 of what from writes, and returns when its
+	// bytes are durable.
+	Write(path string, from func(io.Writer) error) error
 	// Digest reads a file back, as the medium has it, and returns its SHA-256.
 	Digest(path string) (string, error)
 	Rename(from, to string) error
@@ -41,13 +42,12 @@ func (medium) MkdirAll(dir string) error {
 	return nil
 }
 
-func (medium) Write(path string, data []byte) error {
+func (medium) Write(path string, from func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
+	if err = from(f); err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
@@ -84,4 +84,12 @@ func (medium) Free(dir string) (int64, error) {
 		return 0, &os.PathError{Op: "ask for the free space of", Path: dir, Err: err}
 	}
 	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// whole writes what is in memory.
+func whole(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
 }

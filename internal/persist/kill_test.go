@@ -41,7 +41,7 @@ func saveForever(dir string) error {
 		if err := os.WriteFile(hosts, []byte(strconv.Itoa(n)), 0o600); err != nil {
 			return err
 		}
-		if _, err := Save(context.Background(), filepath.Join(dir, "conf"), filepath.Join(dir, "upper"), Options{Keep: 2}); err != nil {
+		if _, err := Save(context.Background(), filepath.Join(dir, "conf"), filepath.Join(dir, "upper"), Options{Keep: 2, Slot: "PRIMARY"}); err != nil {
 			return err
 		}
 		fmt.Println(n)

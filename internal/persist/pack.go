@@ -2,7 +2,6 @@ package persist
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +10,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -26,45 +24,62 @@ const packTries = 4
 // packPause lets a writer finish.
 const packPause = 60 * time.Millisecond
 
-// pack reads the upper directory into an archive, in memory: a medium is
-// written to in one go, and only if there is something new. g has the
-// archive's sizes and digests.
+// largeRead is from which size on a file is not read into memory.
+const largeRead = 1 << 20
+
+// pack reads the upper directory into an archive. to is given a function that
+// writes one, and calls it with where that goes; it may be called again. g has
+// the archive's sizes and digests.
 //
-// Files may change while they are read. Each is read whole before anything of
-// it is in the archive, and if a second look at the tree differs from the one
-// before the reading, all is read again: the archive is then the tree as it
-// was at one moment. A tree that never rests is saved as it was read, with a
-// warning that names the files.
-func pack(ctx context.Context, upper string, limit int64) (archive []byte, g Generation, warnings []string, err error) {
+// Files may change while they are read. If a second look at the tree differs
+// from the one before the reading, all is read again: the archive is then the
+// tree as it was at one moment. A tree that never rests is saved as it was
+// read, with a warning that names the files; of what is replaced by rename,
+// and of any small file, one state as a whole is in the archive even then.
+func pack(ctx context.Context, upper string, limit int64, to func(write func(io.Writer) error) error) (g Generation, warnings []string, err error) {
 	for try := 1; ; try++ {
-		began := time.Now()
-		before, err := scan(ctx, upper)
-		if err != nil {
-			return nil, g, nil, err
+		var restless []string
+		if err := to(func(out io.Writer) (err error) {
+			g, warnings, restless, err = packOnce(ctx, upper, limit, out)
+			return err
+		}); err != nil {
+			return g, nil, err
 		}
-		if warnings, err = checkSize(before, limit); err != nil {
-			return nil, g, nil, err
-		}
-		if archive, g, err = write(ctx, upper, before, limit); err != nil {
-			return nil, g, nil, err
-		}
-		after, err := scan(ctx, upper)
-		if err != nil {
-			return nil, g, nil, err
-		}
-		restless := changed(before, after, began)
 		if len(restless) == 0 {
-			return archive, g, warnings, nil
+			return g, warnings, nil
 		}
 		if try == packTries {
-			return archive, g, append(warnings, "changed while it was read, and may be saved between two changes: /"+strings.Join(restless[:min(5, len(restless))], ", /")), nil
+			return g, append(warnings, "changed while it was read, and may be saved between two changes: /"+strings.Join(restless[:min(5, len(restless))], ", /")), nil
 		}
 		select {
 		case <-time.After(packPause):
 		case <-ctx.Done():
-			return nil, g, nil, ctx.Err()
+			return g, nil, ctx.Err()
 		}
 	}
+}
+
+// toNobody is where pack's archive goes if only its sizes and digests matter.
+func toNobody(write func(io.Writer) error) error { return write(io.Discard) }
+
+// packOnce is one try of pack. restless is what changed meanwhile.
+func packOnce(ctx context.Context, upper string, limit int64, out io.Writer) (g Generation, warnings, restless []string, err error) {
+	began := time.Now()
+	before, err := scan(ctx, upper)
+	if err != nil {
+		return g, nil, nil, err
+	}
+	if warnings, err = checkSize(before, limit); err != nil {
+		return g, nil, nil, err
+	}
+	if g, err = write(ctx, upper, before, limit, out); err != nil {
+		return g, nil, nil, err
+	}
+	after, err := scan(ctx, upper)
+	if err != nil {
+		return g, nil, nil, err
+	}
+	return g, warnings, changed(before, after, began), nil
 }
 
 // packer writes entries into the archive and into the digests.
@@ -78,51 +93,53 @@ type packer struct {
 	left     int64 // of the limit
 }
 
-func write(ctx context.Context, upper string, list []found, limit int64) ([]byte, Generation, error) {
-	var out bytes.Buffer
-	z, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithEncoderLevel(zstd.SpeedDefault))
+func write(ctx context.Context, upper string, list []found, limit int64, out io.Writer) (Generation, error) {
+	archive := &counted{hash: sha256.New(), next: out}
+	z, err := zstd.NewWriter(archive, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithEncoderLevel(zstd.SpeedDefault))
 	if err != nil {
-		return nil, Generation{}, err
+		return Generation{}, err
 	}
 	defer z.Close()
 	all, settings := &counted{hash: sha256.New(), next: z}, sha256.New()
 	p := packer{upper: upper, contents: tar.NewWriter(all), settings: tar.NewWriter(settings), xattrKey: strings.NewReplacer("%", "%25", "=", "%3D"), first: map[[2]uint64]string{}, left: limit}
 	for _, f := range list {
 		if err := ctx.Err(); err != nil {
-			return nil, Generation{}, err
+			return Generation{}, err
 		}
 		if err := p.add(f); err != nil {
-			return nil, Generation{}, fmt.Errorf("read /%s: %w", f.path, err)
+			return Generation{}, fmt.Errorf("put /%s into the archive: %w", f.path, err)
 		}
 	}
 	if err := errors.Join(p.contents.Close(), p.settings.Close(), z.Close()); err != nil {
-		return nil, Generation{}, err
+		return Generation{}, err
 	}
-	return out.Bytes(), Generation{Files: p.files, Size: all.n, Archive: int64(out.Len()), SHA256: digestOf(out.Bytes()),
-		Contents: hex.EncodeToString(all.hash.Sum(nil)), Settings: hex.EncodeToString(settings.Sum(nil))}, nil
+	return Generation{Files: p.files, Size: all.n, Archive: archive.n, SHA256: archive.sum(), Contents: all.sum(), Settings: hex.EncodeToString(settings.Sum(nil))}, nil
 }
 
 // add writes one entry; a file that is gone meanwhile is left out.
 func (p *packer) add(f found) error {
-	var data []byte
+	var data io.Reader
+	var size int64
 	if f.is(unix.S_IFREG) {
 		if first, ok := p.first[inode(f.st)]; ok && f.st.Nlink > 1 {
 			return p.put(f, &tar.Header{Typeflag: tar.TypeLink, Linkname: first}, nil)
 		}
-		var err error
-		if data, f.st, err = readWhole(filepath.Join(p.upper, f.path), p.left); err != nil {
-			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
-				return nil // gone, or replaced: the second look at the tree tells
-			}
+		file, err := openFile(filepath.Join(p.upper, f.path), p.left)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
+			return nil // gone, or replaced: the second look at the tree tells
+		}
+		if err != nil {
 			return err
 		}
-		if !f.is(unix.S_IFREG) {
+		defer file.Close()
+		if f.st = file.st; !f.is(unix.S_IFREG) {
 			return nil
 		}
-		p.left -= int64(len(data))
+		data, size = file, file.size
+		p.left -= size
 		p.first[inode(f.st)] = f.path
 	}
-	h := &tar.Header{Linkname: f.link, Size: int64(len(data))}
+	h := &tar.Header{Linkname: f.link, Size: size}
 	switch f.st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		h.Typeflag = tar.TypeReg
@@ -145,7 +162,7 @@ func (p *packer) add(f found) error {
 	return p.put(f, h, data)
 }
 
-func (p *packer) put(f found, h *tar.Header, data []byte) error {
+func (p *packer) put(f found, h *tar.Header, data io.Reader) error {
 	h.Name, h.Format = f.path, tar.FormatPAX
 	if f.is(unix.S_IFDIR) {
 		h.Name += "/"
@@ -163,6 +180,7 @@ func (p *packer) put(f found, h *tar.Header, data []byte) error {
 	if !matchBelow(volatile(), f.path) {
 		writers = append(writers, p.settings)
 	}
+	to := make([]io.Writer, 0, len(writers))
 	for _, w := range writers {
 		header := *h
 		if w == p.settings {
@@ -171,56 +189,13 @@ func (p *packer) put(f found, h *tar.Header, data []byte) error {
 		if err := w.WriteHeader(&header); err != nil {
 			return err
 		}
-		if _, err := w.Write(data); err != nil {
-			return err
-		}
+		to = append(to, w)
 	}
-	return nil
-}
-
-// readWhole reads a file that may be written to meanwhile: again, if it is not
-// the same after the reading as before.
-func readWhole(full string, limit int64) (data []byte, st unix.Stat_t, err error) {
-	for range packTries {
-		f, err := os.OpenFile(full, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-		if err != nil {
-			return nil, st, err
-		}
-		data, st, err = readOnce(f, limit)
-		f.Close()
-		if !errors.Is(err, errRestless) {
-			return data, st, err
-		}
+	if h.Size == 0 {
+		return nil
 	}
-	return data, st, nil // the second look at the tree tells
-}
-
-// errRestless says that a file changed while it was read.
-var errRestless = errors.New("it changed while it was read")
-
-func readOnce(f *os.File, limit int64) (data []byte, after unix.Stat_t, err error) {
-	var before unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &before); err != nil {
-		return nil, before, err
-	}
-	if before.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, before, nil // replaced meanwhile
-	}
-	buf := bytes.NewBuffer(make([]byte, 0, min(before.Size, limit)+bytes.MinRead))
-	if _, err = buf.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
-		return nil, before, err
-	}
-	data = buf.Bytes()
-	if int64(len(data)) > limit {
-		return nil, before, errors.New("it grows while it is read; the settings are more than are kept on the medium")
-	}
-	if err := unix.Fstat(int(f.Fd()), &after); err != nil {
-		return nil, before, err
-	}
-	if before.Ctim != after.Ctim || before.Size != after.Size || int64(len(data)) != after.Size {
-		return data, after, errRestless
-	}
-	return data, after, nil
+	_, err := io.CopyN(io.MultiWriter(to...), data, h.Size)
+	return err
 }
 
 // counted is a writer that counts and hashes what goes through it.
@@ -236,3 +211,5 @@ func (c *counted) Write(b []byte) (int, error) {
 	c.n += int64(n)
 	return n, err
 }
+
+func (c *counted) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }

@@ -32,6 +32,8 @@ type Generation struct {
 	Slot    string    `json:"slot,omitempty"`    // that ran then
 	Version string    `json:"version,omitempty"` // of the image that ran then
 	Host    string    `json:"host,omitempty"`
+	Machine string    `json:"machine,omitempty"` // whose settings they are; says nothing else about it
+	Factory bool      `json:"factory,omitempty"` // no settings but those that the medium was made with
 
 	Files   int   `json:"files"`   // entries, directories and deletions included
 	Size    int64 `json:"size"`    // bytes of the archive, unpacked
@@ -67,7 +69,7 @@ const (
 // Restored is what Restore did.
 type Restored struct {
 	From       string      `json:"from,omitempty"`
-	Generation *Generation `json:"generation,omitempty"` // if it is from one
+	Generation *Generation `json:"generation,omitempty"` // that was in force
 	Files      int         `json:"files,omitempty"`      // entries brought back
 	Skipped    []Skipped   `json:"skipped,omitempty"`    // what was damaged or refused
 }

@@ -1,8 +1,10 @@
 package persist
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -48,8 +50,12 @@ func (f *flaky) step(o op, do func() error) error {
 	return err
 }
 
-func (f *flaky) Write(path string, data []byte) error {
-	return f.step(op{kind: "write", path: path, data: data}, func() error { return f.medium.Write(path, data) })
+func (f *flaky) Write(path string, from func(io.Writer) error) error {
+	var data bytes.Buffer
+	if err := from(&data); err != nil {
+		return err
+	}
+	return f.step(op{kind: "write", path: path, data: data.Bytes()}, func() error { return f.medium.Write(path, whole(data.Bytes())) })
 }
 
 func (f *flaky) Rename(from, to string) error {
@@ -390,8 +396,11 @@ func TestForgetful(t *testing.T) {
 
 type forgetful struct{ medium }
 
-func (f forgetful) Write(path string, data []byte) error {
-	bad := slices.Clone(data)
-	bad[len(bad)/2] ^= 4
-	return f.medium.Write(path, bad)
+func (f forgetful) Write(path string, from func(io.Writer) error) error {
+	var data bytes.Buffer
+	if err := from(&data); err != nil {
+		return err
+	}
+	data.Bytes()[data.Len()/2] ^= 4
+	return f.medium.Write(path, whole(data.Bytes()))
 }

@@ -11,8 +11,9 @@ import (
 // Restore brings the settings back into upper, the overlay's upper directory,
 // best before the overlay is mounted: from the newest generation in dir (a
 // mounted esos_conf) that verifies, unless another is preferred; or, if there
-// is none, from the tree dir/seed that a medium may have been made with. A generation's digest is
-// checked before anything of it is brought back.
+// is none or a factory reset is what it says, from the tree dir/seed that a
+// medium may have been made with. A generation's digest is checked before
+// anything of it is brought back.
 //
 // Damage is no error: what was passed over, and why, is in the answer (of what
 // is older than what came back nothing is said), and a first boot finds nothing
@@ -39,12 +40,20 @@ func Restore(ctx context.Context, dir, upper string, p Prefer) (Restored, error)
 			r.From, r.Generation, r.Files = FromGeneration, &g, files
 			r.Skipped = slices.DeleteFunc(r.Skipped, func(s Skipped) bool { return s.generation > 0 && s.generation < g.Number })
 			r.Skipped = append(r.Skipped, lost...)
-			return r, nil
+			if !g.Factory {
+				return r, nil
+			}
+			return restoreSeed(ctx, dir, upper, r)
 		case ctx.Err() != nil:
 			return r, fmt.Errorf("restore %s: %w", nameOf(g.Number), ctx.Err())
 		}
 		r.Skipped = append(r.Skipped, Skipped{Name: nameOf(g.Number), Why: err.Error()})
 	}
+	return restoreSeed(ctx, dir, upper, r)
+}
+
+// restoreSeed brings back what the medium was made with.
+func restoreSeed(ctx context.Context, dir, upper string, r Restored) (Restored, error) {
 	seed := filepath.Join(dir, "seed")
 	if st, err := os.Lstat(seed); err != nil || !st.IsDir() {
 		return r, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,8 +19,9 @@ type Options struct {
 	Reason  string // why it is saved: apply, shutdown, timer, or an administrator's words
 	Slot    string // that runs
 	Version string // of the image that runs
+	Machine string // that runs, as Generation has it
 
-	Keep  int   // generations that are kept; DefaultKeep if 0
+	Keep  int   // generations with settings of their own that are kept; DefaultKeep if 0
 	Limit int64 // bytes that the files may have together; DefaultLimit if 0
 }
 
@@ -56,11 +58,13 @@ func save(ctx context.Context, d disk, dir, upper string, o Options) (Saved, err
 	if o.Limit < 1 {
 		o.Limit = DefaultLimit
 	}
-	archive, g, warnings, err := pack(ctx, upper, o.Limit)
+	w, err := openWriter(d, dir)
 	if err != nil {
 		return Saved{}, fmt.Errorf("save the settings: %w", err)
 	}
-	w, err := openWriter(d, dir)
+	// A medium is written to only if there is something new. What it comes to
+	// is kept in no memory: the machine may have little.
+	g, warnings, err := pack(ctx, upper, o.Limit, toNobody)
 	if err != nil {
 		return Saved{}, fmt.Errorf("save the settings: %w", err)
 	}
@@ -73,19 +77,16 @@ func save(ctx context.Context, d disk, dir, upper string, o Options) (Saved, err
 		saved.Took = time.Since(began)
 		return saved, nil
 	}
-	g.Number, g.When = w.next(), now()
-	g.Reason, g.Slot, g.Version = o.Reason, o.Slot, o.Version
-	g.Host, _ = os.Hostname() // without one the generation is as good
-	if err := ctx.Err(); err != nil {
-		return Saved{}, err
+	saved.Generation, saved.Pruned, err = w.write(g, func(temp string) (g Generation, err error) {
+		g, saved.Warnings, err = pack(ctx, upper, o.Limit, func(write func(io.Writer) error) error { return d.Write(temp, write) })
+		g.describe(o)
+		return g, err
+	})
+	saved.Warnings = append(saved.Warnings, w.warnings...)
+	if err != nil {
+		return Saved{Pruned: saved.Pruned}, fmt.Errorf("save the settings as %s: %w", nameOf(w.next()), err)
 	}
-	// From here on it is too late to turn back: what is begun is ended, in
-	// seconds at most.
-	if saved.Pruned, err = w.write(archive, g); err != nil {
-		return Saved{Pruned: saved.Pruned}, fmt.Errorf("save the settings as %s: %w", nameOf(g.Number), err)
-	}
-	saved.Generation = g
-	if err := w.remember(o.Slot, g.Number); err != nil {
+	if err := w.remember(o.Slot, saved.Generation.Number); err != nil {
 		// What matters is safe; the next save notes it.
 		saved.Warnings = append(saved.Warnings, err.Error())
 	}
@@ -99,6 +100,12 @@ func save(ctx context.Context, d disk, dir, upper string, o Options) (Saved, err
 	return saved, nil
 }
 
+// describe has a generation say what the options say of it.
+func (g *Generation) describe(o Options) {
+	g.Reason, g.Slot, g.Version, g.Machine = o.Reason, o.Slot, o.Version, o.Machine
+	g.Host, _ = os.Hostname() // without one the generation is as good
+}
+
 // now is the time as records have it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
@@ -108,6 +115,8 @@ type writer struct {
 	disk  disk
 	slots Slots
 	good  map[int]bool // generations whose archive was looked at
+
+	warnings []string // for people
 }
 
 // openWriter opens a directory for writing, and clears away what a power cut
@@ -167,47 +176,56 @@ func (w *writer) next() int {
 	return n + 1
 }
 
-// write puts a generation on the medium and in force. Each step leaves the one
-// before in force until the last rename is durable.
-func (w *writer) write(archive []byte, g Generation) (pruned []int, err error) {
-	record, err := seal(g)
-	if err != nil {
-		return nil, err
+// write puts a generation on the medium and in force. fill writes its archive
+// to a file and says what that is; about is that, as far as it is known before:
+// its size. Each step leaves the one before in force until the last rename is
+// durable.
+func (w *writer) write(about Generation, fill func(temp string) (Generation, error)) (g Generation, pruned []int, err error) {
+	dir, number := filepath.Join(w.dir, generationsDir), w.next()
+	if pruned, err = w.makeRoom(about.Archive); err != nil {
+		return g, pruned, err
 	}
-	mark, err := seal(current{g.Number, g.SHA256})
-	if err != nil {
-		return nil, err
+	if err = w.file(w.path(number, archiveSuffix), func(temp string) (digest string, err error) {
+		g, err = fill(temp)
+		return g.SHA256, err
+	}); err != nil {
+		return g, pruned, err
 	}
-	dir := filepath.Join(w.dir, generationsDir)
-	if pruned, err = w.makeRoom(int64(len(archive) + len(record) + len(mark))); err != nil {
-		return pruned, err
-	}
-	if err := w.file(w.path(g.Number, archiveSuffix), archive, g.SHA256); err != nil {
-		return pruned, err
-	}
-	if err := w.file(w.path(g.Number, recordSuffix), record, digestOf(record)); err != nil {
-		return pruned, errors.Join(err, w.drop(g.Number))
+	g.Number, g.When = number, now()
+	// From here on it is too late to turn back: what is begun is ended, in
+	// seconds at most.
+	if err := w.small(w.path(number, recordSuffix), g); err != nil {
+		return g, pruned, errors.Join(err, w.drop(number))
 	}
 	if err := w.disk.SyncDir(dir); err != nil {
-		return pruned, errors.Join(err, w.drop(g.Number))
+		return g, pruned, errors.Join(err, w.drop(number))
 	}
-	if err := w.file(filepath.Join(w.dir, currentName), mark, digestOf(mark)); err != nil {
-		return pruned, errors.Join(err, w.drop(g.Number))
+	if err := w.small(filepath.Join(w.dir, currentName), current{number, g.SHA256}); err != nil {
+		return g, pruned, errors.Join(err, w.drop(number))
 	}
 	if err := w.disk.SyncDir(w.dir); err != nil {
-		return pruned, err
+		return g, pruned, err
 	}
-	w.numbers = append(w.numbers, g.Number)
+	w.numbers = append(w.numbers, number)
 	w.ordered = slices.Insert(w.ordered, 0, g)
-	w.current, w.good[g.Number] = g.Number, true
-	return pruned, nil
+	w.current, w.good[number] = number, true
+	return g, pruned, nil
 }
 
-// file writes a file under another name, sees that the medium has its bytes,
-// and gives it its name.
-func (w *writer) file(path string, data []byte, digest string) error {
+// small writes a file that carries its own digest.
+func (w *writer) small(path string, v any) error {
+	text, err := seal(v)
+	if err != nil {
+		return err
+	}
+	return w.file(path, func(temp string) (string, error) { return digestOf(text), w.disk.Write(temp, whole(text)) })
+}
+
+// file has a file written under another name, sees that the medium has its
+// bytes, and gives it its name.
+func (w *writer) file(path string, fill func(temp string) (digest string, err error)) error {
 	temp := filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path))
-	err := w.disk.Write(temp, data)
+	digest, err := fill(temp)
 	if err == nil {
 		var got string
 		if got, err = w.disk.Digest(temp); err == nil && got != digest {
@@ -239,6 +257,11 @@ func (w *writer) makeRoom(bytes int64) (pruned []int, err error) {
 		if !ok {
 			return pruned, fmt.Errorf("it needs %s and %s are free on the medium (%s), where no older generation is left to remove; is something else there that takes the space? %w",
 				human(bytes+slack), human(free), w.dir, unix.ENOSPC)
+		}
+		for slot, n := range w.slots {
+			if n == number {
+				w.warnings = append(w.warnings, fmt.Sprintf("the medium is full: %s, which slot %s last ran with, had to make room; should that slot come back by itself, it takes the newest settings", nameOf(number), slot))
+			}
 		}
 		if err := w.drop(number); err != nil {
 			return pruned, fmt.Errorf("make room: %w", err)
@@ -284,24 +307,24 @@ func (w *writer) drop(number int) error {
 	return w.disk.SyncDir(filepath.Join(w.dir, generationsDir))
 }
 
-// prune removes what is more than keep. Of generations in a row with the same
-// settings (only clocks, counters and the like changed) the first and the last
-// are enough: a machine that saves at each boot would else push out what its
-// administrator did last week.
+// prune removes what is more than keep. Generations in a row with the same
+// settings (only clocks, counters and the like changed) count as one, of which
+// the first and the last are enough: a machine that saves at each boot would
+// else push out what its administrator did last week.
 func (w *writer) prune(keep int) (pruned []int, err error) {
 	settings := make(map[int]string, len(w.ordered))
 	for _, g := range w.ordered {
 		settings[g.Number] = g.Settings
 	}
 	alike := func(a, b int) bool { return settings[a] != "" && settings[a] == settings[b] }
-	numbers, stay := slices.Clone(w.numbers), 0
+	numbers, rows := slices.Clone(w.numbers), 0
 	for i, n := range slices.Backward(numbers) {
-		between := i > 0 && i+1 < len(numbers) && alike(numbers[i-1], n) && alike(n, numbers[i+1])
-		if !between && stay < keep { // the newest, which was just written, in any case
-			stay++
-			continue
+		newer := i+1 < len(numbers) && alike(n, numbers[i+1])
+		between := newer && i > 0 && alike(numbers[i-1], n)
+		if !newer {
+			rows++
 		}
-		if w.remembered(n) {
+		if !between && rows <= keep || w.remembered(n) { // the newest, which was just written, in any case
 			continue
 		}
 		if err := w.drop(n); err != nil {

@@ -1,10 +1,14 @@
 package persist
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -121,12 +125,105 @@ func TestKeep(t *testing.T) {
 	for i := range 20 {
 		step(false, i)
 	}
-	if got := numbers(); !slices.Equal(got, []int{26, 6, 5, 4}) {
+	if got := numbers(); !slices.Equal(got, []int{26, 6, 5, 4, 3}) {
 		t.Errorf("after 20 saves of the same settings stay %v", got)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, generationsDir, "*"))
-	if err != nil || len(files) != 8 {
+	if err != nil || len(files) != 10 {
 		t.Errorf("files: %v, %v", files, err)
+	}
+	// Each change comes with a later save of what changes by itself: as many
+	// changes can be gone back to as without.
+	for i := range 5 {
+		step(true, 100+i)
+		step(false, 100+i)
+	}
+	if got := numbers(); !slices.Equal(got, []int{36, 35, 34, 33, 32, 31, 30, 29}) {
+		t.Errorf("of five changes with Keep 4 stay %v", got)
+	}
+}
+
+// TestModestMemory: whatever the settings hold, saving them, backing them up
+// and bringing them back takes little memory.
+func TestModestMemory(t *testing.T) {
+	upper, dir, other, back := t.TempDir(), inMemory(t), inMemory(t), inMemory(t)
+	const size = 70 << 20
+	fill(t, upper, map[string]string{"etc/hosts": "a", "opt/": ""})
+	f, err := os.Create(filepath.Join(upper, "opt/firmware"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(f, rand.NewChaCha8([32]byte{1}), size); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	allocated := func() uint64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.TotalAlloc
+	}
+	before := allocated()
+	step := func(what string, limit uint64) {
+		t.Helper()
+		took := allocated() - before
+		t.Logf("%s allocated %d KiB", what, took>>10)
+		if took > limit { // all of it, whether it is garbage by now or not
+			t.Errorf("%s of %d MiB allocated %d MiB, want at most %d MiB", what, size>>20, took>>20, limit>>20)
+		}
+		before = allocated()
+	}
+	mustSave(t, dir, upper, Options{})
+	step("save", 64<<20)
+	backup := filepath.Join(t.TempDir(), "backup")
+	b, err := os.Create(backup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Backup(dir, b); err != nil {
+		t.Fatal(err)
+	}
+	step("backup", 4<<20)
+	if _, err := b.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(other, b, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	step("import", 4<<20)
+	mustRestore(t, other, back)
+	step("restore", 32<<20)
+	for _, name := range []string{"opt/firmware", "etc/hosts"} {
+		want, err := os.ReadFile(filepath.Join(upper, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(back, name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what it was: %d bytes, %v", name, len(got), err)
+		}
+	}
+}
+
+// TestLargeFileShrinks: the archive gets as many bytes of a large file as its
+// header says, though the file becomes shorter meanwhile.
+func TestLargeFileShrinks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	write1(t, path, strings.Repeat("x", 2*largeRead))
+	f, err := openFile(path, 4*largeRead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.Truncate(path, largeRead); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, f.size)
+	if _, err := io.ReadFull(f, got); err != nil || len(got) != 2*largeRead || got[largeRead-1] != 'x' || got[largeRead] != 0 {
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 

@@ -1,10 +1,11 @@
 package persist
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 )
@@ -52,11 +53,7 @@ func (w *writer) remember(slot string, number int) error {
 			next[name] = n
 		}
 	}
-	text, err := seal(next)
-	if err != nil {
-		return err
-	}
-	if err := w.file(filepath.Join(w.dir, slotsName), text, digestOf(text)); err != nil {
+	if err := w.small(filepath.Join(w.dir, slotsName), next); err != nil {
 		return fmt.Errorf("note which settings slot %s runs with: %w", slot, err)
 	}
 	w.slots = next
@@ -170,29 +167,36 @@ func bring(d disk, dir string, number int, o Options) (Generation, error) {
 	if err != nil {
 		return Generation{}, err
 	}
-	if err := f.Close(); err != nil {
-		return Generation{}, err
+	defer f.Close()
+	return w.again(f, g, o)
+}
+
+// copyChecked copies a generation's archive, and says if it is another than
+// the record's.
+func (g Generation) copyChecked(to io.Writer, archive io.Reader) error {
+	copied := &counted{hash: sha256.New(), next: to}
+	if _, err := io.Copy(copied, archive); err != nil {
+		return err
 	}
-	archive, err := os.ReadFile(w.path(number, archiveSuffix))
-	if err != nil {
-		return Generation{}, err
+	if copied.n != g.Archive || copied.sum() != g.SHA256 {
+		return errors.New("its archive does not have the digest of its record: it is damaged")
 	}
-	return w.again(archive, g, o)
+	return nil
 }
 
 // again writes an archive as a new generation, in force.
-func (w *writer) again(archive []byte, g Generation, o Options) (Generation, error) {
-	if digestOf(archive) != g.SHA256 {
-		return Generation{}, errors.New("its archive does not have the digest of its record: it is damaged")
-	}
-	g.Number, g.When, g.Reason = w.next(), now(), o.Reason
-	if _, err := w.write(archive, g); err != nil {
+func (w *writer) again(archive io.Reader, g Generation, o Options) (Generation, error) {
+	g.Reason = o.Reason
+	g, _, err := w.write(g, func(temp string) (Generation, error) {
+		return g, w.disk.Write(temp, func(out io.Writer) error { return g.copyChecked(out, archive) })
+	})
+	if err != nil {
 		return Generation{}, err
 	}
 	keep := o.Keep
 	if keep < 1 {
 		keep = DefaultKeep
 	}
-	_, err := w.prune(keep)
+	_, err = w.prune(keep)
 	return g, err
 }

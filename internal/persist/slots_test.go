@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -128,5 +130,27 @@ func TestBring(t *testing.T) {
 	}
 	if got, _ := restoredAs(t, dir, ""); got != "old" {
 		t.Errorf("after a refusal %q came back", got)
+	}
+}
+
+// TestFullWithSlots: a slot's way back makes room last of all, and that is
+// told; what is newest stays.
+func TestFullWithSlots(t *testing.T) {
+	dir, newer := inMemory(t), t.TempDir()
+	saveAs(t, dir, "PRIMARY", "old", 0)
+	saveAs(t, dir, "SECONDARY", "between", 0)
+	saveAs(t, dir, "SECONDARY", "before", 0)
+	fill(t, newer, map[string]string{"etc/hosts": "new"})
+	s, err := save(t.Context(), &flaky{free: []int64{0}}, dir, newer, Options{Slot: "SECONDARY"})
+	if err != nil || !slices.Equal(s.Pruned, []int{2}) || len(s.Warnings) > 0 {
+		t.Fatalf("short of room: %+v, %v", s, err)
+	}
+	fill(t, newer, map[string]string{"etc/hosts": "newer"})
+	s, err = save(t.Context(), &flaky{free: []int64{0, 0}}, dir, newer, Options{Slot: "SECONDARY"})
+	if err != nil || !slices.Equal(s.Pruned, []int{3, 1}) || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "slot PRIMARY last ran with") {
+		t.Fatalf("very short of room: %+v, %v", s, err)
+	}
+	if got, r := restoredAs(t, dir, "PRIMARY"); got != "newer" || len(r.Skipped) != 1 {
+		t.Errorf("%q came back: %+v", got, r)
 	}
 }

@@ -28,7 +28,11 @@ func TestStickPulled(t *testing.T) {
 	if got := alerts(ctx, t, r); find(got, "medium.lost") {
 		t.Fatalf("the medium counts as lost before it is: %+v", got)
 	}
-	v := verify(ctx, t, m)
+	v, err := m.Verify(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Abandon() })
 	pause(ctx, t, 10*time.Second)
 	before := time.Now()
 	if err := m.Unplug(ctx, 0); err != nil {
@@ -43,13 +47,13 @@ func TestStickPulled(t *testing.T) {
 	}
 	t.Logf("alert raised %.0f s after the stick was pulled: %+v", time.Since(before).Seconds(), alerts(ctx, t, r))
 	pause(ctx, t, 20*time.Second)
-	if err := v.stop(); err != nil {
+	if err := v.Stop(); err != nil {
 		t.Errorf("the initiator has an error: %v", err)
 	}
 	t.Log(v)
 	// Whatever the appliance needs, it has in memory: also what was never used.
 	run(ctx, t, login(ctx, t, m), "esos status && iscsiadm --version && lvm version && smartctl --version")
-	_, err := r.Run(ctx, "echo changed >/etc/motd; esos sync")
+	_, err = r.Run(ctx, "echo changed >/etc/motd; esos sync")
 	var exit *ExitError
 	if !errors.As(err, &exit) || exit.Status != 9 {
 		t.Errorf("esos sync without a medium: %v, want exit status 9", err)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Remote runs commands in the appliance as root, over SSH.
+// Remote runs commands in the appliance over SSH.
 type Remote struct {
 	client *ssh.Client
 }
@@ -31,10 +31,19 @@ func (e *ExitError) Error() string {
 
 // SSH logs in. The appliance may still be booting.
 func (m *Machine) SSH(ctx context.Context) (*Remote, error) {
+	return m.login(ctx, "root", ssh.PublicKeys(m.lab.key))
+}
+
+// SSHAs logs in as one who has a password.
+func (m *Machine) SSHAs(ctx context.Context, user, password string) (*Remote, error) {
+	return m.login(ctx, user, ssh.Password(password))
+}
+
+func (m *Machine) login(ctx context.Context, user string, auth ssh.AuthMethod) (*Remote, error) {
 	var mu sync.Mutex
 	var first *ssh.Client
 	err := m.poll(ctx, "a login over SSH", func(ctx context.Context) error {
-		c, err := m.dial(ctx)
+		c, err := m.dial(ctx, user, auth)
 		if err != nil {
 			return err
 		}
@@ -54,7 +63,7 @@ func (m *Machine) SSH(ctx context.Context) (*Remote, error) {
 	return &Remote{client: first}, nil
 }
 
-func (m *Machine) dial(ctx context.Context) (*ssh.Client, error) {
+func (m *Machine) dial(ctx context.Context, user string, auth ssh.AuthMethod) (*ssh.Client, error) {
 	address := m.Address(22)
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", address)
@@ -64,8 +73,8 @@ func (m *Machine) dial(ctx context.Context) (*ssh.Client, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	c, chans, requests, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
-		User: "root",
-		Auth: []ssh.AuthMethod{ssh.PublicKeys(m.lab.key)},
+		User: user,
+		Auth: []ssh.AuthMethod{auth},
 		// The machine was started by this process on this host's loopback.
 		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 	})

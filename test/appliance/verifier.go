@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"testing"
 	"time"
 
 	"github.com/esos-project/esos/internal/engine/enginetest/initiator"
@@ -17,9 +16,9 @@ const (
 	chunks    = 8192 // of the LUN, from its start
 )
 
-// verifier writes to a LUN and reads back what it wrote until it is stopped.
+// Verifier writes to a LUN and reads back what it wrote until it is stopped.
 // Its first error stays: an initiator that loses one I/O has lost data.
-type verifier struct {
+type Verifier struct {
 	session *initiator.Session
 	written map[int]uint64 // by chunk: the number of the write that it holds
 	last    uint64
@@ -30,24 +29,25 @@ type verifier struct {
 	done   chan error
 }
 
-// verify starts I/O of its own session.
-func verify(ctx context.Context, t *testing.T, m *Machine) *verifier {
-	t.Helper()
+// Verify starts I/O of its own session.
+func (m *Machine) Verify(ctx context.Context) (*Verifier, error) {
 	s, err := m.Login(ctx, time.Minute)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	v := &verifier{session: s, written: map[int]uint64{}, cancel: cancel, done: make(chan error, 1)}
+	v := &Verifier{session: s, written: map[int]uint64{}, cancel: cancel, done: make(chan error, 1)}
 	go func() { v.done <- v.loop(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		_ = s.Abandon()
-	})
-	return v
+	return v, nil
 }
 
-func (v *verifier) loop(ctx context.Context) error {
+// Abandon ends the I/O of one whose errors are not asked for any more.
+func (v *Verifier) Abandon() error {
+	v.cancel()
+	return v.session.Abandon()
+}
+
+func (v *Verifier) loop(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(1, 2))
 	for ctx.Err() == nil {
 		chunk := random.IntN(chunks)
@@ -66,13 +66,13 @@ func (v *verifier) loop(ctx context.Context) error {
 	return nil
 }
 
-func (v *verifier) write(chunk int, fua bool) error {
+func (v *Verifier) write(chunk int, fua bool) error {
 	v.last++
 	v.written[chunk] = v.last
 	return v.session.Write(0, uint64(chunk*chunkSize/512), contents(chunk, v.last), 512, fua)
 }
 
-func (v *verifier) read(chunk int) error {
+func (v *Verifier) read(chunk int) error {
 	v.reads++
 	got, err := v.session.Read(0, uint64(chunk*chunkSize/512), chunkSize/512, 512)
 	if err != nil {
@@ -94,8 +94,8 @@ func contents(chunk int, write uint64) []byte {
 	return b
 }
 
-// stop ends the I/O, reads everything once more, and returns the first error.
-func (v *verifier) stop() error {
+// Stop ends the I/O, reads everything once more, and returns the first error.
+func (v *Verifier) Stop() error {
 	v.cancel()
 	if err := <-v.done; err != nil {
 		return err
@@ -108,6 +108,6 @@ func (v *verifier) stop() error {
 	return v.session.Close()
 }
 
-func (v *verifier) String() string {
+func (v *Verifier) String() string {
 	return fmt.Sprintf("%d writes and %d reads of %d KiB, the longest took %.2f s", v.last, v.reads, chunkSize>>10, v.longest.Seconds())
 }

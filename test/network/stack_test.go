@@ -68,7 +68,7 @@ func (a *array) whole(ctx context.Context, nics []string) {
 // TestLoop brings the same up on one machine whose cards are joined to each
 // other; the other ends are in a network of their own, set up with ip.
 func TestLoop(t *testing.T) {
-	level.Require(t, level.Full)
+	level.Require(t, level.Smoke)
 	ctx := timeout(t, 15*time.Minute)
 	dir := level.ShortDir(t)
 	a := newArray(ctx, t, "loop", 0, filepath.Join(dir, "c"), filepath.Join(dir, "d"))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +24,7 @@ type StrangeError struct {
 
 // Error says whose, and what adopting does.
 func (e *StrangeError) Error() string {
-	return fmt.Sprintf("%s has the settings of %s: they would be kept as older generations, and that machine could not boot from it with its own any more; say --yes if that is wanted", e.Device, e.Host)
+	return fmt.Sprintf("%s has the settings of another machine (%s): they would be kept as older generations, and that machine could not boot from it with its own any more; say --yes if that is wanted", e.Device, e.Host)
 }
 
 // Adopt takes another medium for the one that this machine was booted from,
@@ -56,7 +57,14 @@ func (m *Machine) adopt(ctx context.Context, strange bool) (string, error) {
 			return device, err
 		}
 	}
-	return device, m.rewrite(device)
+	if err := m.rewrite(device); err != nil {
+		return device, err
+	}
+	// What waited for the next boot was on the one that was lost.
+	if err := os.Remove(m.hold); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return device, err
+	}
+	return device, nil
 }
 
 // candidate is the one other medium that is there.
@@ -90,14 +98,11 @@ func (m *Machine) strange(device string) (err error) {
 	if err != nil {
 		return err
 	}
-	us, err := os.Hostname()
-	if err != nil {
-		return err
+	n := persist.Newest(list)
+	if n == nil || n.Machine != "" && n.Machine == m.identity() {
+		return nil // it has none, or once was this machine's
 	}
-	if n := persist.Newest(list); n != nil && n.Host != us {
-		return &StrangeError{Device: device, Host: n.Host}
-	}
-	return nil
+	return &StrangeError{Device: device, Host: n.Host}
 }
 
 // rewrite has the report of the boot speak of the medium that a partition is

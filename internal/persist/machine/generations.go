@@ -1,7 +1,10 @@
 package machine
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +57,7 @@ func (m *Machine) Restore(ctx context.Context, number int) (g persist.Generation
 }
 
 // Import has the next boot come up with the settings of a backup.
-func (m *Machine) Import(ctx context.Context, r io.Reader, name string) (g persist.Generation, err error) {
+func (m *Machine) Import(ctx context.Context, r io.ReadSeeker, name string) (g persist.Generation, err error) {
 	return m.next(ctx, func(dir string) (persist.Generation, string, error) {
 		g, err := persist.Import(dir, r, m.options("restore of "+name))
 		return g, "the next boot takes the settings of " + name, err
@@ -120,7 +123,20 @@ func (m *Machine) next(ctx context.Context, put func(dir string) (persist.Genera
 }
 
 func (m *Machine) options(reason string) persist.Options {
-	return persist.Options{Reason: reason, Slot: m.boot.Slot, Version: m.boot.Version}
+	return persist.Options{Reason: reason, Slot: m.boot.Slot, Version: m.boot.Version, Machine: m.identity()}
+}
+
+// identity tells this machine from others, and says nothing else about it: a
+// machine id should not be told to strangers (machine-id(5)). It is "" on one
+// that has none.
+func (m *Machine) identity() string {
+	text, err := os.ReadFile(m.id)
+	id := bytes.TrimSpace(text)
+	if err != nil || len(id) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(append([]byte("ESOS settings of "), id...))
+	return hex.EncodeToString(sum[:8])
 }
 
 // mounted does something with the partition, mounted.

@@ -74,7 +74,7 @@ func TestBackupOfAMachine(t *testing.T) {
 	other := newBench(t)
 	other.plug(t, "sda4", Label, "aaaa", false)
 	other.hosts(t, "other")
-	if _, err := other.Import(t.Context(), &file, "array1"); err != nil {
+	if _, err := other.Import(t.Context(), bytes.NewReader(file.Bytes()), "array1"); err != nil {
 		t.Fatal(err)
 	}
 	if got := other.next(t, "/dev/sda4"); got != "first" {

@@ -26,7 +26,8 @@ const (
 	mountPath  = "/run/esos/conf"
 	lockPath   = "/run/esos/conf.lock"
 	lastPath   = "/run/esos/saved.json"
-	holdPath   = "/run/esos/settings-held"
+	HeldPath   = "/run/esos/settings-held" // says why nothing is saved before the next boot
+	idPath     = "/etc/machine-id"
 )
 
 // ErrNoAppliance says that this machine was not booted from a medium of ESOS.
@@ -52,6 +53,7 @@ type Machine struct {
 	label                     string // of the partition
 	upper, mount, lock, state string
 	hold                      string // says why nothing is saved before the next boot
+	id                        string // file that says which machine this is
 	report                    string // how the machine was booted, and which medium was adopted since; "" in tests
 	// attach gives the medium's partition a place in the tree, and detach
 	// takes it away again; tests have no devices.
@@ -69,7 +71,7 @@ func Here() (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Machine{boot: b, sys: "/sys", label: Label, upper: upperPath, mount: mountPath, lock: lockPath, state: lastPath, hold: holdPath, report: ReportPath,
+	return &Machine{boot: b, sys: "/sys", label: Label, upper: upperPath, mount: mountPath, lock: lockPath, state: lastPath, hold: HeldPath, id: idPath, report: ReportPath,
 		attach: host.MountExt4, detach: host.Unmount, uuid: host.ExtUUID, fatUUID: host.FATUUID}, nil
 }
 
@@ -82,8 +84,12 @@ func (m *Machine) Save(ctx context.Context, reason string) (persist.Saved, error
 		return persist.Saved{}, fmt.Errorf("save the settings: wait for another save to end: %w", err)
 	}
 	defer lock.Close()
-	if why, err := m.held(); err != nil || why != "" {
-		return persist.Saved{}, errors.Join(err, &HeldError{why})
+	why, err := m.held()
+	if err != nil {
+		return persist.Saved{}, err
+	}
+	if why != "" {
+		return persist.Saved{}, &HeldError{why}
 	}
 	saved, err := m.save(ctx, reason)
 	if noteErr := m.note(reason, saved, err); noteErr != nil {
@@ -128,6 +134,9 @@ func (m *Machine) find() (string, error) {
 		if b, err = readReport(m.report); err != nil { // a medium may have been adopted
 			return "", err
 		}
+	}
+	if b.Conf == "" { // whatever is there now may be another machine's
+		return "", fmt.Errorf("the medium that this machine was booted from had no %s that could be read: write a new one with `mkesos write`, plug it in in its place and run 'esos medium adopt'", m.label)
 	}
 	parts, err := host.Partitions(m.sys, m.label)
 	if err != nil {

@@ -35,7 +35,7 @@ func newBench(t *testing.T) *bench {
 	b.Machine = &Machine{
 		boot: booted{Slot: "PRIMARY", Version: "1.0", Conf: "/dev/sda4", UUID: "aaaa"},
 		sys:  filepath.Join(dir, "sys"), label: Label, upper: filepath.Join(dir, "upper"), mount: filepath.Join(dir, "mount"),
-		lock: filepath.Join(dir, "lock"), state: filepath.Join(dir, "saved.json"), hold: filepath.Join(dir, "held"),
+		lock: filepath.Join(dir, "lock"), state: filepath.Join(dir, "saved.json"), hold: filepath.Join(dir, "held"), id: filepath.Join(dir, "machine-id"),
 		attach: func(device, where string) error {
 			b.attached++
 			return os.Symlink(filepath.Join(dir, device), where)

@@ -1,0 +1,3 @@
+// Package settings tests on a booted appliance that its settings are kept,
+// whatever happens to the stick.
+package settings
