@@ -94,7 +94,9 @@ ip -n peer addr add 10.81.0.2/24 dev vlan20
 ip -n peer addr add fd00:81::2/64 dev vlan20 nodad
 ip -n peer link set lo up
 ip -n peer addr add 10.90.2.1/24 dev lo
-ip -n peer addr add fd00:90:2::1/64 dev lo`, a.nics[2], a.nics[3]))
+ip -n peer addr add fd00:90:2::1/64 dev lo
+# The address nearest to that one is asked from (RFC 6724 5, rule 8).
+ip -n peer route add fd00:90:1::/64 via fd00:80::1`, a.nics[2], a.nics[3]))
 	before := strings.Fields(a.run(ctx, "esos status | grep ^Revision"))[1]
 	a.declare(ctx, section(0, nics))
 	a.whole(ctx, nics)
