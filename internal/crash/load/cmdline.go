@@ -13,7 +13,12 @@ import (
 func added() []string {
 	return []string{
 		"irqpoll", "nr_cpus=1", "maxcpus=1", "reset_devices", "cgroup_disable=memory", "numa=off", "mce=off", "hest_disable",
-		"acpi_no_memhotplug", "transparent_hugepage=never", "panic=10", "esos_crash",
+		"acpi_no_memhotplug", "transparent_hugepage=never",
+		// The initramfs is unpacked into a tmpfs else, which takes half of the
+		// memory and no more: less than it needs of 128 MiB
+		// (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
+		"rootfstype=ramfs",
+		"panic=10", "esos_crash",
 	}
 }
 
@@ -23,7 +28,7 @@ func added() []string {
 func dropped() []string {
 	return []string{
 		"BOOT_IMAGE=", "crashkernel=", "mem=", "hugepages=", "hugepagesz=", "default_hugepagesz=", "hugetlb_cma=", "cma=",
-		"isolcpus=", "nohz_full=", "rcu_nocbs=", "nr_cpus=", "maxcpus=", "possible_cpus=", "panic=", "transparent_hugepage=",
+		"isolcpus=", "nohz_full=", "rcu_nocbs=", "nr_cpus=", "maxcpus=", "possible_cpus=", "panic=", "transparent_hugepage=", "rootfstype=",
 		"slub_debug", "slub_debug=", "slab_debug=", "kfence.", "page_poison=", "init_on_alloc=", "init_on_free=", "log_buf_len=",
 		"ftrace_dump_on_oops", "ftrace=", "trace_event=", "nmi_watchdog=", "sysctl.", "earlyprintk=",
 		"esos_trial", "esos_trial=", "esos_fell_back=", "esos_settings=", "esos_rescue", "esos_rescue=", "esos_persist", "esos_persist=",

@@ -14,7 +14,7 @@ import (
 )
 
 func TestCmdline(t *testing.T) {
-	const usual = "irqpoll nr_cpus=1 maxcpus=1 reset_devices cgroup_disable=memory numa=off mce=off hest_disable acpi_no_memhotplug transparent_hugepage=never panic=10 esos_crash"
+	const usual = "irqpoll nr_cpus=1 maxcpus=1 reset_devices cgroup_disable=memory numa=off mce=off hest_disable acpi_no_memhotplug transparent_hugepage=never rootfstype=ramfs panic=10 esos_crash"
 	for running, want := range map[string]string{
 		"BOOT_IMAGE=/PRIMARY/vmlinuz slot=PRIMARY esos_medium=ab console=tty0 console=ttyS0,115200 panic=10 loglevel=6 systemd.show_status=auto crashkernel=896M-2G:128M,2G-:256M\n": "slot=PRIMARY esos_medium=ab console=tty0 console=ttyS0,115200 loglevel=6 " + usual,
 		"slub_debug=FZPU kfence.sample_interval=100 page_poison=1 scst.dyndbg=+p log_buf_len=4M ignore_loglevel":                                                                     "ignore_loglevel " + usual,
