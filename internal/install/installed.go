@@ -3,13 +3,11 @@ package install
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/esos-project/esos/internal/medium"
 	"github.com/esos-project/esos/internal/medium/disk"
-	"github.com/esos-project/esos/internal/medium/grub"
 	"github.com/esos-project/esos/internal/medium/iso"
 	"github.com/esos-project/esos/internal/slot"
 )
@@ -29,10 +27,10 @@ func (i Installer) refuseAgain(d disk.Disk) error {
 		"remove the ISO, or let the machine start from the disk first; to install again, run `wipefs --all %s` here before", d, d.Path)
 }
 
-// installed tells whether a slot on the disk is the ISO's: has the same
-// signature. A disk that is no medium has none.
+// installed tells whether the disk is a medium that was made of what is on the
+// ISO. What its slots hold says nothing: they change with upgrades.
 func (i Installer) installed(d disk.Disk) (bool, error) {
-	want, err := os.ReadFile(filepath.Join(i.ISO, iso.SlotDir, slot.SignatureFile))
+	ours, err := os.ReadFile(filepath.Join(i.ISO, iso.SlotDir, slot.SignatureFile))
 	if err != nil {
 		return false, err
 	}
@@ -41,19 +39,9 @@ func (i Installer) installed(d disk.Disk) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	c, err := medium.Open(f)
+	theirs, err := medium.MadeOf(f)
 	if err != nil {
-		return false, nil //nolint:nilerr // whatever else it is, it is not ours
+		return false, fmt.Errorf("%w; settings may be saved there: to install all the same, run `wipefs --all %s` here before", err, d.Path)
 	}
-	for _, name := range grub.Slots() {
-		r, err := c.Slot(name, slot.SignatureFile)
-		if err != nil {
-			continue // a slot that is empty, or damaged
-		}
-		got, err := io.ReadAll(io.LimitReader(r, int64(len(want))+1))
-		if err == nil && bytes.Equal(got, want) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return bytes.Equal(theirs, ours), nil
 }

@@ -154,6 +154,10 @@ func (m maker) root(ctx context.Context, parts []Partition) error {
 	part, _ := Labelled(parts, LabelRoot)
 	return m.ext4(ctx, extFS{part: part, journal: 16, inodes: 512, fill: func(w *tar.Writer) error {
 		p.progress(step, 0, total)
+		signature := filepath.Join(p.Slot, signatureFile)
+		if err := addFile(w, p, signature, MadeOfFile, 0o644, func(int64) {}); err != nil {
+			return err
+		}
 		for _, slot := range grub.Slots() {
 			if err := addDir(w, p, slot, 0o755); err != nil {
 				return err

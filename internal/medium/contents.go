@@ -33,11 +33,40 @@ func Open(f *os.File) (*Contents, error) {
 	if c.boot, err = fat32.Read(diskfile.New(f, true), boot.Size, boot.Start, SectorSize); err != nil {
 		return nil, fmt.Errorf("read the file system %s of %s: %w", LabelBoot, f.Name(), err)
 	}
+	c.root, err = openRoot(f, parts)
+	return c, err
+}
+
+func openRoot(f *os.File, parts []Partition) (*ext4.FS, error) {
 	root, _ := Labelled(parts, LabelRoot)
-	if c.root, err = ext4.Open(f, root.Start, root.Size); err != nil {
+	fs, err := ext4.Open(f, root.Start, root.Size)
+	if err != nil {
 		return nil, fmt.Errorf("read the file system %s of %s: %w", LabelRoot, f.Name(), err)
 	}
-	return c, nil
+	return fs, nil
+}
+
+// MadeOf is the signature of the slot that the medium in f, a disk or an image
+// file, was made of; nothing if f holds no medium. It reads esos_root only:
+// ESOS_BOOT may be as a power cut left it.
+func MadeOf(f *os.File) ([]byte, error) {
+	parts, err := ReadLayout(f)
+	if err != nil {
+		return nil, nil //nolint:nilerr // whatever is on it, it is no medium
+	}
+	root, err := openRoot(f, parts)
+	if err != nil {
+		return nil, err
+	}
+	r, err := root.Open(MadeOfFile)
+	if err != nil {
+		return nil, fmt.Errorf("read what %s was made of: %w", f.Name(), err)
+	}
+	signature, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	if err != nil {
+		return nil, fmt.Errorf("read what %s was made of: %w", f.Name(), err)
+	}
+	return signature, nil
 }
 
 // Partitions are those of the medium.

@@ -77,13 +77,20 @@ type Plan struct {
 	Progress func(step string, done, total int64)
 }
 
+// MadeOfFile is the signature of the slot that a medium was made of, on
+// esos_root. The slots themselves change with upgrades; by this an installer
+// knows years later what it made.
+const MadeOfFile = "made-of.sig"
+
+const signatureFile = "manifest.sig" // a slot's
+
 // SeedDir is where Plan.Seed's files are in esos_conf.
 const SeedDir = "seed"
 
 // Files of a slot, by the partition that they are in.
 var (
 	bootFiles = []string{grub.Kernel, grub.Initrd}
-	rootFiles = []string{"root.squashfs", "manifest.json", "manifest.sig"}
+	rootFiles = []string{"root.squashfs", "manifest.json", signatureFile}
 	// debugFiles are there only if the debug entry has a kernel of its own.
 	debugFiles = []string{grub.DebugKernel, grub.DebugInitrd}
 )

@@ -3,9 +3,11 @@ package medium
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/esos-project/esos/internal/install"
 	"github.com/esos-project/esos/internal/medium"
 	"github.com/esos-project/esos/internal/medium/disk"
+	"github.com/esos-project/esos/internal/medium/grub"
 	"github.com/esos-project/esos/internal/medium/stick"
 	"github.com/esos-project/esos/internal/slot"
 	"github.com/esos-project/esos/test/level"
@@ -154,6 +157,10 @@ func TestInstall(t *testing.T) {
 			t.Error("there is no esos_conf")
 		}
 	})
+	// Years later: both slots hold other versions, and a power cut in an upgrade
+	// left two copies of the FAT that differ. What is saved is as good as ever.
+	dropSlots(t, dev)
+	tearFAT(t, dev)
 	first := identity(t, dev)
 	i.Options = boot.InstallOptions{Device: filepath.Join(m.Dev, "vda"), NoPrompt: true, Wipe: true}
 	t.Run("unattended, again from the same ISO", func(t *testing.T) {
@@ -177,6 +184,41 @@ func TestInstall(t *testing.T) {
 			t.Error("two installations have one identity")
 		}
 	})
+}
+
+// dropSlots takes away the signatures of both slots.
+func dropSlots(t *testing.T, dev string) {
+	t.Helper()
+	root, _ := medium.Labelled(layout(t, dev), medium.LabelRoot)
+	for _, name := range grub.Slots() {
+		remove := "rm /" + name + "/" + slot.SignatureFile
+		out, err := exec.Command("debugfs", "-w", "-R", remove, fmt.Sprintf("%s?offset=%d", dev, root.Start)).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "rm: ") {
+			t.Fatalf("%s: %s, %v", remove, out, err)
+		}
+	}
+}
+
+// tearFAT makes the first FAT of ESOS_BOOT another than the second.
+func tearFAT(t *testing.T, dev string) {
+	t.Helper()
+	f, err := os.OpenFile(dev, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	boot, _ := medium.Labelled(layout(t, dev), medium.LabelBoot)
+	reserved := make([]byte, 2) // BPB_RsvdSecCnt
+	if _, err := f.ReadAt(reserved, boot.Start+14); err != nil {
+		t.Fatal(err)
+	}
+	last := boot.Start + int64(binary.LittleEndian.Uint16(reserved))*medium.SectorSize + 4*1000
+	if _, err := f.WriteAt([]byte{0xf8, 0xff, 0xff, 0x0f}, last); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := medium.Open(f); err == nil {
+		t.Fatalf("ESOS_BOOT can still be read: %v", c)
+	}
 }
 
 func identity(t *testing.T, path string) map[string]string {
