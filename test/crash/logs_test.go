@@ -6,26 +6,27 @@ import (
 
 	"github.com/esos-project/esos/internal/logs"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
 // TestLogs: what was logged before a reboot is there after it, what grows is
 // archived and its memory given back, and the oldest archives make room.
 func TestLogs(t *testing.T) {
 	level.Require(t, level.Full)
-	ctx := withTimeout(t, 3*bootTimeout)
+	ctx := stand.Timeout(t, 3*stand.BootTimeout)
 	m := start(ctx, t, 2048)
-	m.run(ctx, "logger esos-test: before the reboot")
+	m.Run(ctx, "logger esos-test: before the reboot")
 	m.Console().Forget()
-	_, _ = m.r.Run(ctx, "systemctl reboot") // the connection ends before the command does
+	_, _ = m.Remote.Run(ctx, "systemctl reboot") // the connection ends before the command does
 	if err := m.WaitFor(ctx, "Linux version "); err != nil {
 		t.Fatal(err)
 	}
-	m.served(ctx)
+	m.Served(ctx)
 	var list []logs.Archive
-	if m.into(ctx, &list, "esos logs list -o json"); len(list) != 1 {
+	if m.Into(ctx, &list, "esos logs list -o json"); len(list) != 1 {
 		t.Fatalf("archives after a reboot: %+v", list)
 	}
-	text := m.run(ctx, "esos logs export latest - | tar --zstd -xO")
+	text := m.Run(ctx, "esos logs export latest - | tar --zstd -xO")
 	for _, want := range []string{"esos-test: before the reboot", "Linux version ", "Stopp"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in the archive of %d bytes", want, len(text))
@@ -33,15 +34,15 @@ func TestLogs(t *testing.T) {
 	}
 
 	// Too much of it.
-	m.run(ctx, "base64 /dev/urandom | head -c 60000000 >/var/log/large.log; systemctl start esos-logs-archive.service")
-	if m.into(ctx, &list, "esos logs list -o json"); len(list) != 2 || list[1].Size < 30<<20 {
+	m.Run(ctx, "base64 /dev/urandom | head -c 60000000 >/var/log/large.log; systemctl start esos-logs-archive.service")
+	if m.Into(ctx, &list, "esos logs list -o json"); len(list) != 2 || list[1].Size < 30<<20 {
 		t.Errorf("archives of large logs: %+v", list)
 	}
-	if out := m.run(ctx, "stat -c %s /var/log/large.log"); out != "0\n" {
+	if out := m.Run(ctx, "stat -c %s /var/log/large.log"); out != "0\n" {
 		t.Errorf("the log still takes memory: %s bytes", out)
 	}
-	m.run(ctx, "systemctl start esos-logs-archive.service")
-	if m.into(ctx, &list, "esos logs list -o json"); len(list) != 2 {
+	m.Run(ctx, "systemctl start esos-logs-archive.service")
+	if m.Into(ctx, &list, "esos logs list -o json"); len(list) != 2 {
 		t.Errorf("archived though there is nothing to: %+v", list)
 	}
 
@@ -49,10 +50,10 @@ func TestLogs(t *testing.T) {
 	if err := m.Unplug(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
-	m.until(ctx, "esos medium status || echo away", "away")
-	m.run(ctx, "base64 /dev/urandom | head -c 60000000 >/var/log/large.log; systemctl start esos-logs-archive.service || true")
-	m.until(ctx, "esos alert list", "logs.not_archived")
-	if out := m.run(ctx, "du -sm /var/log | cut -f1"); len(strings.TrimSpace(out)) > 2 || strings.TrimSpace(out) > "50" && len(strings.TrimSpace(out)) == 2 {
+	m.Until(ctx, "esos medium status || echo away", "away")
+	m.Run(ctx, "base64 /dev/urandom | head -c 60000000 >/var/log/large.log; systemctl start esos-logs-archive.service || true")
+	m.Until(ctx, "esos alert list", "logs.not_archived")
+	if out := m.Run(ctx, "du -sm /var/log | cut -f1"); len(strings.TrimSpace(out)) > 2 || strings.TrimSpace(out) > "50" && len(strings.TrimSpace(out)) == 2 {
 		t.Errorf("%s MiB of logs in memory without a medium", strings.TrimSpace(out))
 	}
 }

@@ -7,20 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/esos-project/esos/internal/vm"
 	"github.com/esos-project/esos/test/appliance"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
-// bootTimeout is far beyond what translated code on a busy machine takes.
-const bootTimeout = 10 * time.Minute
+var shared stand.Shared
+
+func TestMain(m *testing.M) { shared.Main(m) }
 
 // person is somebody with a key.
 type person struct {
@@ -119,136 +119,74 @@ func document(before string, people []person) string {
 
 func TestMachine(t *testing.T) {
 	level.Require(t, level.Full)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*bootTimeout)
-	defer cancel()
-	dir, err := os.MkdirTemp(level.Cache(t), "machine-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	lab, err := appliance.Open(ctx, level.Root(t), dir, t.Output())
-	if err != nil {
-		t.Fatal(err)
-	}
-	medium, err := lab.Medium(ctx, "medium")
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := lab.Blank("data", 64<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := lab.Start(ctx, appliance.Options{Dir: level.ShortDir(t), Boot: vm.Drive{File: medium}, Data: data})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("console:\n%s", m.Console().Tail(60))
-		}
-		_ = m.Close()
-	})
-	a := &array{t: t, m: m, ann: newPerson(t, "ann", "admin"), bob: newPerson(t, "bob", "operator"), eve: newPerson(t, "eve", "viewer")}
-	a.login(ctx)
-	a.install(ctx)
+	ctx := stand.Timeout(t, 3*stand.BootTimeout)
+	a := &array{Stand: shared.New(ctx, t, appliance.Options{}), ann: newPerson(t, "ann", "admin"), bob: newPerson(t, "bob", "operator"), eve: newPerson(t, "eve", "viewer")}
+	a.Boot(ctx)
+	a.started(ctx)
 
-	old := a.root(ctx, "esos config show --reveal")
+	old := a.Run(ctx, "esos config show --reveal")
 	began := time.Now()
-	out, err := a.r.Pipe(ctx, "cat >/run/new.yaml && esos plan -f /run/new.yaml && esos apply -y -f /run/new.yaml", document(old, []person{a.ann, a.bob, a.eve}))
+	out, err := a.Remote.Pipe(ctx, "cat >/run/new.yaml && esos plan -f /run/new.yaml && esos apply -y -f /run/new.yaml", document(old, []person{a.ann, a.bob, a.eve}))
 	if err != nil {
-		t.Fatalf("apply: %v\n%s", err, a.root(ctx, "journalctl -b -u esos --no-pager | tail -50"))
+		t.Fatalf("apply: %v\n%s", err, a.Run(ctx, "journalctl -b -u esos --no-pager | tail -50"))
 	}
 	t.Logf("applied in %s:\n%s", time.Since(began).Round(time.Millisecond), out)
-	if got := a.root(ctx, "esos apply -y -f /run/new.yaml"); !strings.Contains(got, "no changes") {
+	if got := a.Run(ctx, "esos apply -y -f /run/new.yaml"); !strings.Contains(got, "no changes") {
 		t.Errorf("applied a second time:\n%s", got)
 	}
 	a.holds(ctx)
 
 	a.changes(ctx)
 
-	m.Console().Forget()
-	_, _ = a.r.Run(ctx, "systemctl reboot") // the connection ends before the command does
-	a.login(ctx)
+	a.Reboot(ctx)
+	a.started(ctx)
 	a.holds(ctx)
 	a.removal(ctx)
 }
 
 // array is an appliance that is tested.
 type array struct {
-	t             *testing.T
-	m             *appliance.Machine
-	r             *appliance.Remote
+	*stand.Stand
 	ann, bob, eve person
 }
 
-func (a *array) login(ctx context.Context) {
-	a.t.Helper()
-	r, err := a.m.SSH(ctx)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	a.r = r
-	if _, err := r.Run(ctx, "systemctl is-system-running --wait"); err != nil {
-		a.t.Logf("not all is well after boot: %v\n%s", err, a.root(ctx, "systemctl --failed --no-pager"))
-	}
-}
-
-// root runs a command as root; it must work.
-func (a *array) root(ctx context.Context, command string) string {
-	a.t.Helper()
-	out, err := a.r.Run(ctx, command)
-	if err != nil {
-		a.t.Fatalf("%v", err)
-	}
-	return out
-}
-
-// install puts the programs that were named in the place of the image's: for
-// trying a change without making an image.
-func (a *array) install(ctx context.Context) {
-	a.t.Helper()
-	file := os.Getenv("ESOS_TEST_BINARY")
-	if file == "" {
-		return
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if _, err := a.r.Pipe(ctx, "cat >/usr/bin/esos.new && chmod 755 /usr/bin/esos.new && mv /usr/bin/esos.new /usr/bin/esos && systemctl restart esos", string(text)); err != nil {
-		a.t.Fatal(err)
+// started waits until all services were started.
+func (a *array) started(ctx context.Context) {
+	a.T.Helper()
+	if _, err := a.Remote.Run(ctx, "systemctl is-system-running --wait"); err != nil {
+		a.T.Logf("not all is well after boot: %v\n%s", err, a.Run(ctx, "systemctl --failed --no-pager"))
 	}
 }
 
 // as runs a command as somebody; works says whether it must.
 func (a *array) as(ctx context.Context, p person, works bool, command string) string {
-	a.t.Helper()
-	out, err := p.run(ctx, a.m.Address(22), command)
+	a.T.Helper()
+	out, err := p.run(ctx, a.Address(22), command)
 	if (err == nil) != works || err != nil && !errors.Is(err, errRefused) && !errors.As(err, new(*ssh.ExitError)) {
-		a.t.Errorf("%s (%s): %s: %v, want works=%v\n%s", p.name, p.role, command, err, works, out)
+		a.T.Errorf("%s (%s): %s: %v, want works=%v\n%s", p.name, p.role, command, err, works, out)
 	}
 	return out
 }
 
 // shutOut tries to log in as somebody who must not get in.
 func (a *array) shutOut(ctx context.Context, p person) {
-	a.t.Helper()
+	a.T.Helper()
 	// sshd lets people in just now, and so it is this one whom it does not. It
 	// refuses some politely, and hangs up on others, whose accounts expired.
 	a.as(ctx, a.ann, true, "true")
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if client, err := p.tryDial(ctx, a.m.Address(22)); err == nil {
+	if client, err := p.tryDial(ctx, a.Address(22)); err == nil {
 		_ = client.Close()
-		a.t.Errorf("%s gets in", p.name)
+		a.T.Errorf("%s gets in", p.name)
 	} else if ctx.Err() != nil {
-		a.t.Errorf("whether %s gets in is not known: %v", p.name, err)
+		a.T.Errorf("whether %s gets in is not known: %v", p.name, err)
 	}
 }
 
 // holds holds the machine to the document.
 func (a *array) holds(ctx context.Context) {
-	t := a.t
+	t := a.T
 	t.Helper()
 	for _, p := range []person{a.ann, a.bob, a.eve} {
 		if got := a.as(ctx, p, true, "id -un; pwd; ls -A"); !strings.HasPrefix(got, p.name+"\n/home/"+p.name+"\n") || !strings.Contains(got, ".profile") {
@@ -278,39 +216,39 @@ func (a *array) holds(ctx context.Context) {
 		}
 	}
 	// The clock.
-	if got := a.root(ctx, "readlink -f /etc/localtime; cat /etc/timezone; systemctl is-enabled systemd-timesyncd; systemctl is-active systemd-timesyncd"); got != "/usr/share/zoneinfo/America/New_York\nAmerica/New_York\nenabled\nactive\n" {
+	if got := a.Run(ctx, "readlink -f /etc/localtime; cat /etc/timezone; systemctl is-enabled systemd-timesyncd; systemctl is-active systemd-timesyncd"); got != "/usr/share/zoneinfo/America/New_York\nAmerica/New_York\nenabled\nactive\n" {
 		t.Errorf("the clock:\n%s", got)
 	}
-	if got := a.root(ctx, "timedatectl show-timesync -p SystemNTPServers --value; timedatectl show-timesync -p FallbackNTPServers --value"); strings.TrimSpace(got) != "192.0.2.123 ntp.example.com" {
+	if got := a.Run(ctx, "timedatectl show-timesync -p SystemNTPServers --value; timedatectl show-timesync -p FallbackNTPServers --value"); strings.TrimSpace(got) != "192.0.2.123 ntp.example.com" {
 		t.Errorf("time servers: %q", got)
 	}
-	t.Log(a.root(ctx, "esos clock show"))
-	if out, err := a.r.Run(ctx, "esos clock set 2030-01-01 00:00:00"); err == nil {
+	t.Log(a.Run(ctx, "esos clock show"))
+	if out, err := a.Remote.Run(ctx, "esos clock set 2030-01-01 00:00:00"); err == nil {
 		t.Errorf("the clock was set by hand while time servers are asked: %s", out)
 	}
 	// Services.
-	if got := a.root(ctx, "systemctl is-enabled snmpd; systemctl is-active snmpd; systemctl is-enabled cron || true; systemctl is-active cron || true"); got != "enabled\nactive\ndisabled\ninactive\n" {
+	if got := a.Run(ctx, "systemctl is-enabled snmpd; systemctl is-active snmpd; systemctl is-enabled cron || true; systemctl is-active cron || true"); got != "enabled\nactive\ndisabled\ninactive\n" {
 		t.Errorf("services snmpd and cron:\n%s", got)
 	}
-	t.Log(a.root(ctx, "esos service list; ls -l /run/esos/api.sock; journalctl -b -u esos -p warning --no-pager"))
+	t.Log(a.Run(ctx, "esos service list; ls -l /run/esos/api.sock; journalctl -b -u esos -p warning --no-pager"))
 }
 
 // changes changes one thing after the other.
 func (a *array) changes(ctx context.Context) {
-	t := a.t
+	t := a.T
 	// A password for sudo; it is nowhere to be seen.
-	if _, err := a.r.Pipe(ctx, "esos account password ann --password-file -", "correct horse 9\n"); err != nil {
+	if _, err := a.Remote.Pipe(ctx, "esos account password ann --password-file -", "correct horse 9\n"); err != nil {
 		t.Fatal(err)
 	}
 	if got := a.as(ctx, a.ann, true, "echo 'correct horse 9' | sudo -S id -un"); !strings.HasSuffix(strings.TrimSpace(got), "root") {
 		t.Errorf("sudo as ann: %s", got)
 	}
-	if got := a.root(ctx, "esos config show; esos config history; journalctl -b --no-pager | grep -F '$6$' || true"); strings.Contains(got, "$6$") {
+	if got := a.Run(ctx, "esos config show; esos config history; journalctl -b --no-pager | grep -F '$6$' || true"); strings.Contains(got, "$6$") {
 		t.Errorf("a hash is seen:\n%s", got)
 	}
 	// Locked, with a session open: it ends, and none begins.
 	ended := make(chan struct{})
-	bob, err := a.bob.dial(ctx, a.m.Address(22))
+	bob, err := a.bob.dial(ctx, a.Address(22))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,55 +257,55 @@ func (a *array) changes(ctx context.Context) {
 		defer close(ended)
 		_ = bob.Wait()
 	}()
-	a.root(ctx, "esos account set bob --lock")
+	a.Run(ctx, "esos account set bob --lock")
 	select {
 	case <-ended:
 	case <-time.After(30 * time.Second):
-		t.Errorf("a connection of a user who was locked goes on:\n%s", a.root(ctx, "ps -eo pid,user,args | grep ssh; journalctl -b -u ssh -u esos --no-pager | tail -30"))
+		t.Errorf("a connection of a user who was locked goes on:\n%s", a.Run(ctx, "ps -eo pid,user,args | grep ssh; journalctl -b -u ssh -u esos --no-pager | tail -30"))
 	}
 	a.shutOut(ctx, a.bob)
-	a.root(ctx, "esos account set bob --unlock")
+	a.Run(ctx, "esos account set bob --unlock")
 	a.as(ctx, a.bob, true, "true")
 	// By hand: the next apply mends it.
-	a.root(ctx, "gpasswd -a eve sudo; echo >/etc/ssh/authorized_keys.d/ann; esos apply -y -f /run/new.yaml || true; esos account set bob --full-name Bob; esos account set bob --full-name 'Test bob'")
+	a.Run(ctx, "gpasswd -a eve sudo; echo >/etc/ssh/authorized_keys.d/ann; esos apply -y -f /run/new.yaml || true; esos account set bob --full-name Bob; esos account set bob --full-name 'Test bob'")
 	a.as(ctx, a.ann, true, "true")
-	if got := a.root(ctx, "id -Gn eve"); strings.Contains(got, "sudo") {
+	if got := a.Run(ctx, "id -Gn eve"); strings.Contains(got, "sudo") {
 		t.Errorf("a group that was given by hand stays: %s", got)
 	}
 	// The clock by hand.
-	a.root(ctx, "esos clock set-ntp --off && esos clock set 2030-05-06 07:08:09")
-	if got := a.root(ctx, "date '+%Y-%m-%d %H:%M'"); !strings.HasPrefix(got, "2030-05-06 07:0") {
+	a.Run(ctx, "esos clock set-ntp --off && esos clock set 2030-05-06 07:08:09")
+	if got := a.Run(ctx, "date '+%Y-%m-%d %H:%M'"); !strings.HasPrefix(got, "2030-05-06 07:0") {
 		t.Errorf("the clock was set to %s", got)
 	}
-	a.root(ctx, fmt.Sprintf("esos clock set %s && esos clock set-ntp 192.0.2.123 ntp.example.com", time.Now().UTC().Format(time.RFC3339)))
+	a.Run(ctx, fmt.Sprintf("esos clock set %s && esos clock set-ntp 192.0.2.123 ntp.example.com", time.Now().UTC().Format(time.RFC3339)))
 	// A service that fails is told, and what cannot be is refused.
-	if out, err := a.r.Run(ctx, "esos clock set-timezone Mars/Olympus"); err == nil || !strings.Contains(out, "Mars/Olympus") {
+	if out, err := a.Remote.Run(ctx, "esos clock set-timezone Mars/Olympus"); err == nil || !strings.Contains(out, "Mars/Olympus") {
 		t.Errorf("a zone that there is not: %v %s", err, out)
 	}
-	if out, err := a.r.Run(ctx, "esos service disable systemd-networkd"); err == nil || !strings.Contains(out, "network") {
+	if out, err := a.Remote.Run(ctx, "esos service disable systemd-networkd"); err == nil || !strings.Contains(out, "network") {
 		t.Errorf("what ESOS needs was switched off: %v %s", err, out)
 	}
-	a.root(ctx, "mkdir /etc/systemd/system/iperf3.service.d && printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\nSuccessExitStatus=\\n' >/etc/systemd/system/iperf3.service.d/broken.conf && systemctl daemon-reload")
-	if out, err := a.r.Run(ctx, "esos service enable iperf3"); err == nil || !strings.Contains(out, "journalctl -u iperf3") {
+	a.Run(ctx, "mkdir /etc/systemd/system/iperf3.service.d && printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\nSuccessExitStatus=\\n' >/etc/systemd/system/iperf3.service.d/broken.conf && systemctl daemon-reload")
+	if out, err := a.Remote.Run(ctx, "esos service enable iperf3"); err == nil || !strings.Contains(out, "journalctl -u iperf3") {
 		t.Errorf("a service that ends at once was started: %v %s", err, out)
 	}
-	if got := a.root(ctx, "systemctl is-enabled iperf3 || true; systemctl is-active iperf3 || true; esos service list | grep iperf3"); !strings.HasPrefix(got, "disabled\ninactive\n") && !strings.HasPrefix(got, "disabled\nfailed\n") {
+	if got := a.Run(ctx, "systemctl is-enabled iperf3 || true; systemctl is-active iperf3 || true; esos service list | grep iperf3"); !strings.HasPrefix(got, "disabled\ninactive\n") && !strings.HasPrefix(got, "disabled\nfailed\n") {
 		t.Errorf("after a start that failed, iperf3 is %s", got)
 	}
-	a.root(ctx, "esos service restart snmp")
+	a.Run(ctx, "esos service restart snmp")
 }
 
 // removal removes users.
 func (a *array) removal(ctx context.Context) {
-	t := a.t
+	t := a.T
 	a.as(ctx, a.bob, true, "echo mine >notes")
-	a.root(ctx, "esos account delete bob")
+	a.Run(ctx, "esos account delete bob")
 	a.shutOut(ctx, a.bob)
-	if got := a.root(ctx, "cat /home/bob/notes; getent passwd bob group bob || true; ls /etc/ssh/authorized_keys.d/bob /etc/tmpfiles.d/*bob* 2>/dev/null || true"); got != "mine\n" {
+	if got := a.Run(ctx, "cat /home/bob/notes; getent passwd bob group bob || true; ls /etc/ssh/authorized_keys.d/bob /etc/tmpfiles.d/*bob* 2>/dev/null || true"); got != "mine\n" {
 		t.Errorf("after bob was removed:\n%s", got)
 	}
 	a.as(ctx, a.eve, true, "echo mine >notes")
-	if out, err := a.r.Run(ctx, "esos account delete eve --destroy user/eve; ls /home"); err != nil || strings.Contains(out[strings.LastIndex(out, "revision"):], "eve") {
+	if out, err := a.Remote.Run(ctx, "esos account delete eve --destroy user/eve; ls /home"); err != nil || strings.Contains(out[strings.LastIndex(out, "revision"):], "eve") {
 		t.Errorf("after eve was removed with her home: %v\n%s", err, out)
 	}
 	a.shutOut(ctx, a.eve)

@@ -14,6 +14,7 @@ import (
 	"net/mail"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -58,6 +59,26 @@ func Start() (*Catcher, error) {
 	c.server.Domain, c.server.MaxMessageBytes = "mail.example.com", maxMail
 	go func() { c.served <- c.server.Serve(l) }()
 	return c, nil
+}
+
+// Catch is Start for a test, whose end ends it.
+func Catch(t *testing.T) *Catcher {
+	t.Helper()
+	c, err := Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// Setting is the command that has an appliance mail its alerts here.
+func (c *Catcher) Setting(to string) string {
+	return fmt.Sprintf("esos mail set --to %s --from array@example.com --server %s --port %d --security none", to, GuestAddress, c.port)
 }
 
 // Port is where it listens.

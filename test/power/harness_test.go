@@ -16,7 +16,7 @@ import (
 // a power cut must not take: what the other tests rely on can fail.
 func TestHarness(t *testing.T) {
 	level.Require(t, level.Smoke)
-	_, file := lab(t)
+	file := shared.Medium(t)
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/esos-project/esos/test/appliance"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
 // TestKills kills the virtual machine while it saves settings, at moments of
@@ -25,20 +26,19 @@ func TestKills(t *testing.T) {
 	if have >= level.Full {
 		kills = 8 // those of TestKillsInUpgrade make it ten
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(kills+2)*bootTimeout)
-	defer cancel()
+	ctx := stand.Timeout(t, time.Duration(kills+2)*stand.BootTimeout)
 	seed := uint64(rand.Uint32())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	s := newSession(ctx, t, false)
-	s.start(ctx)
+	s.Boot(ctx)
 	s.declare(ctx)
-	s.run(ctx, "esos sync")
+	s.Run(ctx, "esos sync")
 	acknowledged, asked := 0, 0
 	for kill := range kills {
 		// By document and by hand, in turn; the counter is one.
 		changes := make(chan int, 1000)
-		go changeUntilCut(ctx, s.r, asked, changes)
+		go changeUntilCut(ctx, s.Remote, asked, changes)
 		// One of each is acknowledged, so that there is something to lose.
 		for enough := asked + 2 + r.IntN(3); acknowledged < enough; {
 			state, more := <-changes
@@ -52,12 +52,12 @@ func TestKills(t *testing.T) {
 		case <-ctx.Done():
 			t.Fatal(ctx.Err())
 		}
-		s.cut()
+		s.Off()
 		for state := range changes {
 			acknowledged = state
 		}
 		asked = acknowledged + 1
-		s.start(ctx)
+		s.Boot(ctx)
 		document, file := s.states(ctx)
 		t.Logf("kill %d: state %d was acknowledged last; the document has %d, files that were edited by hand %d", kill+1, acknowledged, document, file)
 		if found := max(document, file); found < acknowledged || found > asked {
@@ -67,7 +67,7 @@ func TestKills(t *testing.T) {
 		if least := min(document, file); least < acknowledged-1 {
 			t.Errorf("kill %d: state %d came back, and state %d was acknowledged before the last", kill+1, least, acknowledged-1)
 		}
-		if out := s.run(ctx, "esos status"); !strings.Contains(out, "appliance") {
+		if out := s.Run(ctx, "esos status"); !strings.Contains(out, "appliance") {
 			t.Errorf("kill %d: esos status says\n%s", kill+1, out)
 		}
 	}
@@ -90,9 +90,9 @@ func changeUntilCut(ctx context.Context, r *appliance.Remote, last int, acknowle
 }
 
 // states are those that the running appliance has.
-func (s *session) states(ctx context.Context) (document, file int) {
-	s.t.Helper()
-	show := s.run(ctx, "esos device show "+counter+" -o yaml; cat "+stateFile+" 2>/dev/null || echo 0")
+func (s session) states(ctx context.Context) (document, file int) {
+	s.T.Helper()
+	show := s.Run(ctx, "esos device show "+counter+" -o yaml; cat "+stateFile+" 2>/dev/null || echo 0")
 	for line := range strings.Lines(show) {
 		if _, after, ok := strings.Cut(line, "state-"); ok {
 			document = s.number(after)
@@ -102,11 +102,11 @@ func (s *session) states(ctx context.Context) (document, file int) {
 	return document, s.number(lines[len(lines)-1])
 }
 
-func (s *session) number(text string) int {
-	s.t.Helper()
+func (s session) number(text string) int {
+	s.T.Helper()
 	n, err := strconv.Atoi(strings.Trim(text, "\" \n"))
 	if err != nil {
-		s.t.Fatalf("%q is no state", text)
+		s.T.Fatalf("%q is no state", text)
 	}
 	return n
 }

@@ -13,202 +13,91 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/esos-project/esos/internal/medium"
-	"github.com/esos-project/esos/internal/slot"
-	"github.com/esos-project/esos/internal/vm"
 	"github.com/esos-project/esos/test/appliance"
-	"github.com/esos-project/esos/test/level"
 	"github.com/esos-project/esos/test/power/writelog"
+	"github.com/esos-project/esos/test/stand"
 )
 
-const (
-	bootTimeout = 10 * time.Minute
-	driveSize   = 8 << 30
-)
-
-// bench is what all tests share.
-var shared struct {
-	once   sync.Once
-	lab    *appliance.Lab
-	medium string // that nobody writes to
-	dir    string
-	err    error
-}
+var shared stand.Shared
 
 // TestMain lets the test binary be the process that boots a medium, too.
 func TestMain(m *testing.M) {
 	if Initramfs() {
 		return
 	}
-	code := m.Run()
-	if shared.dir != "" {
-		_ = os.RemoveAll(shared.dir)
-	}
-	os.Exit(code)
+	shared.Main(m)
 }
 
-func lab(t *testing.T) (*appliance.Lab, string) {
-	t.Helper()
-	shared.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
-		defer cancel()
-		if shared.dir, shared.err = os.MkdirTemp(level.Cache(t), "power-"); shared.err != nil {
-			return
-		}
-		if shared.lab, shared.err = appliance.Open(ctx, level.Root(t), shared.dir, t.Output()); shared.err != nil {
-			return
-		}
-		shared.medium, shared.err = shared.lab.Medium(ctx, "medium")
-	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.lab, shared.medium
-}
+// session is an appliance whose power is cut.
+type session struct{ *stand.Stand }
 
-// session is an appliance with a stick and a data disk of its own, which stay
-// when its power is cut.
-type session struct {
-	t       *testing.T
-	options appliance.Options
-	m       *appliance.Machine
-	r       *appliance.Remote
-}
-
-// newSession makes the disks. The writes to the stick are logged if that is
+// newSession is one that is off. The writes to the stick are logged if that is
 // asked for.
-func newSession(ctx context.Context, t *testing.T, logged bool) *session {
+func newSession(ctx context.Context, t *testing.T, logged bool) session {
 	t.Helper()
-	l, medium := lab(t)
-	name := fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), time.Now().UnixNano())
-	overlay, err := l.Overlay(ctx, medium, name, driveSize)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := l.Blank(name, 1<<30)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &session{t: t, options: appliance.Options{
-		Dir: level.ShortDir(t), Data: data, Boot: vm.Drive{File: overlay, Format: "qcow2", Bus: vm.USB}}}
+	var o appliance.Options
 	if logged {
-		s.options.Boot.WriteLog = filepath.Join(t.TempDir(), "writes")
+		o.Boot.WriteLog = filepath.Join(t.TempDir(), "writes")
 	}
-	t.Cleanup(func() {
-		s.cut()
-		for _, f := range []string{overlay, data} {
-			_ = os.Remove(f)
-		}
-	})
-	return s
-}
-
-// start starts the appliance, waits until it serves, and logs in.
-func (s *session) start(ctx context.Context) {
-	s.t.Helper()
-	l, _ := lab(s.t)
-	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
-	defer cancel()
-	began := time.Now()
-	var err error
-	if s.m, err = l.Start(context.WithoutCancel(ctx), s.options); err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := s.m.WaitServed(ctx); err != nil {
-		s.t.Fatal(err)
-	}
-	if s.r, err = s.m.SSH(ctx); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Logf("the appliance serves %.0f s after its start", time.Since(began).Seconds())
-}
-
-// cut cuts the power: QEMU is killed, wherever it is.
-func (s *session) cut() {
-	s.t.Helper()
-	if s.m == nil {
-		return
-	}
-	if s.t.Failed() {
-		s.t.Logf("last lines on the console:\n%s", s.m.Console().Tail(40))
-	}
-	if err := s.m.Close(); err != nil {
-		s.t.Fatal(err)
-	}
-	if s.r != nil {
-		_ = s.r.Close()
-	}
-	s.m, s.r = nil, nil
-}
-
-// run runs a command in the appliance, which must succeed.
-func (s *session) run(ctx context.Context, command string) string {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
-	out, err := s.r.Run(ctx, command)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return out
+	return session{shared.New(ctx, t, o)}
 }
 
 // position is how much the log of writes has.
-func (s *session) position() int64 {
-	s.t.Helper()
-	st, err := os.Stat(s.options.Boot.WriteLog)
+func (s session) position() int64 {
+	s.T.Helper()
+	st, err := os.Stat(s.Options.Boot.WriteLog)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return st.Size()
 }
 
 // settle waits until nothing was written for a while: what the boot has to
 // save is saved then.
-func (s *session) settle(ctx context.Context) {
-	s.t.Helper()
+func (s session) settle(ctx context.Context) {
+	s.T.Helper()
 	const quiet = 5 * time.Second
 	for before := int64(-1); before != s.position(); {
 		before = s.position()
 		select {
 		case <-time.After(quiet):
 		case <-ctx.Done():
-			s.t.Fatal(ctx.Err())
+			s.T.Fatal(ctx.Err())
 		}
 	}
 }
 
 // attempt makes a change that leads to a state.
-func (s *session) attempt(state int, change func() error) Attempt {
-	s.t.Helper()
+func (s session) attempt(state int, change func() error) Attempt {
+	s.T.Helper()
 	a := Attempt{State: state, Began: s.position(), Done: never}
 	if err := change(); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	a.Done = s.position()
 	return a
 }
 
 // writes reads the log of a session whose machine was stopped.
-func (s *session) writes() *writelog.Log {
-	s.t.Helper()
-	f, err := os.Open(s.options.Boot.WriteLog)
+func (s session) writes() *writelog.Log {
+	s.T.Helper()
+	f, err := os.Open(s.Options.Boot.WriteLog)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.t.Cleanup(func() { _ = f.Close() })
+	s.T.Cleanup(func() { _ = f.Close() })
 	st, err := f.Stat()
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	l, err := writelog.Read(f, st.Size())
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return l
 }
@@ -232,18 +121,9 @@ func newReplayer(t *testing.T, log *writelog.Log, first int) *replayer {
 	if os.Geteuid() != 0 {
 		t.Fatal("to boot a medium after a power cut its file systems are mounted: this needs root")
 	}
-	l, before := lab(t)
-	r := &replayer{t: t, log: log, keys: filepath.Join(l.Out, "keys"), dir: workDir(t)}
-	keys, err := slot.LoadKeys(os.DirFS(r.keys))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := manifest(filepath.Join(l.Out, "slot"), keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.kernel = m.Kernel
-	if r.stick, err = NewStick(r.dir, before, driveSize, layout, log, first); err != nil {
+	r := &replayer{t: t, log: log, keys: filepath.Join(shared.Lab(t).Out, "keys"), dir: workDir(t), kernel: shared.Manifest(t).Kernel}
+	var err error
+	if r.stick, err = NewStick(r.dir, shared.Medium(t), stand.StickSize, layout, log, first); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.stick.Close() })
@@ -371,18 +251,6 @@ func cuts(log *writelog.Log, first, last, count int, seed uint64) []Cut {
 	}
 	slices.SortStableFunc(list, func(a, b Cut) int { return a.N - b.N })
 	return list
-}
-
-func manifest(dir string, keys []slot.PublicKey) (slot.Manifest, error) {
-	text, err := os.ReadFile(filepath.Join(dir, slot.ManifestFile))
-	if err != nil {
-		return slot.Manifest{}, err
-	}
-	sig, err := os.ReadFile(filepath.Join(dir, slot.SignatureFile))
-	if err != nil {
-		return slot.Manifest{}, err
-	}
-	return slot.Open(text, sig, keys)
 }
 
 // extUUID reads the UUID of esos_root from its superblock.

@@ -15,6 +15,7 @@ import (
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/test/appliance"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
 // Files of the booted system that say which state it has.
@@ -43,9 +44,9 @@ func saveByHand(ctx context.Context, r *appliance.Remote, state int) error {
 const counter = "counter"
 
 // declare makes the device whose serial number is the state.
-func (s *session) declare(ctx context.Context) {
-	s.t.Helper()
-	s.run(ctx, "esos device create "+counter+" --handler vdisk_nullio --size 1GiB --serial state-0 --yes")
+func (s session) declare(ctx context.Context) {
+	s.T.Helper()
+	s.Run(ctx, "esos device create "+counter+" --handler vdisk_nullio --size 1GiB --serial state-0 --yes")
 }
 
 // applyDocument applies a whole document in which only the state is another.
@@ -110,24 +111,23 @@ func TestCutsInSettings(t *testing.T) {
 	if have >= level.Full {
 		applies, syncs, count = 10, 12, 110
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*bootTimeout)
-	defer cancel()
+	ctx := stand.Timeout(t, 3*stand.BootTimeout)
 	s := newSession(ctx, t, true)
-	s.start(ctx)
+	s.Boot(ctx)
 	s.declare(ctx)
 	s.settle(ctx)
 	began := s.position()
 	var byDocument, byHand Promise
 	for i := range max(applies, syncs) {
 		if i < applies {
-			byDocument = append(byDocument, s.attempt(i+1, func() error { return applyDocument(ctx, s.r, i+1) }))
+			byDocument = append(byDocument, s.attempt(i+1, func() error { return applyDocument(ctx, s.Remote, i+1) }))
 		}
 		if i < syncs {
-			byHand = append(byHand, s.attempt(i+1, func() error { return saveByHand(ctx, s.r, i+1) }))
+			byHand = append(byHand, s.attempt(i+1, func() error { return saveByHand(ctx, s.Remote, i+1) }))
 		}
 	}
 	s.settle(ctx)
-	s.cut()
+	s.Off()
 
 	log := s.writes()
 	first, last := log.Before(began), len(log.Entries)

@@ -2,13 +2,10 @@ package power
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +14,9 @@ import (
 	"time"
 
 	"github.com/esos-project/esos/internal/slot"
-	"github.com/esos-project/esos/internal/upgrade"
 	"github.com/esos-project/esos/test/appliance"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
 // variant makes another version of ESOS of the image, every part of which is
@@ -27,38 +24,10 @@ import (
 // returns the URL that an appliance finds it at.
 func variant(t *testing.T, version string) string {
 	t.Helper()
-	l, _ := lab(t)
-	from, to := filepath.Join(l.Out, "slot"), t.TempDir()
-	key := signingKey(t)
-	trusted := []slot.PublicKey{key.Public()}
-	m, err := manifest(from, trusted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Version, m.Built = version, m.Built+1
-	for i, p := range m.Parts {
-		if m.Parts[i], err = lengthen(filepath.Join(from, p.Name), filepath.Join(to, p.Name), 4096*len(version)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, sig, err := m.Sign(key.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, text := range map[string][]byte{slot.ManifestFile: data, slot.SignatureFile: sig} {
-		if err := os.WriteFile(filepath.Join(to, file), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(t.TempDir(), version+upgrade.Suffix)
-	out, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(upgrade.WriteBundle(out, to, trusted), out.Close(), os.RemoveAll(to)); err != nil {
-		t.Fatal(err)
-	}
-	return serve(t, file)
+	file := shared.Version(t, version, shared.SigningKey(t), func(_ slot.Part, from, to string) (slot.Part, error) {
+		return lengthen(from, to, 4096*len(version))
+	})
+	return stand.At(stand.Serve(t, file), file)
 }
 
 // lengthen copies a part with zeros at its end.
@@ -85,62 +54,33 @@ func lengthen(from, to string, zeros int) (p slot.Part, err error) {
 	return slot.Describe(out, filepath.Base(to))
 }
 
-// signingKey is the one that the image was signed with: that of this user.
-func signingKey(t *testing.T) slot.PrivateKey {
-	t.Helper()
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := slot.LoadKey(filepath.Join(dir, "esos", "signing.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-// serve serves a file on this host's loopback, which is 10.0.2.2 to the
-// appliance.
-func serve(t *testing.T, file string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
-	return fmt.Sprintf("http://10.0.2.2:%d/%s", l.Addr().(*net.TCPAddr).Port, filepath.Base(file))
-}
-
 // TestCutsInUpgrade writes two upgrades, the second one over the first, boots
 // the last and waits until it is what boots from then on. At each moment of all
 // that this wrote to the medium, GRUB's choice is a system that is complete:
 // the old one, or a new one; the new one, once `esos upgrade` said so.
 func TestCutsInUpgrade(t *testing.T) {
 	level.Require(t, level.Full)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*bootTimeout)
-	defer cancel()
+	ctx := stand.Timeout(t, 5*stand.BootTimeout)
 	s := newSession(ctx, t, true)
-	s.start(ctx)
+	s.Boot(ctx)
 	s.settle(ctx)
 	began := s.position()
-	versions := []string{s.booted(ctx).Version, "9.8.1-power", "9.8.2-power-again"} // by state
+	versions := []string{s.Report(ctx).Version, "9.8.1-power", "9.8.2-power-again"} // by state
 	var promise Promise
 	for state, version := range versions[1:] {
 		url := variant(t, version)
 		promise = append(promise, s.attempt(state+1, func() error {
-			_, err := s.r.Run(ctx, "esos upgrade --yes "+url)
+			_, err := s.Remote.Run(ctx, "esos upgrade --yes "+url)
 			return err
 		}))
 		t.Logf("upgrade to %s is done", version)
 	}
 	last := len(versions) - 1
-	s.m.Console().Forget()
-	_, _ = s.r.Run(ctx, "systemctl --no-block reboot") // the connection ends first
+	s.Console().Forget()
+	_, _ = s.Remote.Run(ctx, "systemctl --no-block reboot") // the connection ends first
 	s.trial(ctx, versions[last])
 	s.settle(ctx)
-	s.cut()
+	s.Off()
 
 	log := s.writes()
 	first, end := log.Before(began), len(log.Entries)
@@ -205,56 +145,31 @@ func checkVersion(p Promise, versions []string, position int64, found string) er
 	return nil
 }
 
-// booted is what of its boot the appliance reports.
-type booted struct {
-	Slot    string `json:"slot"`
-	Version string `json:"version"`
-}
-
-func (s *session) booted(ctx context.Context) (b booted) {
-	s.t.Helper()
-	text := s.run(ctx, "cat /run/esos/boot.json")
-	if err := json.Unmarshal([]byte(text), &b); err != nil {
-		s.t.Fatalf("read how the appliance was booted: %v\n%s", err, text)
-	}
-	return b
-}
-
 // trial waits until a version runs, and is what boots from then on.
-func (s *session) trial(ctx context.Context, version string) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+func (s session) trial(ctx context.Context, version string) {
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(ctx, stand.BootTimeout)
 	defer cancel()
-	_ = s.r.Close()
-	if _, err := s.m.WaitKernel(ctx); err != nil {
-		s.t.Fatal(err)
+	if _, err := s.WaitKernel(ctx); err != nil {
+		s.T.Fatal(err)
 	}
-	if _, err := s.m.WaitServed(ctx); err != nil {
-		s.t.Fatal(err)
-	}
-	var err error
-	if s.r, err = s.m.SSH(ctx); err != nil {
-		s.t.Fatal(err)
-	}
-	if b := s.booted(ctx); b.Version != version {
-		s.t.Fatalf("%+v runs, want version %s", b, version)
+	s.Served(ctx)
+	if b := s.Report(ctx); b.Version != version {
+		s.T.Fatalf("slot %s with ESOS %s runs, want version %s", b.Slot, b.Version, version)
 	}
 	for {
-		out := s.run(ctx, "esos upgrade status -o json")
 		var status struct {
 			Default string `json:"default"`
 			Trial   string `json:"trial"`
 		}
-		if err := json.Unmarshal([]byte(out), &status); err != nil {
-			s.t.Fatalf("esos upgrade status: %v\n%s", err, out)
-		}
+		s.Into(ctx, &status, "esos upgrade status -o json")
 		if status.Default == string(slot.Secondary) && status.Trial == "" {
 			return
 		}
 		select {
 		case <-time.After(2 * time.Second):
 		case <-ctx.Done():
-			s.t.Fatalf("the upgrade is not the default yet: %s", out)
+			s.T.Fatalf("the upgrade is not the default yet: %+v", status)
 		}
 	}
 }
@@ -265,23 +180,22 @@ func (s *session) trial(ctx context.Context, version string) {
 func TestKillsInUpgrade(t *testing.T) {
 	level.Require(t, level.Full)
 	const kills = 2
-	ctx, cancel := context.WithTimeout(t.Context(), (kills+3)*bootTimeout)
-	defer cancel()
+	ctx := stand.Timeout(t, (kills+3)*stand.BootTimeout)
 	seed := uint64(rand.Uint32())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	const version = "9.8.3-power-killed"
 	url := variant(t, version)
 	s := newSession(ctx, t, true)
-	s.start(ctx)
-	old := s.booted(ctx).Version
+	s.Boot(ctx)
+	old := s.Report(ctx).Version
 	for kill := range kills {
 		before := s.position()
 		result := make(chan error, 1)
 		go func(r *appliance.Remote) {
 			_, err := r.Run(ctx, "esos upgrade --yes "+url)
 			result <- err
-		}(s.r)
+		}(s.Remote)
 		// Anywhere in what is written, which is as much as a version is.
 		at := before + (20+r.Int64N(220))<<20
 		ended, done := false, false
@@ -296,12 +210,12 @@ func TestKillsInUpgrade(t *testing.T) {
 			}
 		}
 		position := s.position()
-		s.cut()
+		s.Off()
 		if !ended {
 			done = <-result == nil
 		}
-		s.start(ctx)
-		b := s.booted(ctx)
+		s.Boot(ctx)
+		b := s.Report(ctx)
 		t.Logf("kill %d, when %d MiB were written: acknowledged %t; slot %s with ESOS %s runs", kill+1, (position-before)>>20, done, b.Slot, b.Version)
 		if b.Version != old && b.Version != version || done && b.Version != version {
 			t.Errorf("kill %d: ESOS %s runs; the upgrade was acknowledged: %t", kill+1, b.Version, done)
@@ -309,17 +223,17 @@ func TestKillsInUpgrade(t *testing.T) {
 		if b.Version == version {
 			break // it is the new one that would be upgraded now
 		}
-		if out := s.run(ctx, "esos slot list"); !strings.Contains(out, string(slot.Primary)) {
+		if out := s.Run(ctx, "esos slot list"); !strings.Contains(out, string(slot.Primary)) {
 			t.Errorf("esos slot list says\n%s", out)
 		}
 	}
 	// Whatever was left half done is no obstacle.
-	if s.booted(ctx).Version == old {
-		s.run(ctx, "esos upgrade --yes "+url)
-		s.cut()
-		s.start(ctx)
+	if s.Report(ctx).Version == old {
+		s.Run(ctx, "esos upgrade --yes "+url)
+		s.Off()
+		s.Boot(ctx)
 	}
-	if b := s.booted(ctx); b.Version != version {
-		t.Errorf("after a whole upgrade %+v runs, want ESOS %s", b, version)
+	if b := s.Report(ctx); b.Version != version {
+		t.Errorf("after a whole upgrade slot %s with ESOS %s runs, want %s", b.Slot, b.Version, version)
 	}
 }

@@ -14,16 +14,18 @@ import (
 	"github.com/esos-project/esos/internal/boot"
 	"github.com/esos-project/esos/internal/persist"
 	"github.com/esos-project/esos/internal/vm"
+	"github.com/esos-project/esos/test/appliance"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
 // TestDamagedConf damages what is saved in every way, and boots: the newest
 // generation that is good comes back, and what was passed over is told.
 func TestDamagedConf(t *testing.T) {
 	level.Require(t, level.Full)
-	ctx := withTimeout(t, 8*bootTimeout)
-	a := newArray(ctx, t)
-	a.boot(ctx)
+	ctx := stand.Timeout(t, 8*stand.BootTimeout)
+	a := shared.New(ctx, t, appliance.Options{})
+	a.Boot(ctx)
 	for _, tt := range []struct {
 		name   string
 		damage string // with the settings mounted here; $n is the newest generation
@@ -36,8 +38,8 @@ func TestDamagedConf(t *testing.T) {
 		{"slots", "flip slots", false, ""},
 		{"full", `dd if=/dev/zero of=ballast bs=1M 2>/dev/null || true`, false, ""},
 	} {
-		a.run(ctx, "echo before >/etc/motd; esos sync; echo "+tt.name+" >/etc/motd; esos sync")
-		a.run(ctx, `set -e
+		a.Run(ctx, "echo before >/etc/motd; esos sync; echo "+tt.name+" >/etc/motd; esos sync")
+		a.Run(ctx, `set -e
 flip() { # one bit, in the middle
 	at=$(($(stat -c %s $1)/2))
 	b=$(od -An -tu1 -j$at -N1 $1)
@@ -47,20 +49,20 @@ mkdir -p /run/damage; mount /dev/disk/by-partlabel/esos_conf /run/damage; cd /ru
 n=$(ls generations/*.json | tail -1 | xargs basename -s .json)
 `+tt.damage+`
 cd /; umount /run/damage`)
-		a.pullPlug()
-		a.boot(ctx)
+		a.Off()
+		a.Boot(ctx)
 		want := tt.name
 		if tt.lost {
 			want = "before"
 		}
-		if got := strings.TrimSpace(a.run(ctx, "cat /etc/motd")); got != want {
+		if got := strings.TrimSpace(a.Run(ctx, "cat /etc/motd")); got != want {
 			t.Errorf("%s: the settings of %q came back, want %q", tt.name, got, want)
 		}
-		damaged, there := a.alert(ctx, "settings.damaged")
+		damaged, there := a.Alert(ctx, "settings.damaged")
 		if there != tt.lost || !strings.Contains(damaged.Message, tt.says) {
 			t.Errorf("%s: alert settings.damaged says %q, want %q", tt.name, damaged.Message, tt.says)
 		}
-		b := a.report(ctx)
+		b := a.Report(ctx)
 		if b.Restored.From != persist.FromGeneration || len(b.Restored.Skipped) > 0 != tt.lost {
 			t.Errorf("%s: the boot's report says %+v", tt.name, b.Restored)
 		}
@@ -68,11 +70,11 @@ cd /; umount /run/damage`)
 	}
 	// It is full. What is there makes room, then it is said; the array serves
 	// on, and saves when there is room again.
-	a.run(ctx, "echo more >/etc/motd; head -c 1M /dev/urandom >/root/more")
+	a.Run(ctx, "echo more >/etc/motd; head -c 1M /dev/urandom >/root/more")
 	var out string
 	for i := 0; ; i++ {
 		var err error
-		if out, err = a.r.Run(ctx, fmt.Sprintf("head -c 1M /dev/urandom >/root/more%d; esos sync 2>&1", i)); err != nil {
+		if out, err = a.Remote.Run(ctx, fmt.Sprintf("head -c 1M /dev/urandom >/root/more%d; esos sync 2>&1", i)); err != nil {
 			break
 		}
 		if i == 10 {
@@ -83,15 +85,15 @@ cd /; umount /run/damage`)
 		t.Errorf("esos sync on a full partition: %s", out)
 	}
 	t.Logf("esos sync on a full partition: %s", out)
-	if out := a.run(ctx, "esos device create full --handler vdisk_nullio --size 1GiB 2>&1"); !strings.Contains(out, "not saved") {
+	if out := a.Run(ctx, "esos device create full --handler vdisk_nullio --size 1GiB 2>&1"); !strings.Contains(out, "not saved") {
 		t.Errorf("a change that finds no room: %s", out)
 	}
-	a.waitAlert(ctx, "medium.save_failed", true)
-	a.run(ctx, "mkdir /run/damage; mount /dev/disk/by-partlabel/esos_conf /run/damage; rm /run/damage/ballast; umount /run/damage")
-	a.waitAlert(ctx, "medium.save_failed", false)
-	a.pullPlug()
-	a.boot(ctx)
-	if got := a.run(ctx, "cat /etc/motd; esos device list"); !strings.HasPrefix(got, "more\n") || !strings.Contains(got, "\nfull") {
+	a.WaitAlert(ctx, "medium.save_failed", "")
+	a.Run(ctx, "mkdir /run/damage; mount /dev/disk/by-partlabel/esos_conf /run/damage; rm /run/damage/ballast; umount /run/damage")
+	a.WaitNoAlert(ctx, "medium.save_failed")
+	a.Off()
+	a.Boot(ctx)
+	if got := a.Run(ctx, "cat /etc/motd; esos device list"); !strings.HasPrefix(got, "more\n") || !strings.Contains(got, "\nfull") {
 		t.Errorf("after there was room again:\n%s", got)
 	}
 }
@@ -107,7 +109,7 @@ func TestNoConf(t *testing.T) {
 		says   string
 	}{
 		{"destroyed", func(ctx context.Context, t *testing.T, file string) {
-			first := regexp.MustCompile(`First sector: (\d+)`).FindStringSubmatch(onHost(ctx, t, "sgdisk", "-i", "4", file))
+			first := regexp.MustCompile(`First sector: (\d+)`).FindStringSubmatch(stand.OnHost(ctx, t, "sgdisk", "-i", "4", file))
 			if first == nil {
 				t.Fatalf("%s has no partition 4", file)
 			}
@@ -126,17 +128,17 @@ func TestNoConf(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "no settings are restored: "},
-		{"no partition", func(ctx context.Context, t *testing.T, file string) { onHost(ctx, t, "sgdisk", "-d", "4", file) }, "the medium has no esos_conf"},
+		{"no partition", func(ctx context.Context, t *testing.T, file string) { stand.OnHost(ctx, t, "sgdisk", "-d", "4", file) }, "the medium has no esos_conf"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx := withTimeout(t, bootTimeout)
-			a := newArray(ctx, t)
-			file := filepath.Join(shared.dir, "damaged.img")
-			onHost(ctx, t, "cp", "--sparse=always", shared.medium, file)
+			ctx := stand.Timeout(t, stand.BootTimeout)
+			a := shared.New(ctx, t, appliance.Options{})
+			file := filepath.Join(shared.Dir(t), "damaged.img")
+			stand.OnHost(ctx, t, "cp", "--sparse=always", shared.Medium(t), file)
 			defer os.Remove(file)
 			tt.damage(ctx, t, file)
-			a.stick = vm.Drive{File: file, Bus: vm.USB}
-			a.start(ctx)
+			a.Options.Boot = vm.Drive{File: file, Bus: vm.USB}
+			a.On(ctx)
 			for _, text := range []string{"This array is new", "login: "} {
 				if err := a.WaitFor(ctx, text); err != nil {
 					t.Fatalf("wait for %q: %v", text, err)
@@ -163,11 +165,11 @@ func TestNoConf(t *testing.T) {
 			}
 			list := "sudo -S -p '' esos alert list -o json"
 			text, err = r.Pipe(ctx, list, password[1]+"\n")
-			var all []alert
+			var all []stand.Alert
 			if err == nil {
 				err = json.Unmarshal([]byte(text), &all)
 			}
-			if al, there := find(all, "settings.damaged"); err != nil || !there || al.Severity != "critical" || !strings.Contains(al.Message, tt.says) {
+			if al, there := stand.Find(all, "settings.damaged"); err != nil || !there || al.Severity != "critical" || !strings.Contains(al.Message, tt.says) {
 				t.Errorf("alerts: %s, %v", text, err)
 			}
 			// It takes a document, and serves it.

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/esos-project/esos/test/appliance"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
 // identity prints what no two machines share.
@@ -16,11 +18,11 @@ const identity = "cat /etc/ssh/ssh_host_ed25519_key.pub /etc/machine-id; grep ^I
 // hand, a user, a deleted file. What identifies the machine stays.
 func TestKept(t *testing.T) {
 	level.Require(t, level.Smoke)
-	ctx := withTimeout(t, 4*bootTimeout)
-	a := newArray(ctx, t)
-	a.boot(ctx)
-	was := a.run(ctx, identity)
-	a.run(ctx, `set -e
+	ctx := stand.Timeout(t, 4*stand.BootTimeout)
+	a := shared.New(ctx, t, appliance.Options{})
+	a.Boot(ctx)
+	was := a.Run(ctx, identity)
+	a.Run(ctx, `set -e
 echo "10.0.0.1 edited" >>/etc/hosts
 useradd -m -s /bin/bash by-hand
 rm /etc/issue.net
@@ -28,13 +30,13 @@ rm -r /etc/logrotate.d
 mkdir -p /opt/vendor && echo tool >/opt/vendor/tool && chmod 4755 /opt/vendor/tool
 esos sync
 esos device create acknowledged --handler vdisk_nullio --size 1GiB`)
-	a.pullPlug() // right after the acknowledgement
+	a.Off() // right after the acknowledgement
 	check := func() {
 		t.Helper()
-		if got := a.run(ctx, identity); got != was {
+		if got := a.Run(ctx, identity); got != was {
 			t.Errorf("the machine's identity was\n%s\nand is\n%s", was, got)
 		}
-		if out, err := a.r.Run(ctx, `set -ex
+		if out, err := a.Remote.Run(ctx, `set -ex
 grep -q "10.0.0.1 edited" /etc/hosts
 id by-hand
 test ! -e /etc/issue.net
@@ -43,18 +45,18 @@ test "$(stat -c %a /opt/vendor/tool)" = 4755
 esos device list | grep acknowledged`); err != nil {
 			t.Errorf("not all is as it was: %v\n%s", err, out)
 		}
-		if al, there := a.alert(ctx, "settings.damaged"); there {
+		if al, there := a.Alert(ctx, "settings.damaged"); there {
 			t.Errorf("settings count as damaged: %+v", al)
 		}
 	}
-	a.boot(ctx)
+	a.Boot(ctx)
 	check()
 	if l, err := level.Of(); err != nil || l < level.Full {
 		return
 	}
-	a.run(ctx, "mkdir /etc/logrotate.d; echo '# mine' >/etc/logrotate.d/mine; echo by the shutdown >/etc/motd")
-	a.reboot(ctx)
-	if got := a.run(ctx, "cat /etc/motd; ls /etc/logrotate.d; rm -r /etc/logrotate.d"); got != "by the shutdown\nmine\n" {
+	a.Run(ctx, "mkdir /etc/logrotate.d; echo '# mine' >/etc/logrotate.d/mine; echo by the shutdown >/etc/motd")
+	a.Reboot(ctx)
+	if got := a.Run(ctx, "cat /etc/motd; ls /etc/logrotate.d; rm -r /etc/logrotate.d"); got != "by the shutdown\nmine\n" {
 		t.Errorf("what was changed before an orderly reboot: %q", got)
 	}
 	check()
@@ -64,58 +66,58 @@ esos device list | grep acknowledged`); err != nil {
 // those of a backup that was kept elsewhere.
 func TestRestore(t *testing.T) {
 	level.Require(t, level.Full)
-	ctx := withTimeout(t, 5*bootTimeout)
-	a := newArray(ctx, t)
-	a.boot(ctx)
-	was := a.run(ctx, identity)
-	a.run(ctx, "esos device create old --handler vdisk_nullio --size 1GiB; echo old >/etc/motd")
-	a.run(ctx, "esos sync")
-	old := a.newest(ctx)
-	a.run(ctx, "esos device create new --handler vdisk_nullio --size 1GiB; echo new >/etc/motd")
+	ctx := stand.Timeout(t, 5*stand.BootTimeout)
+	a := shared.New(ctx, t, appliance.Options{})
+	a.Boot(ctx)
+	was := a.Run(ctx, identity)
+	a.Run(ctx, "esos device create old --handler vdisk_nullio --size 1GiB; echo old >/etc/motd")
+	a.Run(ctx, "esos sync")
+	old := newest(ctx, a)
+	a.Run(ctx, "esos device create new --handler vdisk_nullio --size 1GiB; echo new >/etc/motd")
 
 	// Called off, and asked for again: no save is in its way.
 	back := "esos config restore --yes " + strconv.Itoa(old.Number)
-	a.run(ctx, back+"; esos config restore --undo")
-	a.run(ctx, back)
-	if out, err := a.r.Run(ctx, "esos sync 2>&1"); err != nil || !strings.Contains(out, "not saved any more") {
+	a.Run(ctx, back+"; esos config restore --undo")
+	a.Run(ctx, back)
+	if out, err := a.Remote.Run(ctx, "esos sync 2>&1"); err != nil || !strings.Contains(out, "not saved any more") {
 		t.Errorf("esos sync while other settings wait: %v %s", err, out)
 	}
-	if out := a.run(ctx, "esos device create lost --handler vdisk_nullio --size 1GiB 2>&1"); !strings.Contains(out, "not saved") {
+	if out := a.Run(ctx, "esos device create lost --handler vdisk_nullio --size 1GiB 2>&1"); !strings.Contains(out, "not saved") {
 		t.Errorf("a change while other settings wait does not say that it is lost: %s", out)
 	}
-	a.waitAlert(ctx, "settings.held", true)
-	if al, there := a.alert(ctx, "medium.save_failed"); there {
+	a.WaitAlert(ctx, "settings.held", "")
+	if al, there := a.Alert(ctx, "medium.save_failed"); there {
 		t.Errorf("what was asked for is an alert: %+v", al)
 	}
-	a.reboot(ctx)
-	if got := a.run(ctx, "cat /etc/motd; esos device list"); !strings.HasPrefix(got, "old\n") || strings.Contains(got, "new") || strings.Contains(got, "lost") {
+	a.Reboot(ctx)
+	if got := a.Run(ctx, "cat /etc/motd; esos device list"); !strings.HasPrefix(got, "old\n") || strings.Contains(got, "new") || strings.Contains(got, "lost") {
 		t.Errorf("back at the older settings:\n%s", got)
 	}
-	if al, there := a.alert(ctx, "settings.held"); there {
+	if al, there := a.Alert(ctx, "settings.held"); there {
 		t.Errorf("after the reboot: %+v", al)
 	}
-	if got := a.run(ctx, identity); got != was {
+	if got := a.Run(ctx, identity); got != was {
 		t.Errorf("the machine's identity was\n%s\nand is\n%s", was, got)
 	}
 
 	// The factory, and the way back from a file.
-	file := a.run(ctx, "esos backup /root/settings && stat -c %a /root/settings && base64 /root/settings && rm /root/settings")
+	file := a.Run(ctx, "esos backup /root/settings && stat -c %a /root/settings && base64 /root/settings && rm /root/settings")
 	mode, backup, _ := strings.Cut(file[strings.Index(file, "\n")+1:], "\n")
 	if mode != "600" {
 		t.Errorf("a backup has the mode %s", mode)
 	}
-	a.run(ctx, "esos config factory-reset --yes")
-	a.reboot(ctx)
-	got := a.run(ctx, identity+"; cat /etc/motd; esos device list")
+	a.Run(ctx, "esos config factory-reset --yes")
+	a.Reboot(ctx)
+	got := a.Run(ctx, identity+"; cat /etc/motd; esos device list")
 	for _, line := range append(strings.Split(strings.TrimSpace(was), "\n"), "old") {
 		if strings.Contains(got, "\n"+line) || strings.HasPrefix(got, line) {
 			t.Errorf("after a factory reset %q is still there:\n%s", line, got)
 		}
 	}
-	a.pipe(ctx, "base64 -d >/root/settings && esos config restore --yes /root/settings", backup)
-	a.reboot(ctx)
-	if got := a.run(ctx, identity+"; cat /etc/motd; esos device list"); !strings.HasPrefix(got, was+"old\n") || !strings.Contains(got, "\nold") {
+	a.Pipe(ctx, "base64 -d >/root/settings && esos config restore --yes /root/settings", backup)
+	a.Reboot(ctx)
+	if got := a.Run(ctx, identity+"; cat /etc/motd; esos device list"); !strings.HasPrefix(got, was+"old\n") || !strings.Contains(got, "\nold") {
 		t.Errorf("after a backup was brought back:\n%s", got)
 	}
-	t.Logf("generations:\n%s", a.run(ctx, "esos config generations"))
+	t.Logf("generations:\n%s", a.Run(ctx, "esos config generations"))
 }

@@ -1,11 +1,13 @@
 package upgrade
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/esos-project/esos/internal/slot"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
 // TestNoKernel: GRUB cannot load what is on trial.
@@ -46,58 +48,54 @@ func TestNeverHealthy(t *testing.T) {
 func TestDamagedOnTrial(t *testing.T) {
 	level.Require(t, level.Full)
 	good := variant(t, "9.9.6-damaged", nil)
-	s := newStand(t, 3, false)
-	s.run("esos upgrade --yes " + at(serve(t, good), good))
-	s.run(`set -e
+	ctx, s := newStand(t, 3, false)
+	s.Run(ctx, "esos upgrade --yes "+stand.At(stand.Serve(t, good), good))
+	s.Run(ctx, `set -e
 mkdir -p /run/damage; mount /dev/disk/by-partlabel/esos_root /run/damage
 printf damage | dd of=/run/damage/SECONDARY/root.squashfs bs=1 seek=50000000 conv=notrunc 2>/dev/null
 umount /run/damage`)
-	s.cold()
-	s.served()
-	s.fellBack("SECONDARY", "SHA-256")
-	s.coldAgain()
+	cold(ctx, s)
+	s.Served(ctx)
+	fellBack(ctx, s, "SECONDARY", "SHA-256")
+	coldAgain(ctx, s)
 }
 
 // fallBack upgrades to a version that fails, boots it from power-off, and wants
 // the old system to come back by itself, and to stay.
 func fallBack(t *testing.T, uefi bool, bad, why string) {
 	t.Helper()
-	s := newStand(t, 6, uefi)
-	s.run("echo before the upgrade >/etc/motd")
+	ctx, s := newStand(t, 6, uefi)
+	s.Run(ctx, "echo before the upgrade >/etc/motd")
 	// The usual ten minutes, twice, are too long for a test.
-	s.run(`set -e
+	s.Run(ctx, `set -e
 mkdir -p /run/minutes; mount /dev/disk/by-partlabel/ESOS_BOOT /run/minutes
 sed -i 's/ slot=SECONDARY / slot=SECONDARY esos_trial_minutes=3 /' /run/minutes/grub/grub.cfg
 umount /run/minutes`)
-	s.run("esos upgrade --yes " + at(serve(t, bad), bad))
-	s.cold()
-	s.servedWithin(3 * bootTimeout) // it is tried twice before
-	s.fellBack("SECONDARY", why)
-	if got := s.run("cat /etc/motd"); got != "before the upgrade\n" {
+	s.Run(ctx, "esos upgrade --yes "+stand.At(stand.Serve(t, bad), bad))
+	cold(ctx, s)
+	s.ServedWithin(ctx, 3*stand.BootTimeout) // it is tried twice before
+	fellBack(ctx, s, "SECONDARY", why)
+	if got := s.Run(ctx, "cat /etc/motd"); got != "before the upgrade\n" {
 		t.Errorf("the settings of before are not there: /etc/motd is %q", got)
 	}
-	s.coldAgain()
-	s.run("esos upgrade dismiss")
-	s.pause(15 * time.Second)
-	var all []alert
-	s.decode("esos alert list -o json", &all)
-	for _, a := range all {
-		if a.ID == "upgrade.failed" {
-			t.Errorf("the alert is still there: %+v", a)
-		}
+	coldAgain(ctx, s)
+	s.Run(ctx, "esos upgrade dismiss")
+	stand.Pause(ctx, s.T, 15*time.Second)
+	if a, there := s.Alert(ctx, "upgrade.failed"); there {
+		t.Errorf("the alert is still there: %+v", a)
 	}
 }
 
 // coldAgain boots once more: nothing is tried, and the alert is there until
 // somebody saw it.
-func (s *stand) coldAgain() {
-	s.Helper()
-	s.off() // the plug
-	s.on()
-	s.served()
-	r := s.report()
+func coldAgain(ctx context.Context, s *stand.Stand) {
+	s.T.Helper()
+	s.Off() // the plug
+	s.On(ctx)
+	s.Served(ctx)
+	r := report(ctx, s)
 	if r.Slot != "PRIMARY" || r.Options.Trial || r.Options.FellBack != "" {
-		s.Errorf("the boot after it: %+v", r)
+		s.T.Errorf("the boot after it: %+v", r)
 	}
-	s.fellBack("SECONDARY", "")
+	fellBack(ctx, s, "SECONDARY", "")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/esos-project/esos/internal/slot"
 	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
 )
 
 // TestRefused: an upgrade that cannot end well is refused up front, in words
@@ -35,13 +36,13 @@ func TestRefused(t *testing.T) {
 	if err := os.WriteFile(damaged, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	base := serve(t, good, foreign, short, damaged)
+	base := stand.Serve(t, good, foreign, short, damaged)
 
-	s := newStand(t, 3, false)
-	before := s.medium()
+	ctx, s := newStand(t, 3, false)
+	before := medium(ctx, s)
 	try := func(command, why string) {
 		t.Helper()
-		out, err := s.remote.Run(s.ctx, command)
+		out, err := s.Remote.Run(ctx, command)
 		if err == nil {
 			t.Errorf("%s went well:\n%s", command, out)
 			return
@@ -50,48 +51,48 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s says %q, want %q", command, out, why)
 		}
 		t.Logf("%s", strings.TrimSpace(out))
-		if after := s.medium(); after != before {
+		if after := medium(ctx, s); after != before {
 			t.Errorf("%s changed the medium:\n%s\nbefore:\n%s", command, after, before)
 		}
 	}
-	try("esos upgrade --yes "+at(base, foreign), "no trusted key signed it")
-	try("esos upgrade --yes "+at(base, short), "is not complete")
-	s.run(fmt.Sprintf("curl -sSf -o /tmp/short.upgrade %[1]s || wget -q -O /tmp/short.upgrade %[1]s || python3 -c \"import urllib.request; urllib.request.urlretrieve('%[1]s', '/tmp/short.upgrade')\"", at(base, short)))
+	try("esos upgrade --yes "+stand.At(base, foreign), "no trusted key signed it")
+	try("esos upgrade --yes "+stand.At(base, short), "is not complete")
+	s.Run(ctx, fmt.Sprintf("curl -sSf -o /tmp/short.upgrade %[1]s || wget -q -O /tmp/short.upgrade %[1]s || python3 -c \"import urllib.request; urllib.request.urlretrieve('%[1]s', '/tmp/short.upgrade')\"", stand.At(base, short)))
 	try("esos upgrade --yes /tmp/short.upgrade", "is not complete")
-	s.run("rm /tmp/short.upgrade")
-	try("esos upgrade --yes "+at(base, damaged), "SHA-256")
+	s.Run(ctx, "rm /tmp/short.upgrade")
+	try("esos upgrade --yes "+stand.At(base, damaged), "SHA-256")
 	try("esos upgrade --yes /usr/bin/esos", "no upgrade of ESOS")
-	s.run(`set -e
+	s.Run(ctx, `set -e
 mkdir -p /run/fill; mount /dev/disk/by-partlabel/esos_root /run/fill
 dd if=/dev/zero of=/run/fill/full bs=1M 2>/dev/null || true
 umount /run/fill`)
 	full := before
-	before = s.medium()
+	before = medium(ctx, s)
 	if full == before {
 		t.Fatal("the medium was not filled")
 	}
 	// The slot that is to be written makes room; what is missing is more.
-	s.run(`set -e
+	s.Run(ctx, `set -e
 mount /dev/disk/by-partlabel/esos_root /run/fill
 rm /run/fill/SECONDARY/root.squashfs
 dd if=/dev/zero of=/run/fill/full2 bs=1M 2>/dev/null || true
 umount /run/fill`)
-	before = s.medium()
-	try("esos upgrade --yes "+at(base, good), "too little room")
-	s.run("mount /dev/disk/by-partlabel/esos_root /run/fill; rm /run/fill/full /run/fill/full2; umount /run/fill")
-	t.Logf("esos slot list, with a slot that is damaged:\n%s", s.run("esos slot list 2>&1"))
-	if out, err := s.remote.Run(s.ctx, "esos rollback"); err == nil || !strings.Contains(out, "could not be booted") {
+	before = medium(ctx, s)
+	try("esos upgrade --yes "+stand.At(base, good), "too little room")
+	s.Run(ctx, "mount /dev/disk/by-partlabel/esos_root /run/fill; rm /run/fill/full /run/fill/full2; umount /run/fill")
+	t.Logf("esos slot list, with a slot that is damaged:\n%s", s.Run(ctx, "esos slot list 2>&1"))
+	if out, err := s.Remote.Run(ctx, "esos rollback"); err == nil || !strings.Contains(out, "could not be booted") {
 		t.Errorf("esos rollback to a damaged slot: %v, %s", err, out)
 	}
-	s.run("esos upgrade --yes " + at(base, good))
-	if st := s.state(); st.Trial != "SECONDARY" {
+	s.Run(ctx, "esos upgrade --yes "+stand.At(base, good))
+	if st := stateOf(ctx, s); st.Trial != "SECONDARY" {
 		t.Errorf("the good one is not tried: %+v", st)
 	}
-	s.off() // the plug
-	s.on()
-	s.served()
-	if r := s.report(); r.Slot != "SECONDARY" || r.Version != "9.9.2-good" {
+	s.Off() // the plug
+	s.On(ctx)
+	s.Served(ctx)
+	if r := report(ctx, s); r.Slot != "SECONDARY" || r.Version != "9.9.2-good" {
 		t.Errorf("the good one does not run: %+v", r)
 	}
-	s.confirmed("SECONDARY")
+	confirmed(ctx, s, "SECONDARY")
 }
