@@ -11,7 +11,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/clock"
-	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/layer/layertest"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -41,19 +41,7 @@ func (f fake) Set(_ context.Context, want clock.Settings) error {
 
 func planned(t *testing.T, m *machine, inForce, declared config.Clock) *plan.Plan {
 	t.Helper()
-	seen := &layer.Observed{InForce: &config.Document{Clock: inForce}}
-	l := Layer{Machine: fake{m}}
-	doc := &config.Document{Clock: declared}
-	if err := l.Observe(t.Context(), doc, seen); err != nil {
-		t.Fatal(err)
-	}
-	var b plan.Builder
-	l.Plan(doc, seen, &b)
-	p, err := b.Plan()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return layertest.Planned(t, Layer{Machine: fake{m}}, &config.Document{Clock: declared}, &config.Document{Clock: inForce})
 }
 
 func TestPlans(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/msmtp"
-	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/layer/layertest"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -42,18 +42,7 @@ func newEtc(t *testing.T) *etc {
 // planned observes and plans.
 func planned(t *testing.T, e *etc, declared, before *config.Document) *plan.Plan {
 	t.Helper()
-	l := Layer{Machine: e}
-	seen := &layer.Observed{InForce: before}
-	if err := l.Observe(t.Context(), declared, seen); err != nil {
-		t.Fatal(err)
-	}
-	var b plan.Builder
-	l.Plan(declared, seen, &b)
-	p, err := b.Plan()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return layertest.Planned(t, Layer{Machine: e}, declared, before)
 }
 
 func TestLayer(t *testing.T) {

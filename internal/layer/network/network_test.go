@@ -15,6 +15,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/layer/layertest"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
 	"github.com/esos-project/esos/internal/plan"
 )
@@ -40,18 +41,7 @@ func golden(t *testing.T, name, got string) {
 
 func planned(t *testing.T, m *networktest.Machine, inForce, declared *config.Document) *plan.Plan {
 	t.Helper()
-	l := Layer{Machine: m}
-	seen := &layer.Observed{InForce: inForce}
-	if err := l.Observe(t.Context(), declared, seen); err != nil {
-		t.Fatal(err)
-	}
-	var b plan.Builder
-	l.Plan(declared, seen, &b)
-	p, err := b.Plan()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return layertest.Planned(t, Layer{Machine: m}, declared, inForce)
 }
 
 func carryOut(t *testing.T, p *plan.Plan) {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/units"
-	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/layer/layertest"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -104,19 +104,7 @@ func (m *machine) Stop(_ context.Context, names ...string) error {
 
 func planned(t *testing.T, m *machine, inForce, declared []config.Service) *plan.Plan {
 	t.Helper()
-	seen := &layer.Observed{InForce: &config.Document{Services: inForce}}
-	l := Layer{Machine: m}
-	doc := &config.Document{Services: declared}
-	if err := l.Observe(t.Context(), doc, seen); err != nil {
-		t.Fatal(err)
-	}
-	var b plan.Builder
-	l.Plan(doc, seen, &b)
-	p, err := b.Plan()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return layertest.Planned(t, Layer{Machine: m}, &config.Document{Services: declared}, &config.Document{Services: inForce})
 }
 
 func on(name string) []config.Service  { return []config.Service{{Name: name, Enabled: true}} }

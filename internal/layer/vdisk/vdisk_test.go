@@ -9,23 +9,9 @@ import (
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/layer"
+	"github.com/esos-project/esos/internal/layer/layertest"
 	"github.com/esos-project/esos/internal/plan"
 )
-
-func planned(t *testing.T, l Layer, declared, inForce *config.Document) *plan.Plan {
-	t.Helper()
-	seen := &layer.Observed{InForce: inForce}
-	if err := l.Observe(t.Context(), declared, seen); err != nil {
-		t.Fatal(err)
-	}
-	var b plan.Builder
-	l.Plan(declared, seen, &b)
-	p, err := b.Plan()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // On a real file system: an image is made, grown with progress, and a failed
 // creation never removes a file that was not made by it.
@@ -35,7 +21,7 @@ func TestImages(t *testing.T) {
 	path := filepath.Join(dir, "devices/a.img")
 	doc := &config.Document{Devices: []config.Device{{Name: "a", Handler: config.FileIO, Path: "devices/a.img", Size: 1 << 20, Provisioning: config.Thick}}}
 
-	create := planned(t, l, doc, nil)
+	create := layertest.Planned(t, l, doc, nil)
 	if len(create.Steps) != 1 {
 		t.Fatalf("steps: %v", create.Steps)
 	}
@@ -52,7 +38,7 @@ func TestImages(t *testing.T) {
 		t.Errorf("progress: %v", fractions)
 	}
 	// The same plan once more, as if another one had been faster.
-	late := planned(t, Layer{Files: blind{}, DataDir: dir}, doc, nil)
+	late := layertest.Planned(t, Layer{Files: blind{}, DataDir: dir}, doc, nil)
 	if err := late.Steps[0].Do(t.Context(), nil); err == nil {
 		t.Error("a file that exists was made anew")
 	}
@@ -74,7 +60,7 @@ func TestImages(t *testing.T) {
 	}
 	larger := doc.Clone()
 	larger.Devices[0].Size = 2 << 20
-	grow := planned(t, l, larger, doc)
+	grow := layertest.Planned(t, l, larger, doc)
 	if err := grow.Steps[0].Do(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +96,7 @@ func TestOneStoreManyPaths(t *testing.T) {
 	on := func(path string) config.Device { return config.Device{Name: "b", Handler: config.FileIO, Path: path} }
 	first := config.Device{Name: "a", Handler: config.FileIO, Path: "devices/a.img", Size: 4096}
 	for _, path := range []string{image, "devices/../devices/a.img", filepath.Join(other, "hard"), filepath.Join(other, "soft"), filepath.Join(other, "data/devices/a.img")} {
-		p := planned(t, l, &config.Document{Devices: []config.Device{first, on(path)}}, nil)
+		p := layertest.Planned(t, l, &config.Document{Devices: []config.Device{first, on(path)}}, nil)
 		if len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Message, "device a") {
 			t.Errorf("a second device on %s: %+v", path, p.Problems)
 		}
@@ -130,7 +116,7 @@ func TestOneStoreManyPaths(t *testing.T) {
 		for _, h := range []config.Handler{config.FileIO, config.CDROM} {
 			d := on(path)
 			d.Handler, d.Size = h, 4096
-			p := planned(t, l, &config.Document{Devices: []config.Device{d}}, nil)
+			p := layertest.Planned(t, l, &config.Document{Devices: []config.Device{d}}, nil)
 			if len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Message, "its own state") {
 				t.Errorf("%s on %s: %+v", h, path, p)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/layer/layertest"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -100,7 +101,7 @@ func TestVolatileImages(t *testing.T) {
 					t.Errorf("%s (-want +got):\n%s", what, d)
 				}
 			}
-			p := planned(t, Layer{Files: files, DataDir: "/data", InMemory: true}, document(tt.device), tt.before)
+			p := layertest.Planned(t, Layer{Files: files, DataDir: "/data", InMemory: true}, document(tt.device), tt.before)
 			want("problems", tt.problem, notes(p.Problems, false))
 			want("what is left out", tt.degraded, notes(p.Notes, true))
 			if tt.degraded == "" {
@@ -110,7 +111,7 @@ func TestVolatileImages(t *testing.T) {
 				t.Errorf("steps: %+v", p.Steps)
 			}
 			// On a machine with a disk, none of this matters.
-			p = planned(t, Layer{Files: files, DataDir: "/data"}, document(tt.device), nil)
+			p = layertest.Planned(t, Layer{Files: files, DataDir: "/data"}, document(tt.device), nil)
 			for _, n := range append(p.Problems, p.Notes...) {
 				if strings.Contains(n.Message, "memory") {
 					t.Errorf("where the root is on a disk: %+v", n)
@@ -144,10 +145,10 @@ func TestVolatileThroughLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := Layer{Files: host.Files{}, DataDir: dir, InMemory: true}
-	if p := planned(t, l, document(file("a", link)), nil); len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Message, "lives in memory (tmpfs)") {
+	if p := layertest.Planned(t, l, document(file("a", link)), nil); len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Message, "lives in memory (tmpfs)") {
 		t.Errorf("through a link: %+v", p.Problems)
 	}
-	if p := planned(t, l, document(file("a", "devices/a.img")), nil); len(p.Problems) != 0 || len(p.Steps) != 1 {
+	if p := layertest.Planned(t, l, document(file("a", "devices/a.img")), nil); len(p.Problems) != 0 || len(p.Steps) != 1 {
 		t.Errorf("on a disk: %+v", p)
 	}
 }
