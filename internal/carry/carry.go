@@ -81,7 +81,7 @@ type Found struct {
 	Names map[string]*Names // by what they name
 	// AnyPortal is as in Import.
 	AnyPortal bool
-	where map[string]Place  // by path in the document
+	where     map[string]Place // by path in the document
 }
 
 // NewFound begins a document.

@@ -21,17 +21,18 @@ func (f *Found) Portal(at Place, host, port string, tag int) (name string, group
 			return p.Name, p.WithDefaults().Group
 		}
 	}
-	wish := "ip-" + strings.ReplaceAll(host, ":", "-")
-	if host == "" || net.ParseIP(host).IsUnspecified() {
-		wish = "all"
+	// No two addresses make one name, whatever the order that they come in.
+	name = "ip-" + strings.ReplaceAll(host, ":", "-")
+	switch host {
+	case "", "0.0.0.0":
+		name = "all"
+	case "::":
+		name = "all-v6"
 	}
 	if port != Port {
-		wish += "-" + port
+		name += "-port" + port
 	}
-	if f.Names["portal"] == nil {
-		f.Names["portal"] = &Names{}
-	}
-	p := config.Portal{Name: f.Names["portal"].Make(wish), Address: address}
+	p := config.Portal{Name: name, Address: address}
 	if tag != 1 {
 		p.Group = tag
 	}
@@ -39,12 +40,21 @@ func (f *Found) Portal(at Place, host, port string, tag int) (name string, group
 	return p.Name, tag
 }
 
-// EveryPortal makes of a target that names all portals one that names none:
-// the document says the same by that.
-func (f *Found) EveryPortal() {
+// OrderPortals sorts portals by their group, and those of targets as they are
+// sorted. A target that names all of them then names none, by which the
+// document says the same.
+func (f *Found) OrderPortals() {
+	all := f.Doc.ISCSI.Portals
+	slices.SortStableFunc(all, func(a, b config.Portal) int { return a.WithDefaults().Group - b.WithDefaults().Group })
 	for i := range f.Doc.Targets {
 		t := &f.Doc.Targets[i]
-		if !slices.ContainsFunc(f.Doc.ISCSI.Portals, func(p config.Portal) bool { return !slices.Contains(t.Portals, p.Name) }) {
+		var own []string
+		for _, p := range all {
+			if slices.Contains(t.Portals, p.Name) {
+				own = append(own, p.Name)
+			}
+		}
+		if t.Portals = own; len(own) == len(all) {
 			t.Portals = nil
 		}
 	}

@@ -237,16 +237,20 @@ func (r *reader) identity(d *config.Device, s *statement) {
 			*field = v
 		}
 	}
-	for field, most := range map[*string]int{&id.T10ID: 96, &id.Product: 16} {
-		if len(*field) > most || !printable(*field) {
-			*field = ""
-		}
+	// A document's name is printable and short where the file's may not be.
+	if len(id.T10ID) > 96 || !printable(id.T10ID) {
+		id.T10ID = made + "-" + d.Name
+	}
+	if !printable(id.Product) {
+		id.Product = d.Name[:min(len(d.Name), 16)]
 	}
 	if r.serials[id.Serial] {
-		r.f.Miss(s.at(), "serial number of device "+name, "another device has the same; ESOS makes one")
-		id.Serial = ""
+		r.f.Miss(s.at(), "serial number of device "+name, "another device has the same; it has another one here")
+		for n := 2; r.serials[id.Serial]; n++ {
+			id.Serial = made + "-" + strconv.Itoa(n)
+		}
 	}
-	r.serials[id.Serial] = id.Serial != ""
+	r.serials[id.Serial] = true
 	if eui {
 		r.f.Miss(s.at(), "EUI-64 identifier of device "+name,
 			"the file has no naa_id, so SCST told one that it made itself; ESOS tells an NAA identifier, and multipath by WWID sees another disk (serial number and T10 identifier stay)")

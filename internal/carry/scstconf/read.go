@@ -157,7 +157,7 @@ func (r *reader) all(top []*statement) error {
 			}
 		}
 	}
-	r.f.EveryPortal()
+	r.f.OrderPortals()
 	return nil
 }
 
