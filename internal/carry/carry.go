@@ -111,7 +111,7 @@ func (f *Found) Name(at Place, kind, wish string) string {
 	}
 	name := f.Names[kind].Make(wish)
 	if name != wish {
-		f.Leave(at, "name of "+kind+" "+quote(wish), "it is "+name+" here: names are unique, of letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"")
+		f.Leave(at, "name "+quote(wish)+" ("+kind+")", "it is "+name+" here: names are unique, of letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"")
 	}
 	return name
 }

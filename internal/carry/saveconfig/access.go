@@ -162,6 +162,7 @@ func (g *tpg) mapped(a object) []config.LUN {
 		case slices.ContainsFunc(luns, func(o config.LUN) bool { return o.LUN == l.LUN }):
 			g.r.f.Miss(m.n.at, what, "a LUN of that number stands above")
 		default:
+			g.mappedFrom[int(from)] = true
 			luns = append(luns, l)
 		}
 	}

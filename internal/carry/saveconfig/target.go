@@ -113,8 +113,19 @@ type tpg struct {
 	t       config.Target
 	closed  string // why nobody may log in
 	luns    map[int]lun
+	there   []there
 	members []member
 	portals []portal
+
+	mappedFrom map[int]bool // LUNs that some ACL maps
+}
+
+// there is a LUN of a target port group and where it came from.
+type there struct {
+	index  int
+	stored *stored
+	o      object
+	what   string
 }
 
 // portal is an address that the group is reached by.
@@ -162,13 +173,14 @@ func (g *tpg) read(o object) {
 		}
 	}
 	g.access(o, a.flag("authentication", false), everybody)
+	g.joinGroups()
 	a.rest(ofTPG(), o.of)
 	o.rest(nil, o.of)
 }
 
 // readLUNs reads what the ACLs map.
 func (g *tpg) readLUNs(o object) {
-	g.luns = map[int]lun{}
+	g.luns, g.mappedFrom = map[int]lun{}, map[int]bool{}
 	for _, l := range o.objects("luns") {
 		n, path, alua := int(l.number("index", 0)), l.text("storage_object"), l.text("alua_tg_pt_gp_name")
 		l.text("alias")
@@ -190,8 +202,30 @@ func (g *tpg) readLUNs(o object) {
 			continue
 		}
 		g.luns[n] = lun{device: s.device, alua: alua}
-		if alua != "" && alua != "default_tg_pt_gp" {
-			g.join(s, alua, l, what)
+		g.there = append(g.there, there{n, s, l, what})
+	}
+}
+
+// joinGroups puts the target into the ALUA groups of the devices that somebody
+// sees through it.
+func (g *tpg) joinGroups() {
+	visible := map[string]bool{}
+	for _, l := range g.t.LUNs {
+		visible[l.Device] = true
+	}
+	for _, group := range g.t.Groups {
+		for _, l := range group.LUNs {
+			visible[l.Device] = true
+		}
+	}
+	for _, l := range g.there {
+		alua := g.luns[l.index].alua
+		switch {
+		case !visible[l.stored.device] || !g.mappedFrom[l.index] && len(g.t.LUNs) == 0:
+			g.r.f.Leave(l.o.n.at, l.what, "no ACL maps it, so nobody sees it")
+			delete(g.luns, l.index)
+		case alua != "" && alua != "default_tg_pt_gp":
+			g.join(l.stored, alua, l.o, l.what)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/esos-project/esos/internal/carry"
 	"github.com/esos-project/esos/internal/config"
@@ -153,7 +154,7 @@ func (w *writer) device(file *saved, d config.Device) {
 		return
 	case config.BlockIO:
 		s.Plugin, s.Dev, s.ReadOnly, s.WriteBack = "block", w.o.Path(d), &d.ReadOnly, new(!d.WriteThrough)
-		if d.Identity.Product == model("fileio") { // a block device that LIO served as a file
+		if d.Identity.Product == model("fileio") && strings.HasPrefix(d.Path, "/dev/") { // a block device that LIO served as a file
 			s.Plugin, s.ReadOnly = "fileio", nil
 		}
 	case config.FileIO:

@@ -251,7 +251,11 @@ func (r *reader) identity(d *config.Device, s *statement) {
 		}
 	}
 	r.serials[id.Serial] = true
-	if eui {
+	switch {
+	case !eui:
+	case d.Handler == config.CDROM || d.Handler == config.NullIO:
+		r.f.Leave(s.at(), "EUI-64 identifier of device "+name, "ESOS tells an NAA identifier")
+	default:
 		r.f.Miss(s.at(), "EUI-64 identifier of device "+name,
 			"the file has no naa_id, so SCST told one that it made itself; ESOS tells an NAA identifier, and multipath by WWID sees another disk (serial number and T10 identifier stay)")
 	}

@@ -121,6 +121,8 @@ func (r *reader) check(in string, lines []*statement, sections ...string) error 
 			return r.refuse(s.at(), "%s stands in %s; it belongs into %s", s.key(), in, within)
 		case len(s.words) < 2 || s.key() == "LUN" && len(s.words) < 3:
 			return r.refuse(s.at(), "%s lacks its name", s.key())
+		case len(s.words) > 3 || s.key() != "LUN" && len(s.words) > 2:
+			return r.refuse(s.words[len(s.words)-1].at, "%s has more than its name; a name with blanks stands in quotes", s.key())
 		}
 	}
 	return nil

@@ -59,7 +59,7 @@ func (r *reader) driver(s *statement) error {
 		}
 	}
 	if !r.driverOn && len(r.f.Doc.Targets) > 0 {
-		r.f.Miss(s.at(), "TARGET_DRIVER iscsi", "it is not enabled, so its targets are disabled here; enable them with: esos target set NAME --enable")
+		r.f.Miss(s.at(), "TARGET_DRIVER iscsi", "it is not enabled, so its targets are disabled here; enable them with: esos target enable NAME")
 	}
 	r.portals(s)
 	open, err := r.auth(&r.f.Doc.ISCSI.Discovery, discovery, "discovery")
