@@ -26,6 +26,8 @@ var forbidden = []struct {
 	{from: "backing/...", to: "iscsi/...", reason: "backing is the bottom"},
 	{from: "internal/config/...", to: "internal/...", except: []string{"internal/config/..."},
 		reason: "the document is checked without a machine, an engine or a daemon"},
+	{from: "internal/carry/...", to: "internal/...", except: []string{"internal/carry/...", "internal/config/..."},
+		reason: "files of other targets are read without a machine, an engine or a daemon"},
 	{from: "internal/plan/...", to: "internal/...", except: []string{"internal/plan/...", "internal/config/..."},
 		reason: "steps are ordered and shown without a machine, an engine or a daemon"},
 	{from: "internal/host/...", to: "internal/...", except: []string{"internal/host/..."},

@@ -111,7 +111,7 @@ func (f *Found) Name(at Place, kind, wish string) string {
 	}
 	name := f.Names[kind].Make(wish)
 	if name != wish {
-		f.Leave(at, "name "+quote(wish)+" ("+kind+")", "it is "+name+" here: names are unique, of letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"")
+		f.Leave(at, "name "+strconv.Quote(Clip(wish))+" ("+kind+")", "it is "+name+" here: names are unique, of letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"")
 	}
 	return name
 }
@@ -147,11 +147,11 @@ func (f *Found) place(path string) Place {
 	}
 }
 
-// quote shows text from a file in a message.
-func quote(s string) string {
+// Clip shortens text from a file for a message.
+func Clip(s string) string {
 	const most = 80
-	if len(s) > most {
-		s = s[:most] + "..."
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
 	}
-	return strconv.Quote(s)
+	return s
 }

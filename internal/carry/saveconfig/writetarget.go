@@ -3,6 +3,7 @@ package saveconfig
 import (
 	"fmt"
 	"net"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,6 +108,12 @@ func (w *writer) luns(g *savedTPG, t *config.Target, of string) map[string]int {
 			t.LUNs = nil
 		}
 	}
+	for _, group := range t.Groups {
+		if len(t.LUNs) > 0 && slices.ContainsFunc(group.Initiators, func(p string) bool { return strings.ContainsAny(p, "*?!") }) {
+			w.Miss("luns of "+of, "those whom group "+group.Name+" names by a pattern would see them, since LIO knows whole names only; so nobody does")
+			t.LUNs = nil
+		}
+	}
 	numbers, taken := map[string]int{}, map[int]bool{}
 	add := func(number int, device string) {
 		numbers[device], taken[number] = number, true
@@ -162,6 +169,9 @@ func (w *writer) acls(g *savedTPG, t config.Target, numbers map[string]int, of s
 				w.Miss("initiator "+initiator+" of group "+group.Name+" of "+of, "LIO knows whole names only; write them out")
 				continue
 			}
+			if excluded(group.Initiators, initiator) {
+				continue
+			}
 			acl := nodeACL{WWN: initiator, LUNs: append([]mappedLUN{}, luns...)}
 			if u := userOf(t.Auth.Users, initiator); u >= 0 {
 				acl.chap = proof(t.Auth, u)
@@ -175,6 +185,15 @@ func (w *writer) acls(g *savedTPG, t config.Target, numbers map[string]int, of s
 			w.Miss("user "+u.Name+" of "+of, "LIO has one user for an initiator that it knows by its whole name")
 		}
 	}
+}
+
+// excluded says whether a ! of a group takes an initiator out of it.
+func excluded(patterns []string, initiator string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		p, not := strings.CutPrefix(p, "!")
+		match, err := path.Match(p, initiator)
+		return not && (match || err != nil)
+	})
 }
 
 // userOf finds what an initiator proves: a user for it before one for all.

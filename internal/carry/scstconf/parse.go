@@ -81,16 +81,14 @@ func (p *parser) refuse(at carry.Place, format string, args ...any) error {
 	return carry.Refuse(p.file, at, fmt.Sprintf(format, args...))
 }
 
-// head is how a section begins, for messages.
+// head is how a section begins, for messages. The value of what is none may be
+// a secret.
 func head(s *statement) string {
 	text := s.key()
-	if len(s.words) > 1 {
+	if _, section := keyword(text); section && len(s.words) > 1 {
 		text += " " + s.words[1].text
 	}
-	if len(text) > 80 {
-		text = text[:80] + "..."
-	}
-	return text
+	return carry.Clip(text)
 }
 
 // line reads one line.

@@ -77,7 +77,8 @@ type reader struct {
 	relative  map[int]bool
 	grouped   map[string]bool // devices that are in a device group
 
-	driverOn bool // some TARGET_DRIVER iscsi is enabled
+	driverOn bool   // some TARGET_DRIVER iscsi is enabled
+	closed   string // why the target that is read must not be open
 }
 
 func (r *reader) refuse(at carry.Place, format string, args ...any) error {

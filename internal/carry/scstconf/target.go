@@ -166,7 +166,8 @@ func (r *reader) target(s *statement) error {
 	r.targets[given] = name
 	t := config.Target{Name: name}
 	of := "target " + given
-	enabled, closed := false, ""
+	enabled, kept := false, "" // kept is somebody whom no group of the document names
+	r.closed = ""
 	var users []*statement
 	for _, l := range s.lines {
 		var err error
@@ -178,7 +179,10 @@ func (r *reader) target(s *statement) error {
 				t.LUNs = append(t.LUNs, lun)
 			}
 		case "GROUP":
-			err = r.group(&t, l, of)
+			var lost string
+			if lost, err = r.group(&t, l, of); lost != "" {
+				kept = lost
+			}
 		case "enabled":
 			enabled, err = r.flag(l)
 		case "IncomingUser", "OutgoingUser":
@@ -186,7 +190,7 @@ func (r *reader) target(s *statement) error {
 		case "allowed_portal":
 			addr, bad := netip.ParseAddr(l.value())
 			if bad != nil || addr.Zone() != "" || addr.IsUnspecified() {
-				closed = "allowed_portal " + l.value() + " is no address, and others must not come in instead"
+				r.closed = "allowed_portal " + l.value() + " is no address, and others must not come in instead"
 				r.f.Miss(l.at(), "attribute allowed_portal of "+of, "ESOS's portals are addresses of this machine")
 				continue
 			}
@@ -206,16 +210,19 @@ func (r *reader) target(s *statement) error {
 		return err
 	}
 	if open {
-		closed = "none of its CHAP users was carried, and without one everybody might log in"
+		r.closed = "none of its CHAP users was carried, and without one everybody might log in"
 	}
 	if p := &t.Parameters; p.MaxBurstLength != 0 && p.FirstBurstLength > p.MaxBurstLength {
 		r.f.Leave(s.at(), "attribute FirstBurstLength of "+of, "it exceeds MaxBurstLength (RFC 7143 13.14)")
 		p.FirstBurstLength = 0
 	}
 	t.Disabled = !enabled || !r.driverOn
-	if closed != "" {
+	if kept != "" && len(t.LUNs) > 0 {
+		r.closed = "initiator " + kept + " would see the LUNs of those that no group names"
+	}
+	if r.closed != "" {
 		t.Disabled = true
-		r.f.Miss(s.at(), of, "it is disabled here: "+closed+"; put that right, then enable it")
+		r.f.Miss(s.at(), of, "it is disabled here: "+r.closed+"; put that right, then enable it")
 	}
 	r.f.At(fmt.Sprintf("targets[%d]", len(r.f.Doc.Targets)), s.at())
 	r.f.Doc.Targets = append(r.f.Doc.Targets, t)
@@ -318,10 +325,11 @@ func (r *reader) redirect(t *config.Target, l *statement, of string) {
 	}
 }
 
-// group reads a GROUP: initiators and their LUNs.
-func (r *reader) group(t *config.Target, s *statement, of string) error {
+// group reads a GROUP: initiators and their LUNs. lost is an initiator that the
+// document cannot name.
+func (r *reader) group(t *config.Target, s *statement, of string) (lost string, err error) {
 	if err := r.check("a GROUP", s.lines, "LUN", "INITIATOR"); err != nil {
-		return err
+		return "", err
 	}
 	g := config.Group{Name: r.f.Name(s.words[1].at, "group of "+of, s.arg(1))}
 	of = "group " + s.arg(1) + " of " + of
@@ -330,7 +338,7 @@ func (r *reader) group(t *config.Target, s *statement, of string) error {
 		case "LUN":
 			lun, ok, err := r.lun(l, of, g.LUNs)
 			if err != nil {
-				return err
+				return "", err
 			}
 			if ok {
 				g.LUNs = append(g.LUNs, lun)
@@ -340,8 +348,19 @@ func (r *reader) group(t *config.Target, s *statement, of string) error {
 			// SCST compares without regard to case, and names come in lower
 			// case (RFC 7143 4.2.7.1).
 			pattern := strings.ToLower(l.arg(1))
-			if why := r.unmatched(t, &g, pattern); why != "" {
+			if slices.Contains(g.Initiators, pattern) {
+				r.f.Leave(l.at(), "initiator "+l.arg(1)+" of "+of, "it stands in this group already")
+				continue
+			}
+			if other := holder(t, pattern); other != "" {
+				r.f.Miss(l.at(), "initiator "+l.arg(1)+" of "+of, "it is in group "+other+" already; an initiator is in one group of a target")
+				r.excluded(pattern)
+				continue
+			}
+			if why := unnamed(pattern); why != "" {
 				r.f.Miss(l.at(), "initiator "+l.arg(1)+" of "+of, why)
+				r.excluded(pattern)
+				lost = carry.Clip(l.arg(1))
 				continue
 			}
 			g.Initiators = append(g.Initiators, pattern)
@@ -350,20 +369,30 @@ func (r *reader) group(t *config.Target, s *statement, of string) error {
 		}
 	}
 	t.Groups = append(t.Groups, g)
-	return nil
+	return lost, nil
 }
 
-// unmatched says why a document cannot have a pattern in a group.
-func (r *reader) unmatched(t *config.Target, g *config.Group, pattern string) string {
-	name := strings.TrimPrefix(pattern, "!")
-	if slices.Contains(g.Initiators, pattern) {
-		return "it stands in this group already"
+// excluded closes a target that a ! keeps somebody out of, when the document
+// cannot say that.
+func (r *reader) excluded(pattern string) {
+	if strings.HasPrefix(pattern, "!") {
+		r.closed = carry.Clip(pattern) + " keeps somebody out who would come in now"
 	}
+}
+
+// holder is the group of a target that has a pattern already.
+func holder(t *config.Target, pattern string) string {
 	for _, other := range t.Groups {
 		if slices.Contains(other.Initiators, pattern) {
-			return "it is in group " + other.Name + " already; an initiator is in one group of a target"
+			return other.Name
 		}
 	}
+	return ""
+}
+
+// unnamed says why a document cannot have a pattern.
+func unnamed(pattern string) string {
+	name := strings.TrimPrefix(pattern, "!")
 	switch {
 	case name == "" || len(name) > 223 || strings.ContainsAny(name, " \t\r\n\x00"):
 		return "it is no name or pattern of an initiator"

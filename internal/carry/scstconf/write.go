@@ -183,7 +183,10 @@ func (w *writer) driver() {
 	w.close()
 }
 
-func (w *writer) auth(a config.Auth, of string) {
+// auth writes CHAP users. open is true when there are users, and none could be
+// written.
+func (w *writer) auth(a config.Auth, of string) (open bool) {
+	open = len(a.Users) > 0
 	if len(a.Algorithms) > 0 {
 		w.Miss("algorithms of "+of, "iscsi-scstd takes all that it knows")
 	}
@@ -197,6 +200,7 @@ func (w *writer) auth(a config.Auth, of string) {
 			w.Miss(what, "SCST has one user of a name for a target")
 		default:
 			w.line(key, u.Name+" "+secret)
+			open = false
 		}
 	}
 	for _, u := range a.Users {
@@ -207,8 +211,11 @@ func (w *writer) auth(a config.Auth, of string) {
 		names[u.Name] = true
 	}
 	if a.Mutual != nil {
+		still := open
 		user("OutgoingUser", "mutual of "+of, *a.Mutual)
+		open = still
 	}
+	return open
 }
 
 func (w *writer) target(t config.Target) {
@@ -231,7 +238,7 @@ func (w *writer) target(t config.Target) {
 		attribute("rel_tgt_id", strconv.Itoa(t.RelativeIDs[tag]))
 	}
 	attribute("alias", t.Alias)
-	w.auth(t.Auth, of)
+	open := w.auth(t.Auth, of)
 	for _, host := range w.allowed(t) {
 		attribute("allowed_portal", host)
 	}
@@ -253,8 +260,11 @@ func (w *writer) target(t config.Target) {
 		w.close()
 	}
 	enabled := "1"
-	if t.Disabled {
+	if t.Disabled || open {
 		enabled = "0"
+	}
+	if open {
+		w.Miss(of, "it is disabled in the file: without a user everybody might log in")
 	}
 	w.line("enabled", enabled)
 	w.close()
