@@ -6,6 +6,7 @@ package carry
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,7 +120,8 @@ func (f *Found) Name(at Place, kind, wish string) string {
 // Import checks the document and returns it. What a reader let through that a
 // document must not have is an error with its place.
 func (f *Found) Import(file string) (*Import, error) {
-	problems, _ := f.Doc.Validate().Err().(config.Problems) //nolint:errorlint // Err says that it is one
+	var problems config.Problems
+	errors.As(f.Doc.Validate().Err(), &problems)
 	for i, p := range problems {
 		at := f.place(p.Path)
 		problems[i].File, problems[i].Line, problems[i].Column = file, at.Line, at.Column

@@ -85,7 +85,9 @@ func (r *reader) device(handler config.Handler, s *statement) error {
 		case "removable":
 			d.Removable, err = r.flag(l)
 		case "rotational":
-			d.Rotational, err = r.flag(l)
+			// Some write the revolutions a minute; any but 0 is a disk that turns.
+			n, err = r.number(l)
+			d.Rotational = n != 0
 		case "o_direct":
 			d.ODirect, err = r.flag(l)
 			if d.ODirect && handler != config.FileIO {
@@ -114,10 +116,10 @@ func (r *reader) device(handler config.Handler, s *statement) error {
 		r.leaveAll(s, why, true)
 		return nil
 	}
-	switch {
-	case handler == config.CDROM: // all that a drive can be
+	switch handler {
+	case config.CDROM: // all that a drive can be
 		d = config.Device{Handler: handler, Path: d.Path}
-	case handler == config.NullIO:
+	case config.NullIO:
 		r.nullio(&d, s, dummy)
 	}
 	d.Name = r.f.Name(s.words[1].at, "device", s.arg(1))
@@ -207,7 +209,8 @@ func (r *reader) identity(d *config.Device, s *statement) {
 	}
 	eui := true
 	for _, l := range s.lines {
-		field, most := (*string)(nil), 0
+		var field *string
+		var most int
 		switch l.key() {
 		case "usn":
 			field, most = &id.Serial, 32
