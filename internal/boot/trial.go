@@ -100,6 +100,11 @@ func writeDurably(path string, data []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
+// TrialFile is there if the slot that runs is on trial. The command line does
+// not tell: it stays as it was when the slot on trial is damaged and the other
+// one runs, whose time must not run out.
+const TrialFile = "/run/esos/on-trial"
+
 // prepareTrial tells the system's init what differs in a boot on trial: how
 // long it may take, if the command line says so, and that a machine that hangs
 // is to be reset, where there is hardware for it.
@@ -108,6 +113,7 @@ func (b *Boot) prepareTrial(context.Context) error {
 		return nil
 	}
 	files := map[string]string{
+		TrialFile: "",
 		// Only on trial: a watchdog that nobody serves would reset a crash
 		// kernel in the middle of its dump.
 		"/run/systemd/system.conf.d/50-esos-trial.conf": "[Manager]\nRuntimeWatchdogSec=2min\n",

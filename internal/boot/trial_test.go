@@ -53,6 +53,9 @@ func TestTrial(t *testing.T) {
 	if got := m.read("/run/systemd/system.conf.d/50-esos-trial.conf"); !strings.Contains(got, "RuntimeWatchdogSec=2min") {
 		t.Errorf("the watchdog: %q", got)
 	}
+	if !exists(filepath.Join(m.root, TrialFile)) {
+		t.Error("nothing tells the system that it is on trial")
+	}
 	if diff := cmp.Diff(persist.Prefer{}, m.preferred); diff != "" {
 		t.Error(diff)
 	}
@@ -73,6 +76,9 @@ func TestTrialDamaged(t *testing.T) {
 	r := m.booted()
 	if r.Slot != slot.Primary || len(r.DamagedSlots) != 1 {
 		t.Errorf("booted %s, damaged %v", r.Slot, r.DamagedSlots)
+	}
+	if exists(filepath.Join(m.root, TrialFile)) {
+		t.Error("the way back is on trial: it would be restarted for want of a confirmation")
 	}
 	if m.preferred.Slot != "PRIMARY" {
 		t.Errorf("settings of %+v", m.preferred)

@@ -49,6 +49,7 @@ func TestDamagedOnTrial(t *testing.T) {
 	level.Require(t, level.Full)
 	good := variant(t, "9.9.6-damaged", nil)
 	ctx, s := newStand(t, 3, false)
+	shortTrial(ctx, s, 3)
 	s.Run(ctx, "esos upgrade --yes "+stand.At(stand.Serve(t, good), good))
 	s.Run(ctx, `set -e
 mkdir -p /run/damage; mount /dev/disk/by-partlabel/esos_root /run/damage
@@ -57,6 +58,7 @@ umount /run/damage`)
 	cold(ctx, s)
 	s.Served(ctx)
 	fellBack(ctx, s, "SECONDARY", "SHA-256")
+	outlivesTrial(ctx, s, 3)
 	coldAgain(ctx, s)
 }
 
@@ -66,11 +68,7 @@ func fallBack(t *testing.T, uefi bool, bad, why string) {
 	t.Helper()
 	ctx, s := newStand(t, 6, uefi)
 	s.Run(ctx, "echo before the upgrade >/etc/motd")
-	// The usual ten minutes, twice, are too long for a test.
-	s.Run(ctx, `set -e
-mkdir -p /run/minutes; mount /dev/disk/by-partlabel/ESOS_BOOT /run/minutes
-sed -i 's/ slot=SECONDARY / slot=SECONDARY esos_trial_minutes=3 /' /run/minutes/grub/grub.cfg
-umount /run/minutes`)
+	shortTrial(ctx, s, 3)
 	s.Run(ctx, "esos upgrade --yes "+stand.At(stand.Serve(t, bad), bad))
 	cold(ctx, s)
 	s.ServedWithin(ctx, 3*stand.BootTimeout) // it is tried twice before

@@ -2,6 +2,8 @@ package upgrade
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,11 +86,35 @@ func confirmed(ctx context.Context, s *stand.Stand, slot string) {
 func fellBack(ctx context.Context, s *stand.Stand, failed, why string) {
 	s.T.Helper()
 	r := report(ctx, s)
-	if r.Options.Trial || string(r.Slot) == failed {
+	// What was to be tried, and found damaged, is still in the boot's options.
+	if string(r.Slot) == failed || r.Options.Trial && r.Options.Slot == r.Slot {
 		s.T.Fatalf("slot %s runs, on trial: %t", r.Slot, r.Options.Trial)
 	}
 	s.WaitAlert(ctx, "upgrade.failed", why)
 	confirmed(ctx, s, string(r.Slot))
+}
+
+// shortTrial is how many minutes a system in slot SECONDARY may be on trial: the
+// usual ten, twice, are too long for a test.
+func shortTrial(ctx context.Context, s *stand.Stand, minutes int) {
+	s.T.Helper()
+	s.Run(ctx, fmt.Sprintf(`set -e
+mkdir -p /run/minutes; mount /dev/disk/by-partlabel/ESOS_BOOT /run/minutes
+sed -i 's/ slot=SECONDARY / slot=SECONDARY esos_trial_minutes=%d /' /run/minutes/grub/grub.cfg
+umount /run/minutes`, minutes))
+}
+
+// outlivesTrial wants a system that is not on trial, or not any more, to run on
+// when the time of the trial is over.
+func outlivesTrial(ctx context.Context, s *stand.Stand, minutes int) {
+	s.T.Helper()
+	const boot = "cat /proc/sys/kernel/random/boot_id"
+	was := s.Run(ctx, boot)
+	past := s.Until(ctx, fmt.Sprintf("cut -d. -f1 /proc/uptime; awk '{exit $1 < %d}' /proc/uptime && echo past", 60*minutes+20), "past")
+	if now := s.Run(ctx, boot); now != was {
+		s.T.Errorf("the machine was booted anew though nothing is on trial")
+	}
+	s.T.Logf("it runs on, %s s after its start", strings.Fields(past)[0])
 }
 
 // medium is a digest of each of the medium's partitions that boot, read in the

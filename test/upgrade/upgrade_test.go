@@ -31,6 +31,7 @@ func upgradeAndBack(t *testing.T, uefi bool) {
 	second := variant(t, "9.9.1-second", nil)
 	ctx, s := newStand(t, 4, uefi)
 	first := report(ctx, s)
+	shortTrial(ctx, s, 6)
 	s.Run(ctx, "echo before the upgrade >/etc/motd")
 	t.Logf("esos upgrade: %s", s.Run(ctx, "esos upgrade --yes "+stand.At(stand.Serve(t, second), second)))
 	if st := stateOf(ctx, s); st.Default != "PRIMARY" || st.Trial != "SECONDARY" || st.BootsLeft == nil || *st.BootsLeft != 2 {
@@ -48,6 +49,7 @@ func upgradeAndBack(t *testing.T, uefi bool) {
 	if have, err := level.Of(); err != nil || have < level.Full {
 		return // the way back takes as long again
 	}
+	outlivesTrial(ctx, s, 6)
 	t.Logf("slots:\n%s", s.Run(ctx, "esos slot list --verify 2>/dev/null"))
 	s.Run(ctx, "echo after the upgrade >/etc/motd; esos sync")
 
