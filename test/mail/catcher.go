@@ -33,9 +33,10 @@ type Mail struct {
 // Catcher is a mail server on this host's loopback that keeps what it gets. A
 // virtual machine reaches it as 10.0.2.2 (QEMU's user network).
 type Catcher struct {
-	port   int
-	server *smtp.Server
-	served chan error
+	port     int
+	listener net.Listener
+	server   *smtp.Server
+	served   chan error
 
 	mu      sync.Mutex
 	mails   []Mail
@@ -54,7 +55,7 @@ func Start() (*Catcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("catch mail: %w", err)
 	}
-	c := &Catcher{port: l.Addr().(*net.TCPAddr).Port, served: make(chan error, 1), arrived: make(chan struct{})}
+	c := &Catcher{port: l.Addr().(*net.TCPAddr).Port, listener: l, served: make(chan error, 1), arrived: make(chan struct{})}
 	c.server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &letter{c: c}, nil }))
 	c.server.Domain, c.server.MaxMessageBytes = "mail.example.com", maxMail
 	go func() { c.served <- c.server.Serve(l) }()
@@ -86,7 +87,11 @@ func (c *Catcher) Port() int { return c.port }
 
 // Close ends it.
 func (c *Catcher) Close() error {
+	// The server does not know of a listener that it has not begun to serve yet.
 	err := c.server.Close()
+	if closing := c.listener.Close(); !errors.Is(closing, net.ErrClosed) {
+		err = errors.Join(err, closing)
+	}
 	if served := <-c.served; !errors.Is(served, smtp.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}

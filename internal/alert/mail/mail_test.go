@@ -216,7 +216,8 @@ func serve(t *testing.T, c *catcher, security string) config.Mail {
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(l) }() // it ends with the test
-	t.Cleanup(func() { _ = s.Close(); <-done })
+	// The server does not know of a listener that it has not begun to serve yet.
+	t.Cleanup(func() { _, _ = s.Close(), l.Close(); <-done })
 	return config.Mail{To: []string{"storage@example.com"}, Server: "127.0.0.1", Port: port, Security: security, CA: file}
 }
 
