@@ -39,6 +39,9 @@ func (i Installer) installed(d disk.Disk) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
+	if !medium.IsMedium(f) {
+		return false, nil // consent was asked for whatever it is
+	}
 	theirs, err := medium.MadeOf(f)
 	if err != nil {
 		return false, fmt.Errorf("%w; settings may be saved there: to install all the same, run `wipefs --all %s` here before", err, d.Path)

@@ -46,13 +46,19 @@ func openRoot(f *os.File, parts []Partition) (*ext4.FS, error) {
 	return fs, nil
 }
 
-// MadeOf is the signature of the slot that the medium in f, a disk or an image
-// file, was made of; nothing if f holds no medium. It reads esos_root only:
-// ESOS_BOOT may be as a power cut left it.
+// IsMedium says whether f, a disk or an image file, has the partitions of a
+// medium.
+func IsMedium(f *os.File) bool {
+	_, err := ReadLayout(f)
+	return err == nil
+}
+
+// MadeOf is the signature of the slot that the medium in f was made of. It reads
+// esos_root only: ESOS_BOOT may be as a power cut left it.
 func MadeOf(f *os.File) ([]byte, error) {
 	parts, err := ReadLayout(f)
 	if err != nil {
-		return nil, nil //nolint:nilerr // whatever is on it, it is no medium
+		return nil, err
 	}
 	root, err := openRoot(f, parts)
 	if err != nil {

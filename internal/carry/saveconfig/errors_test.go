@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/esos-project/esos/internal/carry"
+	"github.com/esos-project/esos/internal/carry/carrytest"
 	"github.com/esos-project/esos/internal/carry/saveconfig"
 	"github.com/esos-project/esos/internal/config"
 )
@@ -76,29 +77,14 @@ func TestWriteExamples(t *testing.T) {
 		t.Fatalf("%d examples: %v", len(files), err)
 	}
 	for _, file := range files {
-		doc, _, err := config.Load(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := config.Complete(doc, nil); err != nil {
-			t.Fatal(err)
-		}
-		out, err := saveconfig.Format{}.Write(doc, carry.Options{DataDir: "/var/lib/esos"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := saveconfig.Format{}.Read(file, out.Text)
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", file, err, out.Text)
-		}
-		fixed(t, again)
+		doc, out, again := carrytest.Back(t, saveconfig.Format{}, file)
 		drives := 0
 		for _, d := range doc.Devices {
 			if d.Handler == config.CDROM {
 				drives++
 			}
 		}
-		if got, want := len(again.Document.Devices), len(doc.Devices)-drives; got != want {
+		if got, want := len(again.Devices), len(doc.Devices)-drives; got != want {
 			t.Errorf("%s: %d devices come back, want %d; left %v", file, got, want, out.Left)
 		}
 		if len(doc.Devices) > 0 && len(out.Left) == 0 {

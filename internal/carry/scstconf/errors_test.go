@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/esos-project/esos/internal/carry"
+	"github.com/esos-project/esos/internal/carry/carrytest"
 	"github.com/esos-project/esos/internal/carry/scstconf"
 	"github.com/esos-project/esos/internal/config"
 )
@@ -117,35 +118,20 @@ func TestWriteExamples(t *testing.T) {
 		t.Fatalf("%d examples: %v", len(files), err)
 	}
 	for _, file := range files {
-		doc, _, err := config.Load(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := config.Complete(doc, nil); err != nil {
-			t.Fatal(err)
-		}
-		out, err := scstconf.Format{}.Write(doc, carry.Options{DataDir: "/var/lib/esos"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := scstconf.Format{}.Read(file, out.Text)
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", file, err, out.Text)
-		}
-		fixed(t, again)
+		doc, out, again := carrytest.Back(t, scstconf.Format{}, file)
 		memory := 0
 		for _, d := range doc.Devices {
 			if d.Handler == config.Memory {
 				memory++
 			}
 		}
-		if got, want := len(again.Document.Devices), len(doc.Devices)-memory; got != want {
+		if got, want := len(again.Devices), len(doc.Devices)-memory; got != want {
 			t.Errorf("%s: %d devices come back, want %d; left %v", file, got, want, out.Left)
 		}
-		if got, want := len(again.Document.Targets), len(doc.Targets); got != want {
+		if got, want := len(again.Targets), len(doc.Targets); got != want {
 			t.Errorf("%s: %d targets come back, want %d", file, got, want)
 		}
-		for i, target := range again.Document.Targets {
+		for i, target := range again.Targets {
 			if target.Disabled != doc.Targets[i].Disabled || len(target.Groups) != len(doc.Targets[i].Groups) {
 				t.Errorf("%s: target %s comes back as %+v", file, target.Name, target)
 			}
