@@ -1,0 +1,332 @@
+package liofake
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+func yes(uint64) bool { return true }
+
+// fabric is what mkdir iscsi brings, with the module that it loads.
+func (t *Tree) fabric(p string) {
+	t.file(p+"/lio_version", "Datera Inc. iSCSI Target v4.1.0", 'r', nil)
+	t.file(p+"/cpus_allowed_list", "0-1", 'b', nil)
+	t.fixedDir(p + "/discovery_auth")
+	t.credentials(p + "/discovery_auth")
+	t.number(p+"/discovery_auth/enforce_discovery_auth", "0", func(n uint64) bool { return n <= 1 })
+}
+
+// credentials are the files of iscsi_target_configfs.c's DEF_NACL_AUTH_STR:
+// what is written is kept byte for byte, a newline too; what begins with NULL
+// unsets.
+func (t *Tree) credentials(p string) {
+	for _, name := range []string{"userid", "password", "userid_mutual", "password_mutual"} {
+		n := t.file(p+"/"+name, "", 'b', nil)
+		n.write = func(text string) error {
+			if len(text) > 255 {
+				return unix.EINVAL
+			}
+			text, _, _ = strings.Cut(text, "\x00")
+			n.text = text
+			set := func(name string) bool {
+				v := t.nodes[p+"/"+name].text
+				return v != "" && !strings.HasPrefix(v, "NULL")
+			}
+			t.nodes[p+"/authenticate_target"].text = strconv.Itoa(btoi(set("userid_mutual") && set("password_mutual")))
+			return nil
+		}
+	}
+	t.file(p+"/authenticate_target", "0", 'r', nil)
+}
+
+// makeISCSI makes what is below a fabric.
+func (t *Tree) makeISCSI(p string, parts []string) error {
+	last := parts[len(parts)-1]
+	switch {
+	case len(parts) == 2:
+		if len(last) > 223 {
+			return unix.EINVAL
+		}
+		t.fixedDir(p + "/fabric_statistics")
+		t.fixedDir(p + "/fabric_statistics/iscsi_login_stats")
+		for _, name := range []string{"accepts", "authenticate_fails", "authorize_fails", "negotiate_fails", "other_fails", "redirects"} {
+			t.file(p+"/fabric_statistics/iscsi_login_stats/"+name, "0", 'r', nil)
+		}
+		return nil
+	case len(parts) == 3:
+		tag, err := strconv.ParseUint(strings.TrimPrefix(last, "tpgt_"), 10, 16)
+		if err != nil || !strings.HasPrefix(last, "tpgt_") {
+			return unix.EINVAL
+		}
+		t.portalGroup(p, tag)
+		return nil
+	case len(parts) == 5 && parts[3] == "np":
+		return t.portal(p, parts)
+	case len(parts) == 5 && parts[3] == "lun":
+		if _, err := strconv.ParseUint(strings.TrimPrefix(last, "lun_"), 0, 32); err != nil || !strings.HasPrefix(last, "lun_") {
+			return unix.EINVAL
+		}
+		t.lun(p)
+		return nil
+	case len(parts) == 5 && parts[3] == "acls":
+		if len(last) > 223 {
+			return unix.EINVAL
+		}
+		t.acl(p)
+		return nil
+	case len(parts) == 6 && parts[3] == "acls":
+		if _, err := strconv.ParseUint(strings.TrimPrefix(last, "lun_"), 0, 32); err != nil || !strings.HasPrefix(last, "lun_") {
+			return unix.EINVAL
+		}
+		t.mappedLUN(p)
+		return nil
+	}
+	return unix.EPERM
+}
+
+func (t *Tree) portalGroup(p string, tag uint64) {
+	enable := t.file(p+"/enable", "0", 'b', nil)
+	enable.write = func(text string) error {
+		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 1)
+		if err != nil {
+			return unix.EINVAL
+		}
+		enable.text = strconv.FormatUint(n, 10)
+		if n == 0 {
+			t.endSessions(p, "")
+		}
+		return nil
+	}
+	if t.opt.RTPI {
+		rtpi := t.file(p+"/rtpi", "0x1", 'b', nil)
+		rtpi.write = func(text string) error {
+			n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 16)
+			if err != nil || enable.text == "1" {
+				return unix.EINVAL
+			}
+			rtpi.text = fmt.Sprintf("%#x", n)
+			return nil
+		}
+	}
+	t.file(p+"/dynamic_sessions", "", 'r', nil).read = func() string { return t.dynamicSessions(p) }
+	for _, dir := range []string{"attrib", "auth", "param", "np", "lun", "acls"} {
+		t.fixedDir(p + "/" + dir)
+	}
+	for name, value := range map[string]string{
+		"authentication": "0", "cache_dynamic_acls": "0", "default_erl": "0", "demo_mode_discovery": "1", "demo_mode_write_protect": "1",
+		"fabric_prot_type": "0", "generate_node_acls": "0", "login_keys_workaround": "1", "login_timeout": "15", "netif_timeout": "2",
+		"prod_mode_write_protect": "0", "t10_pi": "0", "tpg_enabled_sendtargets": "1",
+	} {
+		t.number(p+"/attrib/"+name, value, yes)
+	}
+	t.number(p+"/attrib/default_cmdsn_depth", "64", func(n uint64) bool { return n > 0 && n <= 512 })
+	t.credentials(p + "/auth")
+	for name, value := range map[string]string{
+		"AuthMethod": "CHAP,None", "HeaderDigest": "CRC32C,None", "DataDigest": "CRC32C,None", "InitialR2T": "Yes", "ImmediateData": "Yes",
+		"FirstBurstLength": "65536", "MaxBurstLength": "262144", "MaxRecvDataSegmentLength": "8192", "MaxXmitDataSegmentLength": "262144",
+		"MaxOutstandingR2T": "1", "MaxConnections": "1", "DefaultTime2Wait": "2", "DefaultTime2Retain": "20", "ErrorRecoveryLevel": "0",
+		"TargetAlias": "LIO Target",
+	} {
+		list := strings.HasSuffix(name, "Digest") || name == "AuthMethod"
+		n := t.file(p+"/param/"+name, value, 'b', nil)
+		n.write = func(text string) error {
+			text = strings.TrimSuffix(text, "\n")
+			if strings.Contains(text, ",") && !list {
+				return unix.EINVAL
+			}
+			n.text = text
+			return nil
+		}
+	}
+}
+
+// portal is an address; its kernel thread listens from now on.
+func (t *Tree) portal(p string, parts []string) error {
+	addr := parts[4]
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || net.ParseIP(host) == nil || port == "0" {
+		return unix.EINVAL
+	}
+	// One address is in one portal group of a target only.
+	for _, tpg := range t.children(path.Join(parts[0], parts[1])) {
+		if tpg != parts[2] && t.nodes[path.Join(parts[0], parts[1], tpg, "np", addr)] != nil {
+			return unix.EEXIST
+		}
+	}
+	t.number(p+"/iser", "0", func(n uint64) bool { return n <= 1 })
+	t.number(p+"/cxgbit", "0", func(n uint64) bool { return n <= 1 })
+	return nil
+}
+
+func (t *Tree) lun(p string) {
+	group := t.file(p+"/alua_tg_pt_gp", "", 'b', nil)
+	group.read = func() string {
+		if group.text == "" {
+			return ""
+		}
+		return fmt.Sprintf("TG Port Alias: %s\nTG Port Group ID: %s\nTG Port Primary Access State: Active/Optimized\nTG Port Primary Access Status: None\n"+
+			"TG Port Secondary Access State: None\nTG Port Secondary Access Status: None\n", group.text, "1")
+	}
+	group.write = func(text string) error {
+		text = strings.TrimSpace(text)
+		object := t.leadsTo(p)
+		if object == "" {
+			return unix.ENODEV
+		}
+		if text == "NULL" {
+			text = "default_tg_pt_gp"
+		}
+		g := t.nodes[path.Join(object, "alua", text, "tg_pt_gp_id")]
+		if g == nil || g.text == "" {
+			return unix.ENODEV
+		}
+		group.text = text
+		return nil
+	}
+	t.number(p+"/alua_tg_pt_offline", "0", yes)
+	t.fixedDir(p + "/statistics")
+	t.fixedDir(p + "/statistics/scsi_tgt_port")
+	for _, name := range []string{"in_cmds", "read_mbytes", "write_mbytes"} {
+		t.file(p+"/statistics/scsi_tgt_port/"+name, "0", 'r', nil)
+	}
+}
+
+// leadsTo is the object that a LUN's link leads to, "" before there is one.
+func (t *Tree) leadsTo(p string) string {
+	for name := range t.kids[p] {
+		if n := t.nodes[p+"/"+name]; n.link != "" {
+			return n.link
+		}
+	}
+	return ""
+}
+
+func (t *Tree) acl(p string) {
+	tpg := path.Dir(path.Dir(p))
+	t.endDynamic(tpg, path.Base(p)) // its dynamic ACL becomes this one
+	t.file(p+"/info", "", 'r', nil).read = func() string { return t.info(p) }
+	depth := t.file(p+"/cmdsn_depth", t.nodes[tpg+"/attrib/default_cmdsn_depth"].text, 'b', nil)
+	depth.write = func(text string) error {
+		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 32)
+		if err != nil || n == 0 || n > 512 {
+			return unix.EINVAL
+		}
+		if v := strconv.FormatUint(n, 10); v != depth.text { // core_tpg_set_initiator_node_queue_depth
+			depth.text = v
+			t.endSessions(tpg, path.Base(p))
+		}
+		return nil
+	}
+	tag := t.file(p+"/tag", "", 'b', nil)
+	tag.read = func() string { return tag.text } // without a newline
+	tag.write = func(text string) error {
+		text = strings.TrimSuffix(text, "\n")
+		if len(text) > 63 {
+			return unix.EINVAL
+		}
+		if strings.HasPrefix(text, "NULL") {
+			text = ""
+		}
+		tag.text = text
+		return nil
+	}
+	t.fixedDir(p + "/auth")
+	t.credentials(p + "/auth")
+	t.fixedDir(p + "/attrib")
+	within := func(least, most uint64, zero bool) func(uint64) bool {
+		return func(n uint64) bool { return n >= least && n <= most || zero && n == 0 }
+	}
+	t.number(p+"/attrib/nopin_timeout", "15", within(3, 60, true))
+	t.number(p+"/attrib/nopin_response_timeout", "30", within(3, 60, false))
+	t.number(p+"/attrib/dataout_timeout", "3", within(2, 60, false))
+	t.fixedDir(p + "/param")
+	t.fixedDir(p + "/fabric_statistics")
+}
+
+// mappedLUN is a LUN of an ACL: what it leads to is seen by its initiator.
+func (t *Tree) mappedLUN(p string) {
+	n := t.file(p+"/write_protect", "0", 'b', nil)
+	n.write = func(text string) error {
+		v, err := strconv.ParseUint(strings.TrimSpace(text), 0, 1)
+		if err != nil {
+			return unix.EINVAL
+		}
+		if t.leadsTo(p) != "" { // else there is no entry to set it in
+			n.text = strconv.FormatUint(v, 10)
+		}
+		return nil
+	}
+	t.fixedDir(p + "/statistics")
+	t.fixedDir(p + "/statistics/scsi_auth_intr")
+	for _, name := range []string{"num_cmds", "read_mbytes", "write_mbytes"} {
+		t.file(p+"/statistics/scsi_auth_intr/"+name, "0", 'r', nil)
+	}
+}
+
+// relate makes a link, if the kernel would.
+func (t *Tree) relate(target, p string) error {
+	parts, to := strings.Split(p, "/"), strings.Split(target, "/")
+	switch {
+	case parts[0] == "iscsi" && len(parts) == 6 && parts[3] == "lun":
+		if to[0] != "core" || len(to) != 3 || t.nodes[target+"/enable"].text != "1" {
+			return unix.ENODEV
+		}
+		if t.leadsTo(path.Dir(p)) != "" {
+			return unix.EEXIST
+		}
+		t.add(p, &node{link: target, unlink: func() { t.unexport(path.Dir(p)) }})
+		t.nodes[path.Dir(p)+"/alua_tg_pt_gp"].text = "default_tg_pt_gp"
+		return nil
+	case parts[0] == "iscsi" && len(parts) == 7 && parts[3] == "acls":
+		if to[0] != "iscsi" || len(to) != 5 || to[3] != "lun" || to[1] != parts[1] || to[2] != parts[2] || t.leadsTo(target) == "" {
+			return unix.EINVAL
+		}
+		if t.leadsTo(path.Dir(p)) != "" {
+			return unix.EINVAL
+		}
+		t.add(p, &node{link: target})
+		t.nodes[path.Dir(p)+"/write_protect"].text = t.nodes[path.Join(parts[0], parts[1], parts[2], "attrib/prod_mode_write_protect")].text
+		return nil
+	}
+	return unix.EPERM
+}
+
+// unexport is what becomes of a LUN whose link is taken away.
+func (t *Tree) unexport(lun string) { t.nodes[lun+"/alua_tg_pt_gp"].text = "" }
+
+// members lists the LUNs of a port group.
+func (t *Tree) members(group string) string {
+	object, name := path.Dir(path.Dir(group)), path.Base(group)
+	var b strings.Builder
+	for _, iqn := range t.children("iscsi") {
+		for _, tpg := range t.children("iscsi/" + iqn) {
+			for _, lun := range t.children("iscsi/" + iqn + "/" + tpg + "/lun") {
+				p := path.Join("iscsi", iqn, tpg, "lun", lun)
+				if t.leadsTo(p) == object && t.nodes[p+"/alua_tg_pt_gp"].text == name {
+					fmt.Fprintf(&b, "iSCSI/%s/%s/%s\n", iqn, tpg, lun)
+				}
+			}
+		}
+	}
+	return b.String()
+}
+
+// removed is what else an rmdir does.
+func (t *Tree) removed(p string) {
+	parts := strings.Split(p, "/")
+	switch {
+	case len(parts) == 5 && parts[0] == "core" && parts[3] == "alua": // its members fall back
+		for _, m := range strings.Fields(t.members(p)) {
+			t.nodes["iscsi/"+strings.TrimSuffix(strings.Replace(m, "iSCSI/", "", 1), "")+"/alua_tg_pt_gp"].text = "default_tg_pt_gp"
+		}
+	case len(parts) == 5 && parts[0] == "iscsi" && parts[3] == "acls":
+		t.endSessions(path.Dir(path.Dir(p)), parts[4])
+	case len(parts) == 3 && parts[0] == "iscsi":
+		t.endSessions(p, "")
+	}
+}
