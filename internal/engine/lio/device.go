@@ -1,0 +1,527 @@
+package lio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host"
+)
+
+// pageSize is what a RAM disk of LIO is counted in.
+const pageSize = 4096
+
+// plugins are LIO's backends by our handlers.
+func plugin(h config.Handler) string {
+	switch h {
+	case config.FileIO:
+		return "fileio"
+	case config.BlockIO:
+		return "iblock"
+	case config.NullIO, config.Memory:
+		return "rd_mcp"
+	}
+	return ""
+}
+
+// alias is what a storage object's alias file holds of a device that is ours:
+// the words that the kernel has no file for. It is written last, so that a
+// device without it is one that was never finished, or somebody else's.
+type alias struct {
+	Path  string `json:"p,omitempty"` // as it was declared
+	T10ID string `json:"t,omitempty"`
+}
+
+// served is a device as the kernel has it.
+type served struct {
+	config.Device
+	at      string // its directory
+	enabled bool
+	ours    bool // it is complete
+}
+
+// find returns a device's directory, "" if there is none.
+func (e *Engine) find(name string) (string, error) {
+	hbas, err := e.hbas()
+	if err != nil {
+		return "", err
+	}
+	for _, hba := range hbas {
+		at := path.Join("core", hba, name)
+		if there, err := e.k.exists(at); err != nil || there {
+			return at, err
+		}
+	}
+	return "", nil
+}
+
+// hbas are the directories that storage objects are in.
+func (e *Engine) hbas() ([]string, error) {
+	names, err := e.k.ReadDir("core")
+	if err != nil {
+		return nil, fmt.Errorf("list LIO's storage objects: %w", err)
+	}
+	var hbas []string
+	for _, name := range names {
+		for _, p := range []string{"fileio_", "iblock_", "rd_mcp_", "pscsi_", "user_"} {
+			if _, ok := numbered(name, p); ok {
+				hbas = append(hbas, name)
+			}
+		}
+	}
+	return hbas, nil
+}
+
+// fileInfo and ramInfo are what info tells (fd_show_configfs_dev_params,
+// rd_show_configfs_dev_params).
+var (
+	fileInfo  = regexp.MustCompile(`(?s)File: (.*)  Size: (\d+)  Mode: (\S+)(?: Async: (\d))?`)
+	blockInfo = regexp.MustCompile(`(?s)UDEV PATH: (.*)  readonly: (\d)`)
+	ramInfo   = regexp.MustCompile(`PAGES/PAGE_SIZE: (\d+)\*(\d+)(?:.*nullio: (\d))?`)
+)
+
+// look reads a device.
+func (e *Engine) look(at string) (served, error) {
+	d := served{at: at, Device: config.Device{Name: path.Base(at)}}
+	r := reader{k: e.k, at: at}
+	d.enabled = r.text("enable") == "1"
+	info := r.text("info")
+	var words alias
+	d.ours = json.Unmarshal([]byte(r.text("alias")), &words) == nil && d.enabled
+	d.BlockSize = int(r.number("attrib/block_size"))
+	d.Rotational = r.number("attrib/is_nonrot") == 0
+	switch p := strings.TrimRight(path.Base(path.Dir(at)), "0123456789"); p {
+	case "fileio_":
+		d.Handler = config.FileIO
+		if m := fileInfo.FindStringSubmatch(info); m != nil {
+			d.Path, d.WriteThrough, d.ODirect = m[1], m[3] == "O_DSYNC", m[4] == "1"
+			d.Size = bytesOf(m[2])
+		}
+		d.Provisioning = config.Thick
+		if r.number("attrib/emulate_tpu") == 1 {
+			d.Provisioning = config.Thin
+		}
+	case "iblock_":
+		d.Handler = config.BlockIO
+		if m := blockInfo.FindStringSubmatch(info); m != nil {
+			d.Path, d.ReadOnly = m[1], m[2] == "1"
+		}
+		if fi, err := e.files.Stat(d.Path); err == nil {
+			d.Size = config.Size(fi.Size)
+		}
+	case "rd_mcp_":
+		d.Handler = config.Memory
+		if m := ramInfo.FindStringSubmatch(info); m != nil {
+			d.Size = bytesOf(m[1]) * bytesOf(m[2])
+			if m[3] == "1" {
+				d.Handler = config.NullIO
+			}
+		}
+		d.WriteThrough = r.number("attrib/emulate_write_cache") == 0
+	default:
+		d.Handler = config.Handler(strings.TrimSuffix(p, "_")) // one of the kernel's that we have no word for
+	}
+	serial := strings.TrimPrefix(r.text("wwn/vpd_unit_serial"), serialPrefix)
+	d.Identity = config.Identity{
+		Serial: serial, Vendor: r.text("wwn/vendor_id"), Product: r.text("wwn/product_id"), Revision: r.text("wwn/revision"),
+		NAA: naaOf(r.number("wwn/company_id"), serial),
+	}
+	if d.ours {
+		d.Identity.T10ID = words.T10ID
+		if e.resolve(words.Path) == d.Path {
+			d.Path = words.Path
+		}
+	}
+	if r.err != nil {
+		return d, fmt.Errorf("read device %s of LIO: %w", d.Name, r.err)
+	}
+	return d, nil
+}
+
+func bytesOf(text string) config.Size {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return config.Size(n)
+}
+
+// reader reads settings of one object and keeps the first error.
+type reader struct {
+	k   tree
+	at  string
+	err error
+}
+
+func (r *reader) text(file string) string {
+	v, err := r.k.read(path.Join(r.at, file))
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return v
+}
+
+func (r *reader) number(file string) uint64 {
+	v, err := r.k.number(path.Join(r.at, file))
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return v
+}
+
+// resolve makes a device's path absolute.
+func (e *Engine) resolve(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(e.opt.DataDir, p)
+}
+
+// PutDevice implements engine.Engine. The kernel makes image files that are
+// missing and cuts nothing; here a missing one is refused, since it is lost
+// rather than new. One that is shorter than asked is grown.
+func (e *Engine) PutDevice(ctx context.Context, d config.Device) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.putDevice(ctx, d.WithDefaults()); err != nil {
+		return fmt.Errorf("put device %s: %w", d.Name, err)
+	}
+	return nil
+}
+
+func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
+	if errs := deviceProblems(d); len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	at, err := e.find(d.Name)
+	if err != nil {
+		return err
+	}
+	if at != "" {
+		have, err := e.look(at)
+		if err != nil && have.enabled {
+			return err
+		}
+		if have.ours {
+			return e.changeDevice(ctx, have, d)
+		}
+		// It was never finished: nothing leads to it, so that it is begun anew.
+		if err := e.dropDevice(at); err != nil {
+			return fmt.Errorf("clear away what is there of that name, which is not ESOS's: %w", err)
+		}
+	}
+	return e.createDevice(ctx, d)
+}
+
+// store looks at what holds the bytes of d, and makes an image file as long as
+// d wants it.
+func (e *Engine) fit(ctx context.Context, d config.Device) (host.FileInfo, error) {
+	p := e.resolve(d.Path)
+	if plugin(d.Handler) == "rd_mcp" {
+		return host.FileInfo{}, nil
+	}
+	fi, err := e.files.Stat(p)
+	switch {
+	case err != nil:
+		return fi, err
+	case d.Handler == config.FileIO && fi.Block:
+		return fi, fmt.Errorf("%s is a block device (handler vdisk_blockio serves those)", p)
+	case d.Handler == config.BlockIO && !fi.Block:
+		return fi, fmt.Errorf("%s is not a block device (handler vdisk_fileio serves files)", p)
+	case d.Handler == config.FileIO && fi.Size < int64(d.Size):
+		if err := e.files.Grow(ctx, p, int64(d.Size), d.Provisioning == config.Thick, nil); err != nil {
+			return fi, err
+		}
+		fi.Size = int64(d.Size)
+	}
+	return fi, nil
+}
+
+func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
+	fi, err := e.fit(ctx, d)
+	if err != nil {
+		return err
+	}
+	if err := e.refuseTwice(d, fi); err != nil {
+		return err
+	}
+	words, err := json.Marshal(alias{Path: d.Path, T10ID: d.Identity.T10ID})
+	if err != nil {
+		return err
+	}
+	oui, err := company(d.Identity)
+	if err != nil {
+		return err
+	}
+	hba := "core/" + plugin(d.Handler) + "_0"
+	at := path.Join(hba, d.Name)
+	if err := e.k.mkdir(hba); err != nil {
+		return err
+	}
+	if err := e.k.mkdir(at); err != nil {
+		return err
+	}
+	if err := e.k.WriteFile(path.Join(at, "control"), e.control(d, fi.Size)); err != nil {
+		return err
+	}
+	if d.Path != "" { // for people who look
+		if err := e.k.set(path.Join(at, "udev_path"), e.resolve(d.Path)); err != nil {
+			return err
+		}
+	}
+	if err := e.k.set(path.Join(at, "enable"), "1"); err != nil {
+		return fmt.Errorf("have the kernel open it: %w (is it mounted, part of an array or volume group, or served by somebody else?)", err)
+	}
+	// After enable, which sets the block size (target_configure_device).
+	set := []setting{
+		{"attrib/block_size", strconv.Itoa(d.BlockSize)},
+		{"attrib/is_nonrot", digit(!d.Rotational)},
+		{"wwn/vendor_id", d.Identity.Vendor},
+		{"wwn/product_id", d.Identity.Product},
+		{"wwn/revision", d.Identity.Revision},
+		{"wwn/company_id", fmt.Sprintf("%#08x", oui)},
+	}
+	switch d.Handler {
+	case config.FileIO:
+		thin := digit(d.Provisioning == config.Thin)
+		set = append(set, setting{"attrib/emulate_tpu", thin}, setting{"attrib/emulate_tpws", thin})
+	case config.NullIO, config.Memory:
+		set = append(set, setting{"attrib/emulate_write_cache", digit(!d.WriteThrough)})
+	}
+	for _, s := range set {
+		if err := e.k.set(path.Join(at, s.file), s.value); err != nil {
+			return unsettable(s.file, err)
+		}
+	}
+	if err := e.setSerial(at, d.Identity.Serial); err != nil {
+		return err
+	}
+	if err := e.applyDeviceGroups(d.Name, at); err != nil {
+		return err
+	}
+	if err := e.k.set(path.Join(at, "alias"), string(words)); err != nil {
+		return err
+	}
+	if d.Handler == config.FileIO {
+		e.stores[fi.ID] = d.Name
+	}
+	return nil
+}
+
+// unsettable explains a setting that the kernel does not take.
+func unsettable(file string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("this kernel's LIO has no %s: %w; a newer kernel, or engine: native, has it", file, err)
+	}
+	return fmt.Errorf("set %s: %w", file, err)
+}
+
+// setSerial sets the unit serial, whose file reads otherwise than it is written.
+func (e *Engine) setSerial(at, serial string) error {
+	file := path.Join(at, "wwn/vpd_unit_serial")
+	now, err := e.k.read(file)
+	if err != nil || strings.TrimPrefix(now, serialPrefix) == serial {
+		return err
+	}
+	return e.k.WriteFile(file, serial)
+}
+
+// control is what a storage object is told before it is enabled.
+func (e *Engine) control(d config.Device, size int64) string {
+	switch d.Handler {
+	case config.FileIO:
+		text := fmt.Sprintf("fd_dev_name=%s,fd_dev_size=%d", e.resolve(d.Path), whole(size, d.BlockSize))
+		if !d.WriteThrough {
+			text += ",fd_buffered_io=1"
+		}
+		if d.ODirect { // asynchronous I/O of LIO is direct (fd_execute_rw_aio)
+			text += ",fd_async_io=1"
+		}
+		return text
+	case config.BlockIO:
+		return fmt.Sprintf("udev_path=%s,readonly=%s", e.resolve(d.Path), digit(d.ReadOnly))
+	}
+	return fmt.Sprintf("rd_pages=%d,rd_nullio=%s", d.Size/pageSize, digit(d.Handler == config.NullIO))
+}
+
+// whole rounds a size down to blocks.
+func whole(size int64, block int) int64 { return size - size%int64(block) }
+
+func digit(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// refuseTwice refuses a file that another device serves: the kernel would not
+// notice.
+func (e *Engine) refuseTwice(d config.Device, fi host.FileInfo) error {
+	if d.Handler != config.FileIO {
+		return nil // block devices are claimed by the kernel itself
+	}
+	if e.stores == nil {
+		if _, err := e.devices(); err != nil {
+			return err
+		}
+	}
+	other, ok := e.stores[fi.ID]
+	if !ok || other == d.Name {
+		return nil
+	}
+	at, err := e.find(other)
+	if err == nil && at != "" {
+		return fmt.Errorf("%s is already served as device %s; two devices on one store destroy its data", fi.Path, other)
+	}
+	return err
+}
+
+// devices reads all devices, and takes note of their files.
+func (e *Engine) devices() ([]served, error) {
+	hbas, err := e.hbas()
+	if err != nil {
+		return nil, err
+	}
+	stores := map[host.FileID]string{}
+	var out []served
+	for _, hba := range hbas {
+		names, err := e.k.list(path.Join("core", hba))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if name == "hba_info" || name == "hba_mode" {
+				continue
+			}
+			d, err := e.look(path.Join("core", hba, name))
+			if !d.enabled {
+				continue // never finished: it serves nothing
+			}
+			if err != nil {
+				return nil, err
+			}
+			if d.Handler == config.FileIO {
+				if fi, err := e.files.Stat(e.resolve(d.Path)); err == nil {
+					stores[fi.ID] = name
+				}
+			}
+			out = append(out, d)
+		}
+	}
+	e.stores = stores
+	return out, nil
+}
+
+// changeDevice does what can be done while a device is served: it grows.
+func (e *Engine) changeDevice(ctx context.Context, have served, want config.Device) error {
+	if fixed := fixedDifferences(have.Device, want); len(fixed) > 0 {
+		return fmt.Errorf("%s of a device cannot change while it is served; delete the device and create it anew", strings.Join(fixed, ", "))
+	}
+	fi, err := e.fit(ctx, want)
+	if err != nil {
+		return err
+	}
+	switch {
+	case want.Handler == config.FileIO:
+		// An image file that is longer is served whole: cutting it would destroy data.
+		size := whole(fi.Size, want.BlockSize)
+		if size <= int64(have.Size) {
+			return nil
+		}
+		return e.k.WriteFile(path.Join(have.at, "control"), fmt.Sprintf("fd_dev_size=%d", size))
+	case plugin(want.Handler) != "rd_mcp" || want.Size == have.Size:
+		return nil
+	case want.Size < have.Size:
+		return fmt.Errorf("a device cannot become smaller (%d to %d bytes)", have.Size, want.Size)
+	case want.Handler == config.Memory:
+		return errors.New("LIO cannot grow a memory disk; remove it and make a new one, or use engine: native, which can")
+	}
+	return e.k.WriteFile(path.Join(have.at, "control"), fmt.Sprintf("rd_pages=%d", want.Size/pageSize))
+}
+
+// fixedDifferences names what differs and cannot change in a device that is served.
+func fixedDifferences(have, want config.Device) []string {
+	want.Identity.NAA = strings.ToLower(want.Identity.NAA)
+	var names []string
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"handler", have.Handler == want.Handler},
+		{"path", have.Path == want.Path},
+		{"provisioning", have.Provisioning == want.Provisioning},
+		{"block_size", have.BlockSize == want.BlockSize},
+		{"write_through", have.WriteThrough == want.WriteThrough},
+		{"o_direct", have.ODirect == want.ODirect},
+		{"read_only", have.ReadOnly == want.ReadOnly},
+		{"rotational", have.Rotational == want.Rotational},
+		{"identity", have.Identity == want.Identity},
+	} {
+		if !f.same {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// DeleteDevice implements engine.Engine. The file or block device stays.
+func (e *Engine) DeleteDevice(_ context.Context, name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at, err := e.find(name)
+	if err == nil && at != "" {
+		err = e.dropDevice(at)
+	}
+	if err != nil {
+		return fmt.Errorf("delete device %s: %w", name, err)
+	}
+	for id, n := range e.stores {
+		if n == name {
+			delete(e.stores, id)
+		}
+	}
+	return nil
+}
+
+// dropDevice ends a storage object with its target port groups. One that is
+// exported the kernel does not let go (EBUSY), and only then it is worth to
+// look who uses it.
+func (e *Engine) dropDevice(at string) error {
+	err := e.k.rmdir(at)
+	if errors.Is(err, unix.ENOTEMPTY) {
+		groups, look := e.k.list(path.Join(at, "alua"))
+		if look != nil {
+			return look
+		}
+		for _, g := range groups {
+			if g == defaultPortGroup {
+				continue
+			}
+			if err := e.k.rmdir(path.Join(at, "alua", g)); err != nil {
+				return err
+			}
+		}
+		err = e.k.rmdir(at)
+	}
+	if !errors.Is(err, unix.EBUSY) {
+		return err
+	}
+	user, look := e.userOf(at)
+	switch {
+	case look != nil:
+		return errors.Join(err, look)
+	case user == "":
+		return fmt.Errorf("the kernel exports it still: %w", err)
+	}
+	return fmt.Errorf("it is %s; unmap it first", user)
+}

@@ -1,0 +1,437 @@
+package lio
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
+)
+
+// Observe implements engine.Engine. Everything is read from the kernel. Words
+// that were kept say only how to call what is there; where they do not agree
+// with it, it is told as it is.
+func (e *Engine) Observe(context.Context) (engine.State, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s, err := e.observe()
+	if err != nil {
+		return engine.State{}, fmt.Errorf("observe LIO: %w", err)
+	}
+	return s, nil
+}
+
+func (e *Engine) observe() (engine.State, error) {
+	var s engine.State
+	devices, err := e.devices()
+	if err != nil {
+		return s, err
+	}
+	slices.SortFunc(devices, func(a, b served) int { return strings.Compare(a.Name, b.Name) })
+	for _, d := range devices {
+		s.Devices = append(s.Devices, d.Device)
+	}
+	portals, err := e.portals()
+	if err != nil {
+		return s, err
+	}
+	o := observer{Engine: e, portals: portals, open: map[string]bool{}}
+	for _, p := range portals {
+		o.open[p.Name] = true
+	}
+	if err := e.eachTarget(func(name string) error {
+		t, there, err := o.target(name)
+		if err == nil && there {
+			s.Targets = append(s.Targets, t)
+		}
+		return err
+	}); err != nil {
+		return s, err
+	}
+	for _, p := range portals {
+		if o.open[p.Name] {
+			s.ISCSI.Portals = append(s.ISCSI.Portals, p)
+		}
+	}
+	s.ISCSI.Portals = append(s.ISCSI.Portals, o.foreign...)
+	if s.ISCSI.Discovery, err = e.observeDiscovery(); err != nil {
+		return s, err
+	}
+	s.DeviceGroups, err = o.deviceGroups(devices)
+	return s, err
+}
+
+func (e *Engine) observeDiscovery() (config.Auth, error) {
+	there, err := e.k.exists(discovery)
+	if err != nil || !there {
+		return config.Auth{}, err
+	}
+	c, err := e.readCredentials(discovery)
+	if err != nil {
+		return config.Auth{}, err
+	}
+	enforced, err := e.k.read(path.Join(discovery, "enforce_discovery_auth"))
+	if err != nil || enforced == "0" {
+		return config.Auth{}, err
+	}
+	return c.auth(""), nil
+}
+
+// observer reads the tree once.
+type observer struct {
+	*Engine
+	portals []config.Portal
+	open    map[string]bool // portals by name: not missing in any target
+	foreign []config.Portal // addresses that no portal has
+	exports []export
+}
+
+// export is a LUN of a portal group and where it leads.
+type export struct{ target, device, lun string }
+
+// target reads a target in its words.
+func (o *observer) target(name string) (config.Target, bool, error) {
+	w, err := o.words.target(name)
+	if err != nil {
+		return w.Target, false, err
+	}
+	tags, err := o.tags(name)
+	if err != nil || len(tags) == 0 && w.Was != nil {
+		return w.Target, false, err // it was just begun
+	}
+	t := own(w.Target)
+	views := make([]view, len(tags))
+	for i, tag := range tags {
+		if views[i], err = o.view(&w, tag); err != nil {
+			return t, false, err
+		}
+		if err := o.settings(&t, &w, tag, views[i]); err != nil {
+			return t, false, err
+		}
+	}
+	o.addresses(&t, views)
+	o.access(&t, w, views)
+	return t, true, nil
+}
+
+// view is what a portal group lets whom see.
+type view struct {
+	tag       int
+	acls      map[string]string // group by initiator
+	maps      map[string][]config.LUN
+	shown     bool         // to everybody
+	luns      []config.LUN // that everybody sees
+	unshown   []config.LUN // made to be seen by everybody, but not yet
+	addresses []string
+	enabled   bool
+}
+
+func (o *observer) view(w *targetWords, tag int) (view, error) {
+	tpg := tpgPath(w.Target.Name, tag)
+	v := view{tag: tag, acls: map[string]string{}, maps: map[string][]config.LUN{}}
+	enable, err := o.k.read(path.Join(tpg, "enable"))
+	if err != nil {
+		return v, err
+	}
+	v.enabled = enable == "1"
+	if v.addresses, err = o.k.list(path.Join(tpg, "np")); err != nil {
+		return v, err
+	}
+	luns, err := o.portLUNs(tpg)
+	if err != nil {
+		return v, err
+	}
+	leads := map[string]string{}
+	for _, l := range luns {
+		lun := path.Join(tpg, "lun", "lun_"+strconv.Itoa(l.number))
+		leads[lun] = path.Base(l.to)
+		o.exports = append(o.exports, export{w.Target.Name, l.to, lun})
+		if l.name == shownLink {
+			v.unshown = append(v.unshown, config.LUN{LUN: l.number, Device: path.Base(l.to)})
+		}
+	}
+	if v.shown, v.luns, err = o.shown(tpg); err != nil {
+		return v, err
+	}
+	initiators, err := o.k.list(path.Join(tpg, "acls"))
+	if err != nil {
+		return v, err
+	}
+	for _, initiator := range initiators {
+		if v.acls[initiator], err = o.groupOf(tpg, initiator); err != nil {
+			return v, err
+		}
+		if v.maps[initiator], err = o.aclLUNs(tpg, initiator); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+// settings puts into t what a portal group has otherwise than its words say.
+func (o *observer) settings(t *config.Target, w *targetWords, tag int, v view) error {
+	tpg := tpgPath(w.Target.Name, tag)
+	if v.enabled == w.Target.Disabled {
+		t.Disabled = !v.enabled
+	}
+	for _, s := range w.settings(tag) {
+		now, err := o.k.read(path.Join(tpg, s.file))
+		if err != nil {
+			if s.file == "rtpi" {
+				continue // this kernel gives them itself
+			}
+			return err
+		}
+		if !equal(now, s.value) {
+			differ(t, tag, s.file, now)
+		}
+	}
+	for initiator := range v.acls {
+		at := path.Join(tpg, "acls", initiator)
+		for _, s := range w.aclSettings() {
+			now, err := o.k.read(path.Join(at, s.file))
+			if err != nil {
+				return err
+			}
+			if !equal(now, s.value) {
+				differ(t, tag, s.file, now)
+			}
+		}
+		want, wrong := credentialsFor(w.Target.Auth, initiator)
+		now, err := o.readCredentials(path.Join(at, "auth"))
+		if err != nil {
+			return err
+		}
+		if wrong != nil || want != now {
+			// What this initiator has, told as a user of its own.
+			t.Auth.Users = append(slices.Clone(t.Auth.Users), now.auth(initiator).Users...)
+			if len(now.auth(initiator).Users) == 0 {
+				t.Auth.Users = nil
+			}
+			t.Auth.Mutual = now.auth(initiator).Mutual
+		}
+	}
+	return nil
+}
+
+// differ notes the kernel's value of a setting in the words of the document.
+func differ(t *config.Target, tag int, file, now string) {
+	n, err := strconv.Atoi(now)
+	if err != nil {
+		n = -1
+	}
+	yes := now == "Yes"
+	p := &t.Parameters
+	switch path.Base(file) {
+	case "authentication":
+		t.Auth = config.Auth{}
+		if now != "0" {
+			t.Auth.Users = []config.CHAPUser{{Name: "somebody" + deviates}}
+		}
+	case "TargetAlias":
+		t.Alias = now
+	case "HeaderDigest":
+		p.HeaderDigest = strings.Split(now, ",")
+	case "DataDigest":
+		p.DataDigest = strings.Split(now, ",")
+	case "MaxRecvDataSegmentLength":
+		p.MaxRecvDataSegmentLength = n
+	case "MaxBurstLength":
+		p.MaxBurstLength = n
+	case "FirstBurstLength":
+		p.FirstBurstLength = n
+	case "MaxOutstandingR2T":
+		p.MaxOutstandingR2T = n
+	case "InitialR2T":
+		p.InitialR2T = &yes
+	case "ImmediateData":
+		p.ImmediateData = &yes
+	case "default_cmdsn_depth", "cmdsn_depth":
+		p.QueuedCommands = n
+	case "nopin_timeout":
+		p.NopInInterval = n
+	case "nopin_response_timeout":
+		p.NopInTimeout = n
+	case "rtpi":
+		id, err := strconv.ParseUint(now, 0, 16)
+		if err == nil {
+			ids := maps.Clone(t.RelativeIDs)
+			ids[tag] = int(id)
+			t.RelativeIDs = ids
+		}
+	default: // demo_mode_discovery, prod_mode_write_protect: told as what they are
+		t.Alias += deviates
+	}
+}
+
+// addresses finds portals that are missing, and addresses that are no portal's.
+func (o *observer) addresses(t *config.Target, views []view) {
+	for _, p := range o.portals {
+		if !reaches(*t, p.Name) {
+			continue
+		}
+		i := slices.IndexFunc(views, func(v view) bool { return v.tag == p.Group })
+		if i < 0 || !slices.Contains(views[i].addresses, kernelAddress(p.Address)) {
+			o.open[p.Name] = false
+		}
+	}
+	var names []string
+	limited := len(t.Portals) > 0
+	more := false
+	for _, v := range views {
+		for _, a := range v.addresses {
+			i := slices.IndexFunc(o.portals, func(p config.Portal) bool { return kernelAddress(p.Address) == a && p.Group == v.tag })
+			if i < 0 {
+				if !slices.ContainsFunc(o.foreign, func(p config.Portal) bool { return p.Name == a }) {
+					o.foreign = append(o.foreign, config.Portal{Name: a, Address: a, Group: v.tag})
+				}
+				continue
+			}
+			names = append(names, o.portals[i].Name)
+			more = more || limited && !reaches(*t, o.portals[i].Name)
+		}
+	}
+	if more {
+		slices.Sort(names)
+		t.Portals = names
+	}
+}
+
+// access tells who sees what, in the order of the words.
+func (o *observer) access(t *config.Target, w targetWords, views []view) {
+	all := w.hasEverybody()
+	seen := map[string]bool{}
+	for _, g := range w.Target.Groups {
+		seen[g.Name] = true
+		t.Groups = append(t.Groups, observedGroup(g, views))
+	}
+	var others []string
+	for _, v := range views {
+		for _, group := range v.acls {
+			if !seen[group] {
+				seen[group] = true
+				others = append(others, group)
+			}
+		}
+	}
+	slices.Sort(others)
+	for _, name := range others {
+		t.Groups = append(t.Groups, observedGroup(config.Group{Name: name}, views))
+	}
+	luns := shownLUNs(views)
+	if all == "" {
+		t.LUNs = inOrder(w.Target.LUNs, luns)
+		return
+	}
+	for i := range t.Groups {
+		if t.Groups[i].Name == all {
+			t.Groups[i].LUNs = inOrder(w.group(all).LUNs, luns)
+		}
+	}
+}
+
+// shownLUNs is what everybody sees in all portal groups.
+func shownLUNs(views []view) []config.LUN {
+	each := make([][]config.LUN, 0, len(views))
+	for _, v := range views {
+		if v.shown {
+			each = append(each, v.luns)
+			continue
+		}
+		// Not let in yet: the change that made them was cut off.
+		half := slices.Clone(v.unshown)
+		for i := range half {
+			half[i].Device += deviates
+		}
+		each = append(each, half)
+	}
+	return agreed(each)
+}
+
+// observedGroup is a group as the ACLs of all portal groups have it.
+func observedGroup(words config.Group, views []view) config.Group {
+	g := config.Group{Name: words.Name}
+	have := map[string]int{}
+	var each [][]config.LUN
+	everywhere := len(views) > 0
+	for _, v := range views {
+		everywhere = everywhere && v.shown
+		for initiator, group := range v.acls {
+			if group == words.Name {
+				have[initiator]++
+				each = append(each, v.maps[initiator])
+			}
+		}
+	}
+	name := func(initiator string) string {
+		if have[initiator] < len(views) {
+			return initiator + deviates
+		}
+		return initiator
+	}
+	for _, initiator := range words.Initiators {
+		switch {
+		case initiator == everybody && everywhere:
+			g.Initiators = append(g.Initiators, everybody)
+		case have[initiator] > 0:
+			g.Initiators = append(g.Initiators, name(initiator))
+			have[initiator] = -1
+		}
+	}
+	for _, initiator := range slices.Sorted(maps.Keys(have)) {
+		if have[initiator] > 0 {
+			g.Initiators = append(g.Initiators, name(initiator))
+		}
+	}
+	switch {
+	case len(each) > 0:
+		g.LUNs = agreed(each)
+	case len(words.Initiators) == 0:
+		g.LUNs = slices.Clone(words.LUNs)
+	}
+	return g
+}
+
+// agreed is what several maps have in common; of what they do not have in
+// common the device's name says so.
+func agreed(each [][]config.LUN) []config.LUN {
+	times := map[config.LUN]int{}
+	numbers := map[int]config.LUN{}
+	for _, luns := range each {
+		for _, l := range luns {
+			times[l]++
+			if _, ok := numbers[l.LUN]; !ok {
+				numbers[l.LUN] = l
+			}
+		}
+	}
+	var out []config.LUN
+	for _, n := range slices.Sorted(maps.Keys(numbers)) {
+		l := numbers[n]
+		if times[l] < len(each) && !strings.HasSuffix(l.Device, deviates) {
+			l.Device += deviates
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// inOrder sorts LUNs as the words have them; others come behind.
+func inOrder(words, luns []config.LUN) []config.LUN {
+	place := map[int]int{}
+	for i, l := range words {
+		place[l.LUN] = i - len(words)
+	}
+	slices.SortStableFunc(luns, func(a, b config.LUN) int {
+		if place[a.LUN] != place[b.LUN] {
+			return place[a.LUN] - place[b.LUN]
+		}
+		return a.LUN - b.LUN
+	})
+	return luns
+}

@@ -1,0 +1,242 @@
+package lio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/config"
+)
+
+// kernelAddress is how the kernel is told an address. It has no word for every
+// address but that of IPv6, which takes IPv4 as well.
+func kernelAddress(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if host == "" {
+		host = "::0"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// portals are the portals by their words. The kernel knows portals only as
+// parts of targets: before there is one, this is all there is of them.
+func (e *Engine) portals() ([]config.Portal, error) { return all[config.Portal](e.words, "portals") }
+
+// reaches says whether a target is reached by a portal.
+func reaches(t config.Target, portal string) bool {
+	return len(t.Portals) == 0 || slices.Contains(t.Portals, portal)
+}
+
+// tagsOf are the tags of the portal groups that a target is to have. One
+// without a portal has tag 1: its LUNs need a place.
+func tagsOf(t config.Target, portals []config.Portal) []int {
+	var tags []int
+	for _, p := range portals {
+		if reaches(t, p.Name) && !slices.Contains(tags, p.Group) {
+			tags = append(tags, p.Group)
+		}
+	}
+	if len(tags) == 0 {
+		tags = append(tags, 1)
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// PutPortal implements engine.Engine. The kernel keeps connections that came
+// through an address which is closed.
+func (e *Engine) PutPortal(_ context.Context, p config.Portal) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.putPortal(p.WithDefaults()); err != nil {
+		return fmt.Errorf("put portal %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+func (e *Engine) putPortal(p config.Portal) error {
+	if errs := portalProblems(p); len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	portals, err := e.portals()
+	if err != nil {
+		return err
+	}
+	var old *config.Portal
+	for i, have := range portals {
+		switch {
+		case have.Name == p.Name:
+			old = &portals[i]
+		case kernelAddress(have.Address) == kernelAddress(p.Address):
+			return fmt.Errorf("listen on %s: it is the address of portal %s", p.Address, have.Name)
+		}
+	}
+	if old != nil && (kernelAddress(old.Address) != kernelAddress(p.Address) || old.Group != p.Group) {
+		if err := e.closeAddress(kernelAddress(old.Address)); err != nil {
+			return err
+		}
+	}
+	if err := e.words.put("portals", p.Name, p); err != nil {
+		return err
+	}
+	if portals, err = e.portals(); err != nil {
+		return err
+	}
+	return e.eachTarget(func(target string) error {
+		w, err := e.words.target(target)
+		if err != nil || w.Was == nil || !reaches(w.Target, p.Name) {
+			return err // one without words is not ours (yet): PutTarget takes it over
+		}
+		return e.arrange(&w, portals)
+	})
+}
+
+// listen opens an address in a portal group.
+func (e *Engine) listen(tpg, address string) error {
+	err := e.k.mkdir(path.Join(tpg, "np", address))
+	if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
+		return fmt.Errorf("listen on %s: %w (another program has it, or the machine has no such address)", address, err)
+	}
+	return err
+}
+
+// closeAddress closes an address in all targets.
+func (e *Engine) closeAddress(address string) error {
+	return e.eachTarget(func(target string) error {
+		tags, err := e.tags(target)
+		if err != nil {
+			return err
+		}
+		for _, tag := range tags {
+			if err := e.k.rmdir(path.Join(tpgPath(target, tag), "np", address)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DeletePortal implements engine.Engine. A portal that is not ours is known by
+// its address.
+func (e *Engine) DeletePortal(_ context.Context, name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var p config.Portal
+	known, err := e.words.get("portals", name, &p)
+	if err == nil {
+		address := name
+		if known {
+			address = p.Address
+		}
+		if strings.Contains(address, ":") {
+			err = e.closeAddress(kernelAddress(address))
+		}
+	}
+	if err == nil {
+		err = e.words.remove("portals", name)
+	}
+	if err != nil {
+		return fmt.Errorf("delete portal %s: %w", name, err)
+	}
+	return nil
+}
+
+// PutDiscovery implements engine.Engine.
+func (e *Engine) PutDiscovery(_ context.Context, a config.Auth) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.putDiscovery(a); err != nil {
+		return fmt.Errorf("put discovery authentication: %w", err)
+	}
+	return nil
+}
+
+const discovery = "iscsi/discovery_auth"
+
+func (e *Engine) putDiscovery(a config.Auth) error {
+	if errs := discoveryProblems(a); len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	there, err := e.k.exists("iscsi")
+	if err != nil {
+		return err
+	}
+	if !there {
+		if len(a.Users) == 0 {
+			return nil // nothing is served, and nothing is asked for
+		}
+		if err := e.fabric(); err != nil {
+			return err
+		}
+	}
+	c, err := credentialsFor(a, "")
+	if err != nil {
+		return err
+	}
+	if err := e.setCredentials(discovery, c); err != nil {
+		return err
+	}
+	return e.k.set(path.Join(discovery, "enforce_discovery_auth"), digit(len(a.Users) > 0))
+}
+
+// fabric has the kernel load iSCSI (target_core_register_fabric).
+func (e *Engine) fabric() error {
+	if err := e.k.mkdir("iscsi"); err != nil {
+		return fmt.Errorf("have the kernel load its iSCSI target: %w (is the module iscsi_target_mod there?)", err)
+	}
+	return nil
+}
+
+// eachTarget calls do with the name of every iSCSI target of the kernel.
+func (e *Engine) eachTarget(do func(target string) error) error {
+	names, err := e.targets()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := do(name); err != nil {
+			return fmt.Errorf("target %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (e *Engine) targets() ([]string, error) {
+	names, err := e.k.list("iscsi")
+	if err != nil {
+		return nil, fmt.Errorf("list LIO's targets: %w", err)
+	}
+	return slices.DeleteFunc(names, func(n string) bool {
+		return !strings.HasPrefix(n, "iqn.") && !strings.HasPrefix(n, "eui.") && !strings.HasPrefix(n, "naa.")
+	}), nil
+}
+
+// tags are those of the portal groups that a target has.
+func (e *Engine) tags(target string) ([]int, error) {
+	names, err := e.k.list("iscsi/" + target)
+	if err != nil {
+		return nil, err
+	}
+	var tags []int
+	for _, name := range names {
+		if tag, ok := numbered(name, "tpgt_"); ok {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags, nil
+}
+
+func tpgPath(target string, tag int) string {
+	return "iscsi/" + target + "/tpgt_" + strconv.Itoa(tag)
+}
