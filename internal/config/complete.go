@@ -69,9 +69,16 @@ func completeDevice(d *Device, before Device, arrayID string) {
 	}
 	sum := sha256.Sum256([]byte(arrayID + "/" + d.Name))
 	seed := hex.EncodeToString(sum[:])
-	keep(&d.Identity.Serial, before.Identity.Serial, seed[16:32])
-	// NAA 3h: locally assigned (SPC-5 7.8.6.6.5).
-	keep(&d.Identity.NAA, before.Identity.NAA, "3"+seed[:15])
+	made := seed[16:32]
+	keep(&d.Identity.Serial, before.Identity.Serial, made)
+	naa := "3" + seed[:15] // locally assigned (SPC-5 7.8.6.6.5)
+	if d.Identity.Serial == made {
+		// What LIO in the kernel makes of this serial (spc_gen_naa_6h_vendor_specific,
+		// with its company's identifier): every engine can serve it, so that
+		// disks stay who they are when the engine changes.
+		naa = "6001405" + made + "000000000"
+	}
+	keep(&d.Identity.NAA, before.Identity.NAA, naa)
 	keep(&d.Identity.T10ID, before.Identity.T10ID, seed[32:40]+"-"+d.Name)
 	keep(&d.Identity.Vendor, before.Identity.Vendor, "")
 	keep(&d.Identity.Product, before.Identity.Product, "")

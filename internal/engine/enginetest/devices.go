@@ -24,11 +24,14 @@ func devicesComeAndGo(l *lab) {
 		disk("null", config.NullIO, 1<<30),
 		thick,
 	}
+	want = l.trim(config.Document{Devices: want}).Devices
 	for i, d := range want {
 		want[i] = d.WithDefaults()
 		l.ok(l.Engine.PutDevice(ctx, d))
+		if d.Name == "cd" {
+			want[i].Size = 16384 // the real one
+		}
 	}
-	want[0].Size = 16384 // the real one
 	l.same("devices", want, l.observe().Devices)
 	for _, d := range want {
 		l.ok(l.Engine.PutDevice(ctx, d))
@@ -42,7 +45,11 @@ func devicesComeAndGo(l *lab) {
 		l.Errorf("devices left: %v", left)
 	}
 	// What was deleted can be had again: nothing holds its file any more.
-	l.ok(l.Engine.PutDevice(ctx, want[2]))
+	for _, d := range want {
+		if d.Name == "file" {
+			l.ok(l.Engine.PutDevice(ctx, d))
+		}
+	}
 }
 
 func devicesRefuse(l *lab) {
@@ -122,18 +129,19 @@ func deviceGrows(l *lab) {
 func mappedDeviceStays(l *lab) {
 	ctx := l.Context()
 	l.serve()
-	l.ok(l.Engine.PutGroup(ctx, iqn, config.Group{Name: "hosts", Initiators: []string{alice}}))
+	l.ok(l.Engine.PutTarget(ctx, config.Target{Name: named, RelativeIDs: map[int]int{1: 2}}))
+	l.ok(l.Engine.PutGroup(ctx, named, config.Group{Name: "hosts", Initiators: []string{alice}}))
 	l.ok(l.Engine.PutDevice(ctx, disk("disk1", config.Memory, 1<<20)))
-	l.ok(l.Engine.PutLUN(ctx, iqn, "hosts", config.LUN{LUN: 7, Device: "disk1"}))
+	l.ok(l.Engine.PutLUN(ctx, named, "hosts", config.LUN{LUN: 7, Device: "disk1"}))
 	said := l.refused("deletion of a mapped device", l.Engine.DeleteDevice(ctx, "disk1"))
-	for _, part := range []string{"disk1", "LUN 7", "hosts", iqn} {
+	for _, part := range []string{"disk1", "LUN 7", "hosts", named} {
 		if !strings.Contains(said, part) {
 			l.Errorf("the refusal does not name %s: %s", part, said)
 		}
 	}
-	l.ok(l.Engine.DeleteLUN(ctx, iqn, "hosts", 7))
+	l.ok(l.Engine.DeleteLUN(ctx, named, "hosts", 7))
 	l.ok(l.Engine.DeleteDevice(ctx, "disk1"))
-	l.refused("a LUN of a missing device", l.Engine.PutLUN(ctx, iqn, "hosts", config.LUN{LUN: 1, Device: "disk1"}))
+	l.refused("a LUN of a missing device", l.Engine.PutLUN(ctx, named, "hosts", config.LUN{LUN: 1, Device: "disk1"}))
 	l.refused("a LUN of a missing group", l.Engine.PutLUN(ctx, iqn, "nobody", config.LUN{LUN: 1, Device: "disk0"}))
 	l.refused("a LUN of a missing target", l.Engine.PutLUN(ctx, iqn+"2", "", config.LUN{LUN: 1, Device: "disk0"}))
 	l.refused("a group of a missing target", l.Engine.PutGroup(ctx, iqn+"2", config.Group{Name: "g"}))

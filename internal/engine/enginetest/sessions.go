@@ -177,3 +177,24 @@ func secretsAreKept(l *lab) {
 	l.ok(l.Engine.PutDiscovery(ctx, config.Auth{}))
 	l.same("discovery taken back", config.Auth{}, l.observe().ISCSI.Discovery)
 }
+
+func accessStatesAreObservedAsPut(l *lab) {
+	ctx := l.Context()
+	l.serve()
+	g := config.DeviceGroup{Name: "pair", Devices: []string{"disk0"}, TargetGroups: []config.TargetGroup{
+		{Name: "here", ID: 1, State: "active", Preferred: true, Targets: []config.GroupTarget{{Name: iqn}}},
+		{Name: "there", ID: 2, State: "standby", Targets: []config.GroupTarget{{Name: iqn, RelativeID: 77}}},
+	}}
+	for _, state := range []string{"standby", "unavailable", "transitioning", "offline", "nonoptimized", "active"} {
+		g.TargetGroups[0].State = state
+		l.ok(l.Engine.PutDeviceGroup(ctx, g))
+		l.same("device groups", []config.DeviceGroup{g}, l.observe().DeviceGroups)
+	}
+	g.TargetGroups[0].Name, g.TargetGroups[1].ID = "another", 3
+	l.ok(l.Engine.PutDeviceGroup(ctx, g))
+	l.same("device groups after changes", []config.DeviceGroup{g}, l.observe().DeviceGroups)
+	l.ok(l.Engine.DeleteDeviceGroup(ctx, "pair"))
+	if got := l.observe().DeviceGroups; len(got) != 0 {
+		l.Errorf("device groups left: %v", got)
+	}
+}

@@ -23,9 +23,13 @@ type Subject struct {
 	// DataDir is what relative paths of devices are below of.
 	DataDir string
 	// Portal is an address for a portal, and Address tells where the portal of
-	// that name then listens (it may have been port 0).
+	// that name then listens (it may have been port 0). Without Address nobody
+	// can log in: what initiators see is not tested then.
 	Portal  string
 	Address func(t *testing.T, portal string) string
+	// Trim takes out of a document, or says otherwise, what this engine refuses
+	// in Supports; nil if it refuses nothing.
+	Trim func(d *config.Document)
 }
 
 // Run runs the suite. start makes a subject for one test and cleans up by itself.
@@ -33,34 +37,45 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 	for _, c := range []struct {
 		name string
 		test func(*lab)
+		in   bool // an initiator logs in
 	}{
-		{"DevicesComeAndGo", devicesComeAndGo},
-		{"DevicesRefuse", devicesRefuse},
-		{"DeviceGrowsUnderItsInitiator", deviceGrows},
-		{"MappedDeviceStays", mappedDeviceStays},
-		{"CDROMTakesAnotherMedium", cdromTakesAnotherMedium},
-		{"TargetsAreObservedAsPut", targetsAreObservedAsPut},
-		{"EverythingIsDeletedTwice", everythingIsDeletedTwice},
-		{"HostGroupsDecideWhatIsSeen", hostGroupsDecide},
-		{"LUNsChangeUnderASession", lunsChangeUnderASession},
-		{"TargetChangesUnderASession", targetChangesUnderASession},
-		{"DisabledTargetEndsItsSessions", disabledTargetEndsItsSessions},
-		{"PortalsComeAndGo", portalsComeAndGo},
-		{"SessionsAreListedAndClosed", sessionsAreListedAndClosed},
-		{"StatisticsOutliveSessions", statisticsOutliveSessions},
-		{"EventsTellOfSessions", eventsTellOfSessions},
-		{"AccessStatesHold", accessStatesHold},
-		{"SecretsAreKept", secretsAreKept},
+		{"DevicesComeAndGo", devicesComeAndGo, false},
+		{"DevicesRefuse", devicesRefuse, false},
+		{"DeviceGrowsUnderItsInitiator", deviceGrows, true},
+		{"MappedDeviceStays", mappedDeviceStays, false},
+		{"CDROMTakesAnotherMedium", cdromTakesAnotherMedium, true},
+		{"TargetsAreObservedAsPut", targetsAreObservedAsPut, false},
+		{"EverythingIsDeletedTwice", everythingIsDeletedTwice, false},
+		{"HostGroupsDecideWhatIsSeen", hostGroupsDecide, true},
+		{"LUNsChangeUnderASession", lunsChangeUnderASession, true},
+		{"TargetChangesUnderASession", targetChangesUnderASession, true},
+		{"DisabledTargetEndsItsSessions", disabledTargetEndsItsSessions, true},
+		{"PortalsComeAndGo", portalsComeAndGo, true},
+		{"SessionsAreListedAndClosed", sessionsAreListedAndClosed, true},
+		{"StatisticsOutliveSessions", statisticsOutliveSessions, true},
+		{"EventsTellOfSessions", eventsTellOfSessions, true},
+		{"AccessStatesHold", accessStatesHold, true},
+		{"PortalsAreObservedAsPut", portalsAreObservedAsPut, false},
+		{"AccessStatesAreObservedAsPut", accessStatesAreObservedAsPut, false},
+		{"SecretsAreKept", secretsAreKept, false},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(&lab{T: t, Subject: start(t)}) })
+		t.Run(c.name, func(t *testing.T) {
+			l := &lab{T: t, Subject: start(t)}
+			if c.in && l.Address == nil {
+				t.Skip("NOT TESTED: no initiator can log in to this engine here")
+			}
+			c.test(l)
+		})
 	}
 }
 
 // Names that the tests use.
 const (
 	iqn   = "iqn.2026-11.org.esos-project:suite"
+	named = iqn + ":named" // a target of groups only
 	alice = "iqn.1993-08.org.debian:01:alice"
 	bob   = "iqn.1993-08.org.debian:01:bob"
+	carol = "iqn.1993-08.org.debian:01:carol"
 )
 
 // lab is a test with its subject.
@@ -102,10 +117,23 @@ func (l *lab) image(name string, size int64) {
 	l.ok(os.Truncate(path, size))
 }
 
+// trim leaves of a document what the engine can do, and makes sure of that.
+func (l *lab) trim(d config.Document) config.Document {
+	l.Helper()
+	if l.Trim != nil {
+		l.Trim(&d)
+	}
+	for _, err := range l.Engine.Supports(&d) {
+		l.Errorf("the engine does not support what is tested: %v", err)
+	}
+	return d
+}
+
 // disk declares a device with an identity, as the daemon would complete it.
 func disk(name string, handler config.Handler, size int64) config.Device {
 	d := config.Device{Name: name, Handler: handler, Size: config.Size(size)}
-	d.Identity = config.Identity{Serial: "serial-" + name, NAA: fmt.Sprintf("3%015x", sum(name)), T10ID: "t10-" + name}
+	serial := fmt.Sprintf("%016x", sum(name))
+	d.Identity = config.Identity{Serial: serial, NAA: "6001405" + serial + "000000000", T10ID: "t10-" + name}
 	if handler == config.FileIO {
 		d.Path = name + ".img"
 	}
@@ -128,6 +156,9 @@ func (l *lab) serve() string {
 	l.ok(l.Engine.PutTarget(l.Context(), config.Target{Name: iqn, RelativeIDs: map[int]int{1: 1}}))
 	l.ok(l.Engine.PutLUN(l.Context(), iqn, "", config.LUN{LUN: 0, Device: "disk0"}))
 	l.ok(l.Engine.PutPortal(l.Context(), config.Portal{Name: "main", Address: l.Portal, Group: 1}))
+	if l.Address == nil {
+		return ""
+	}
 	return l.Address(l.T, "main")
 }
 

@@ -32,8 +32,18 @@ func richTarget() config.Target {
 func targetsAreObservedAsPut(l *lab) {
 	ctx := l.Context()
 	l.ok(l.Engine.PutDevice(ctx, disk("disk0", config.Memory, 1<<20)))
-	l.ok(l.Engine.PutPortal(ctx, config.Portal{Name: "main", Address: l.Portal, Group: 1, Announce: "192.0.2.1:3260"}))
-	want := richTarget()
+	rich := richTarget()
+	rich.LUNs = []config.LUN{{LUN: 0, Device: "disk0", ReadOnly: true}}
+	rich.Groups = []config.Group{
+		{Name: "zulu", Initiators: []string{"iqn.*", "!" + bob}, LUNs: []config.LUN{{LUN: 5, Device: "disk0"}, {LUN: 300, Device: "disk0"}}},
+		{Name: "alpha", Initiators: []string{bob}},
+	}
+	doc := l.trim(config.Document{
+		ISCSI:   config.ISCSI{Portals: []config.Portal{{Name: "main", Address: l.Portal, Group: 1, Announce: "192.0.2.1:3260"}}},
+		Targets: []config.Target{rich},
+	})
+	want := doc.Targets[0]
+	l.ok(l.Engine.PutPortal(ctx, doc.ISCSI.Portals[0]))
 	put := func() {
 		l.Helper()
 		l.ok(l.Engine.PutTarget(ctx, want))
@@ -47,11 +57,6 @@ func targetsAreObservedAsPut(l *lab) {
 			}
 		}
 	}
-	want.LUNs = []config.LUN{{LUN: 0, Device: "disk0", ReadOnly: true}}
-	want.Groups = []config.Group{
-		{Name: "zulu", Initiators: []string{"iqn.*", "!" + bob}, LUNs: []config.LUN{{LUN: 5, Device: "disk0"}, {LUN: 300, Device: "disk0"}}},
-		{Name: "alpha", Initiators: []string{bob}},
-	}
 	put()
 	l.same("targets", []config.Target{want}, l.observe().Targets)
 	put()
@@ -60,26 +65,28 @@ func targetsAreObservedAsPut(l *lab) {
 	// Each Put changes its own part and leaves the rest.
 	want.Alias, want.Auth.Mutual = "another", nil
 	l.ok(l.Engine.PutTarget(ctx, want))
-	want.Groups[1].Initiators = []string{bob, alice}
-	l.ok(l.Engine.PutGroup(ctx, iqn, config.Group{Name: "alpha", Initiators: []string{bob, alice}}))
+	want.Groups[1].Initiators = []string{bob, carol}
+	l.ok(l.Engine.PutGroup(ctx, iqn, config.Group{Name: "alpha", Initiators: []string{bob, carol}}))
 	want.Groups[0].LUNs[0].ReadOnly = true
 	l.ok(l.Engine.PutLUN(ctx, iqn, "zulu", want.Groups[0].LUNs[0]))
 	l.same("targets after changes", []config.Target{want}, l.observe().Targets)
-	l.same("portals", []config.Portal{{Name: "main", Address: l.Portal, Group: 1, Announce: "192.0.2.1:3260"}}, l.observe().ISCSI.Portals)
+	l.same("portals", doc.ISCSI.Portals, l.observe().ISCSI.Portals)
 }
 
 func everythingIsDeletedTwice(l *lab) {
 	ctx := l.Context()
 	l.serve()
-	l.ok(l.Engine.PutGroup(ctx, iqn, config.Group{Name: "g", Initiators: []string{alice}}))
-	l.ok(l.Engine.PutLUN(ctx, iqn, "g", config.LUN{LUN: 1, Device: "disk0"}))
+	l.ok(l.Engine.PutTarget(ctx, config.Target{Name: named, RelativeIDs: map[int]int{1: 2}}))
+	l.ok(l.Engine.PutGroup(ctx, named, config.Group{Name: "g", Initiators: []string{alice}}))
+	l.ok(l.Engine.PutLUN(ctx, named, "g", config.LUN{LUN: 1, Device: "disk0"}))
 	l.ok(l.Engine.PutDeviceGroup(ctx, config.DeviceGroup{Name: "dg", Devices: []string{"disk0"}}))
 	for range 2 {
-		l.ok(l.Engine.DeleteLUN(ctx, iqn, "g", 1))
-		l.ok(l.Engine.DeleteGroup(ctx, iqn, "g"))
+		l.ok(l.Engine.DeleteLUN(ctx, named, "g", 1))
+		l.ok(l.Engine.DeleteGroup(ctx, named, "g"))
 		l.ok(l.Engine.DeleteLUN(ctx, iqn, "", 0))
 		l.ok(l.Engine.DeleteDeviceGroup(ctx, "dg"))
 		l.ok(l.Engine.DeleteTarget(ctx, iqn))
+		l.ok(l.Engine.DeleteTarget(ctx, named))
 		l.ok(l.Engine.DeletePortal(ctx, "main"))
 		l.ok(l.Engine.DeleteDevice(ctx, "disk0"))
 	}
@@ -230,4 +237,23 @@ func portalsComeAndGo(l *lab) {
 	}
 	slices.Sort(names)
 	l.same("portals", []string{"main", "second"}, names)
+}
+
+func portalsAreObservedAsPut(l *lab) {
+	ctx := l.Context()
+	main := config.Portal{Name: "main", Address: l.Portal, Group: 1}
+	for range 2 { // before there is a target, and with one
+		l.ok(l.Engine.PutPortal(ctx, main))
+		l.ok(l.Engine.PutPortal(ctx, main))
+		l.same("portals", []config.Portal{main}, l.observe().ISCSI.Portals)
+		main.Group = 2
+		l.ok(l.Engine.PutPortal(ctx, main))
+		l.same("a portal of another group", []config.Portal{main}, l.observe().ISCSI.Portals)
+		l.ok(l.Engine.DeletePortal(ctx, "main"))
+		if left := l.observe().ISCSI.Portals; len(left) != 0 {
+			l.Errorf("portals left: %v", left)
+		}
+		main.Group = 1
+		l.ok(l.Engine.PutTarget(ctx, config.Target{Name: iqn, RelativeIDs: map[int]int{1: 1, 2: 2}}))
+	}
 }

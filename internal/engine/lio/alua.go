@@ -210,6 +210,9 @@ func (e *Engine) bind(lun, device string) error {
 			return err
 		}
 		if known {
+			if err := e.joinGroup(g, device); err != nil { // a change that was cut off may have left it half made
+				return err
+			}
 			return e.bindTo(lun, portGroupOf(g, strings.Split(lun, "/")[1]))
 		}
 	}

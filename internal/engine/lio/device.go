@@ -42,6 +42,9 @@ type alias struct {
 	T10ID string `json:"t,omitempty"`
 }
 
+// mostAlias is what fits into an alias file (SE_DEV_ALIAS_LEN).
+const mostAlias = 511
+
 // served is a device as the kernel has it.
 type served struct {
 	config.Device
@@ -156,7 +159,8 @@ func bytesOf(text string) config.Size {
 	return config.Size(n)
 }
 
-// reader reads settings of one object and keeps the first error.
+// reader reads settings of one object and keeps the first error. What a kernel
+// does not have is empty.
 type reader struct {
 	k   tree
 	at  string
@@ -165,7 +169,7 @@ type reader struct {
 
 func (r *reader) text(file string) string {
 	v, err := r.k.read(path.Join(r.at, file))
-	if err != nil && r.err == nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && r.err == nil {
 		r.err = err
 	}
 	return v
@@ -173,7 +177,7 @@ func (r *reader) text(file string) string {
 
 func (r *reader) number(file string) uint64 {
 	v, err := r.k.number(path.Join(r.at, file))
-	if err != nil && r.err == nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && r.err == nil {
 		r.err = err
 	}
 	return v
@@ -200,9 +204,6 @@ func (e *Engine) PutDevice(ctx context.Context, d config.Device) error {
 }
 
 func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
-	if errs := deviceProblems(d); len(errs) > 0 {
-		return errors.Join(errs...)
-	}
 	at, err := e.find(d.Name)
 	if err != nil {
 		return err
@@ -223,7 +224,7 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 	return e.createDevice(ctx, d)
 }
 
-// store looks at what holds the bytes of d, and makes an image file as long as
+// fit looks at what holds the bytes of d, and makes an image file as long as
 // d wants it.
 func (e *Engine) fit(ctx context.Context, d config.Device) (host.FileInfo, error) {
 	p := e.resolve(d.Path)
@@ -248,6 +249,9 @@ func (e *Engine) fit(ctx context.Context, d config.Device) (host.FileInfo, error
 }
 
 func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
+	if errs := deviceProblems(d); len(errs) > 0 {
+		return errors.Join(errs...)
+	}
 	fi, err := e.fit(ctx, d)
 	if err != nil {
 		return err
@@ -258,6 +262,9 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	words, err := json.Marshal(alias{Path: d.Path, T10ID: d.Identity.T10ID})
 	if err != nil {
 		return err
+	}
+	if len(words) > mostAlias {
+		return fmt.Errorf("LIO has no room for its path and t10_id (%d bytes, at most %d); make them shorter, or use engine: native", len(words), mostAlias)
 	}
 	oui, err := company(d.Identity)
 	if err != nil {

@@ -322,7 +322,8 @@ func (t *Tree) removed(p string) {
 	switch {
 	case len(parts) == 5 && parts[0] == "core" && parts[3] == "alua": // its members fall back
 		for _, m := range strings.Fields(t.members(p)) {
-			t.nodes["iscsi/"+strings.TrimSuffix(strings.Replace(m, "iSCSI/", "", 1), "")+"/alua_tg_pt_gp"].text = "default_tg_pt_gp"
+			lun := strings.Split(m, "/")
+			t.nodes[path.Join("iscsi", lun[1], lun[2], "lun", lun[3], "alua_tg_pt_gp")].text = "default_tg_pt_gp"
 		}
 	case len(parts) == 5 && parts[0] == "iscsi" && parts[3] == "acls":
 		t.endSessions(path.Dir(path.Dir(p)), parts[4])
