@@ -197,6 +197,9 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 	if err := a.undoInterrupted(); err != nil {
 		return err
 	}
+	if err := a.useEngine(ctx); err != nil {
+		return err
+	}
 	heard, err := a.engine.Events(a.ctx)
 	if err != nil {
 		return fmt.Errorf("listen to engine %s: %w", a.engine.Name(), err)

@@ -130,8 +130,9 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 		}
 	}
 	var b plan.Builder
+	a.planEngine(next, before, seen, &b)
 	for _, unable := range a.engine.Supports(next) {
-		b.Problem("engine/"+a.engine.Name(), "%v", unable)
+		b.Problem("engine/"+next.EngineName(), "%v", unable)
 	}
 	for _, l := range a.layers {
 		b.Layer()

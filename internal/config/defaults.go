@@ -31,6 +31,14 @@ func (d Device) WithDefaults() Device {
 	return d
 }
 
+// EngineName is who serves, with the default written out.
+func (d *Document) EngineName() string {
+	if d.Engine == "" {
+		return "native"
+	}
+	return d.Engine
+}
+
 // WithDefaults returns the portal with its group tag written out.
 func (p Portal) WithDefaults() Portal {
 	if p.Group == 0 {

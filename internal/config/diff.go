@@ -91,7 +91,7 @@ func objectNames(d *Document) []string {
 }
 
 func walkObjects(d *Document, visit func(name string, object any)) {
-	visit("array", Document{Version: d.Version, Name: d.Name, ID: d.ID})
+	visit("array", Document{Version: d.Version, Name: d.Name, ID: d.ID, Engine: d.Engine})
 	visit("discovery", d.ISCSI.Discovery)
 	for _, p := range d.ISCSI.Portals {
 		visit("portal/"+p.Name, p)

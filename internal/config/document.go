@@ -12,6 +12,9 @@ type Document struct {
 	// document and not from chance. A first apply writes one.
 	ID string `yaml:"id,omitempty" json:"id,omitempty" doc:"UUID of the array"`
 
+	// Engine is who serves. It changes only while nothing is served.
+	Engine string `yaml:"engine,omitempty" json:"engine,omitempty" enum:"native,lio,scst" doc:"who serves: ESOS's own target in user space (default), or LIO or SCST in the kernel; changes only while nothing is served"`
+
 	Devices      []Device      `yaml:"devices,omitempty" json:"devices,omitempty" doc:"what LUNs can lead to"`
 	ISCSI        ISCSI         `yaml:"iscsi,omitempty" json:"iscsi,omitempty" doc:"what all iSCSI targets share"`
 	Targets      []Target      `yaml:"targets,omitempty" json:"targets,omitempty" doc:"what initiators log in to"`

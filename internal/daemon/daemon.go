@@ -21,7 +21,7 @@ import (
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
-	"github.com/esos-project/esos/internal/engine/native"
+	"github.com/esos-project/esos/internal/engine/choice"
 )
 
 // Options say where the daemon keeps what.
@@ -79,11 +79,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	shareSocket(ctx, o, socket)
 	starting, stopped, cancel := untilStopped(ctx, o.Stop)
 	defer cancel()
-	eng, err := native.Start(starting, native.Options{TargetBinary: o.TargetBinary, Socket: o.TargetSocket, RunDir: o.RunDir,
-		StateDir: filepath.Join(o.DataDir, "state"), DataDir: o.DataDir, Log: o.Log})
-	if err != nil {
-		return err
-	}
+	eng := engines(o)
 	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First, Adopt: adoption(o.Seed), InMemory: o.InMemory, OwnsMachine: o.InMemory, Kept: kept(o.Saver)})
 	if err != nil {
 		if eng.TookUp() && stopped() != os.Interrupt {
@@ -102,7 +98,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return errors.Join(err, stop(eng))
 	}
 	// SIGTERM, or a fault of the daemon's own.
-	o.Log.Info("the daemon ends; esos-target serves on", "pid", eng.PID())
+	o.Log.Info("the daemon ends; what is served is served on", "engine", eng.Name())
 	return errors.Join(err, eng.Close())
 }
 
@@ -171,7 +167,7 @@ func notify(log *slog.Logger, state string) {
 	}
 }
 
-func stop(eng *native.Engine) error {
+func stop(eng *choice.Engine) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	return eng.Stop(ctx)

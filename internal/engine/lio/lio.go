@@ -28,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/host"
 )
@@ -78,6 +79,8 @@ type Engine struct {
 	words store
 	log   *slog.Logger
 
+	tookUp bool
+
 	mu     sync.Mutex             // serializes changes
 	stores map[host.FileID]string // devices by the file that they serve: a hint, looked up before it is believed
 	first  firstSeen
@@ -115,6 +118,11 @@ func Start(_ context.Context, opt Options) (*Engine, error) {
 	if err := e.keepReservations(); err != nil {
 		return nil, fmt.Errorf("start LIO engine: %w", err)
 	}
+	targets, err := e.targets()
+	if err != nil {
+		return nil, fmt.Errorf("start LIO engine: %w", err)
+	}
+	e.tookUp = len(targets) > 0
 	return e, nil
 }
 
@@ -160,6 +168,58 @@ func (e *Engine) keepReservations() error {
 
 // Close lets go; the kernel serves on.
 func (e *Engine) Close() error { return nil }
+
+// TookUp reports whether the kernel served something already when the engine
+// started.
+func (e *Engine) TookUp() bool { return e.tookUp }
+
+// Stop ends serving what is ours: targets, then devices. What somebody else set
+// up in the kernel stays.
+func (e *Engine) Stop(context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.stop(); err != nil {
+		return fmt.Errorf("stop LIO engine: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) stop() error {
+	targets, err := e.targets()
+	if err != nil {
+		return err
+	}
+	for _, name := range targets {
+		w, err := e.words.target(name)
+		if err != nil {
+			return err
+		}
+		if w.Was == nil {
+			continue
+		}
+		if err := e.dropTarget(name); err != nil {
+			return err
+		}
+		if err := e.words.remove("targets", name); err != nil {
+			return err
+		}
+	}
+	devices, err := e.devices()
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if d.ours {
+			if err := e.dropDevice(d.at); err != nil {
+				return err
+			}
+		}
+	}
+	if err := e.words.clear(); err != nil {
+		return err
+	}
+	return e.putDiscovery(config.Auth{})
+}
 
 // Reservations is where the kernel keeps persistent reservations.
 func (e *Engine) Reservations() (string, error) { return e.k.read("dbroot") }

@@ -40,6 +40,14 @@ func (s store) open() error {
 	return nil
 }
 
+// clear forgets all words.
+func (s store) clear() error {
+	if err := os.RemoveAll(s.dir); err != nil {
+		return err
+	}
+	return s.open()
+}
+
 func (s store) path(kind, name string) string {
 	return filepath.Join(s.dir, kind, strings.ReplaceAll(name, "/", "_")+".json")
 }

@@ -94,7 +94,10 @@ func Start(ctx context.Context, opt Options) (*Engine, error) {
 func (e *Engine) Name() string { return "native" }
 
 // Supports implements engine.Engine.
-func (e *Engine) Supports(d *config.Document) []error {
+func (e *Engine) Supports(d *config.Document) []error { return Supports(d) }
+
+// Supports says what of a document this engine cannot do.
+func Supports(d *config.Document) []error {
 	var errs []error
 	for _, dev := range d.Devices {
 		switch dev.Handler {

@@ -1,0 +1,115 @@
+package lio
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/esos-project/esos/internal/config"
+)
+
+// TestExamples: an example that names no engine is served by LIO as well as by
+// the native engine; one that names native is not, or it need not say so.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../../examples/*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("examples: %q, %v", files, err)
+	}
+	served := 0
+	for _, file := range files {
+		d, _, err := config.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := config.Complete(d, nil); err != nil {
+			t.Fatal(err)
+		}
+		errs := Supports(d)
+		switch {
+		case d.Engine == "" && len(errs) > 0:
+			t.Errorf("%s names no engine, but LIO refuses it: %v", file, errs)
+		case d.Engine == "native" && len(errs) == 0:
+			t.Errorf("%s is for the native engine only, but LIO would serve it", file)
+		case d.Engine == "" && len(d.Targets) > 0:
+			served++
+		}
+		for _, err := range errs {
+			if !strings.Contains(err.Error(), "native") && !strings.Contains(err.Error(), "write it as naa") {
+				t.Errorf("%s: the refusal names no engine that can: %v", file, err)
+			}
+		}
+	}
+	if served < 3 {
+		t.Errorf("only %d examples with targets are for every engine", served)
+	}
+}
+
+// TestSupportsSaysWhy goes through what LIO refuses.
+func TestSupportsSaysWhy(t *testing.T) {
+	fine := func() *config.Document {
+		d := &config.Document{
+			Version: 1, Name: "a", ID: "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
+			Devices: []config.Device{{Name: "d", Handler: config.FileIO, Size: 1 << 20}, {Name: "b", Handler: config.BlockIO, Path: "/dev/b"}, {Name: "n", Handler: config.NullIO, Size: 1 << 20}},
+			ISCSI:   config.ISCSI{Portals: []config.Portal{{Name: "p", Address: ":3260"}}},
+			Targets: []config.Target{
+				{Name: "iqn.2026-11.org.example:named", Auth: config.Auth{Users: []config.CHAPUser{{Name: "u", Secret: "twelve-bytes-and-more"}}},
+					Groups: []config.Group{{Name: "g", Initiators: []string{alice}, LUNs: []config.LUN{{LUN: 0, Device: "d"}}}}},
+				{Name: "iqn.2026-11.org.example:all", LUNs: []config.LUN{{LUN: 0, Device: "b"}, {LUN: 1, Device: "n"}}},
+			},
+		}
+		if err := config.Complete(d, nil); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if errs := Supports(fine()); errs != nil {
+		t.Fatalf("what LIO can do is refused: %v", errs)
+	}
+	for why, change := range map[string]func(d *config.Document){
+		"no handler":                func(d *config.Document) { d.Devices[0].Handler = config.CDROM },
+		"removable":                 func(d *config.Document) { d.Devices[0].Removable = true },
+		"no read-only vdisk_fileio": func(d *config.Document) { d.Devices[0].ReadOnly = true },
+		"write cache":               func(d *config.Document) { d.Devices[1].WriteThrough = true },
+		"NAA identifier":            func(d *config.Document) { d.Devices[0].Identity.NAA = "3000000000000001" },
+		"multiple of 4096":          func(d *config.Document) { d.Devices[2].Size = 512 },
+		"8 TiB":                     func(d *config.Document) { d.Devices[2].Size = 8 << 40 },
+		"longer than 255":           func(d *config.Document) { d.Devices[0].Path = strings.Repeat("x", 256) },
+		"announce":                  func(d *config.Document) { d.ISCSI.Portals[0].Announce = "192.0.2.1:3260" },
+		"port picked":               func(d *config.Document) { d.ISCSI.Portals[0].Address = "127.0.0.1:0" },
+		"for discovery": func(d *config.Document) {
+			d.ISCSI.Discovery.Users = []config.CHAPUser{{Name: "u", Secret: "twelve-bytes-and-more"}, {Name: "v", Secret: "twelve-bytes-and-more"}}
+		},
+		"CHAP algorithm": func(d *config.Document) { d.Targets[0].Auth.Algorithms = []string{"SHA256"} },
+		"one name and secret of each initiator": func(d *config.Document) {
+			d.Targets[0].Auth.Users = append(d.Targets[0].Auth.Users, config.CHAPUser{Name: "v", Secret: "twelve-bytes-and-more"})
+		},
+		"to the pattern":        func(d *config.Document) { d.Targets[0].Auth.Users[0].Initiators = []string{"iqn.*"} },
+		"no patterns":           func(d *config.Document) { d.Targets[0].Groups[0].Initiators = []string{"iqn.*"} },
+		"cannot except":         func(d *config.Document) { d.Targets[0].Groups[0].Initiators = []string{"!" + alice} },
+		"not both":              func(d *config.Document) { d.Targets[0].Groups[0].Initiators = []string{"*", alice} },
+		"does not know by name": func(d *config.Document) { d.Targets[0].Groups[0].Initiators = []string{"*"} },
+		"all LUNs of a target": func(d *config.Document) {
+			d.Targets[1].Groups = []config.Group{{Name: "g", Initiators: []string{alice}, LUNs: []config.LUN{{LUN: 0, Device: "d"}}}}
+		},
+		"nobody is left":       func(d *config.Document) { d.Targets[1].Groups = []config.Group{{Name: "g", Initiators: []string{"*"}}} },
+		"all read-only":        func(d *config.Document) { d.Targets[1].LUNs[0].ReadOnly = true },
+		"another address":      func(d *config.Document) { d.Targets[0].Redirect = "192.0.2.1:3260" },
+		"no comma in an alias": func(d *config.Document) { d.Targets[0].Alias = "a, b" },
+		"number of sessions":   func(d *config.Document) { d.Targets[0].Parameters.MaxSessions = 1 },
+		"512 commands":         func(d *config.Document) { d.Targets[0].Parameters.QueuedCommands = 513 },
+		"nop_in_interval":      func(d *config.Document) { d.Targets[0].Parameters.NopInInterval = 61 },
+		"nop_in_timeout":       func(d *config.Document) { d.Targets[0].Parameters.NopInTimeout = 2 },
+		"63 characters":        func(d *config.Document) { d.Targets[0].Groups[0].Name = strings.Repeat("g", 64) },
+	} {
+		d := fine()
+		change(d)
+		errs := Supports(d)
+		found := false
+		for _, err := range errs {
+			found = found || strings.Contains(err.Error(), why)
+		}
+		if !found {
+			t.Errorf("no refusal says %q: %v", why, errs)
+		}
+	}
+}
