@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
@@ -173,6 +172,3 @@ func own(t config.Target) config.Target {
 	t.Groups, t.LUNs = nil, nil
 	return t
 }
-
-// sameTarget compares what PutTarget sets.
-func sameTarget(a, b config.Target) bool { return reflect.DeepEqual(own(a), own(b)) }
