@@ -28,7 +28,7 @@ func (a *Appliance) useEngine(ctx context.Context) error {
 func (a *Appliance) planEngine(next, before *config.Document, seen *layer.Observed, b *plan.Builder) {
 	old, name := a.engine.Name(), next.EngineName()
 	c, ok := a.engine.(chooser)
-	if old == name || !ok && next.Engine == before.Engine {
+	if old == name || !ok && name == before.EngineName() {
 		return
 	}
 	if !ok {

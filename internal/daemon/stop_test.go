@@ -145,7 +145,7 @@ func TestOneTargetADataDirectory(t *testing.T) {
 	file, _ := document(t)
 	r := start(t, dir, "--config", file)
 	out, err := exec.Command(filepath.Join(binaries, "esos"), "serve", "--data-dir", dir, "--run-dir", other).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "another esos-target") || strings.Contains(string(out), "started esos-target") {
+	if err == nil || !strings.Contains(string(out), "another process has it") || strings.Contains(string(out), "started esos-target") {
 		t.Errorf("a second daemon with another run directory: %v\n%s", err, out)
 	}
 	if s, err := r.client.Status(t.Context()); err != nil || s.State != "ok" {
