@@ -17,8 +17,10 @@ import (
 // defaultPortGroup is in every device from the start, and cannot be removed.
 const defaultPortGroup = "default_tg_pt_gp"
 
-// Access states by their codes (SPC-5 table 306).
-var stateCodes = map[string]string{"active": "0", "nonoptimized": "1", "standby": "2", "unavailable": "3", "offline": "14", "transitioning": "15"} //nolint:gochecknoglobals // a table
+// stateCodes are the access states by their codes (SPC-5 table 306).
+func stateCodes() map[string]string {
+	return map[string]string{"active": "0", "nonoptimized": "1", "standby": "2", "unavailable": "3", "offline": "14", "transitioning": "15"}
+}
 
 // portGroup is the name of a target group in a device: that of its device
 // group comes with it, with a character between them that no name has.
@@ -37,7 +39,7 @@ func (e *Engine) PutDeviceGroup(_ context.Context, g config.DeviceGroup) error {
 
 func (e *Engine) putDeviceGroup(g config.DeviceGroup) error {
 	for i := range g.TargetGroups {
-		if g.TargetGroups[i].State != "" && stateCodes[g.TargetGroups[i].State] == "" {
+		if g.TargetGroups[i].State != "" && stateCodes()[g.TargetGroups[i].State] == "" {
 			return fmt.Errorf("target group %s: there is no access state %q", g.TargetGroups[i].Name, g.TargetGroups[i].State)
 		}
 	}
@@ -108,7 +110,7 @@ func (e *Engine) putPortGroup(at string, tg config.TargetGroup) error {
 	for _, s := range []setting{
 		{"tg_pt_gp_id", strconv.Itoa(tg.ID)},
 		{"preferred", digit(tg.Preferred)},
-		{"alua_access_state", stateCodes[tg.State]},
+		{"alua_access_state", stateCodes()[tg.State]},
 	} {
 		err := e.k.set(path.Join(at, s.file), s.value)
 		if errors.Is(err, unix.EINVAL) && s.file == "alua_access_state" {

@@ -79,7 +79,7 @@ func (o *observer) ports(device string) (map[string]port, error) {
 			p.id = n
 		}
 		code := r.text("alua_access_state")
-		for state, c := range stateCodes {
+		for state, c := range stateCodes() {
 			if c == code {
 				p.state = state
 			}
