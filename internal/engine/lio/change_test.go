@@ -73,7 +73,7 @@ func TestOneChangeIsAllThatIsAskedFor(t *testing.T) {
 }
 
 // TestDriftIsSeen changes the tree by hand in ways that matter, and wants each
-// to differ from what was put, and to be mended by putting that again.
+// to differ from what was put: a plan then has something to do.
 func TestDriftIsSeen(t *testing.T) {
 	acl := tpg1 + "/acls/" + alice
 	for name, drift := range map[string]func(b *bench) error{

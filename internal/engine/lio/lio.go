@@ -5,11 +5,11 @@
 //	Engine     engine.Engine in terms of the tree
 //	supports   what of a document LIO cannot do, and who can
 //	tree       how the tree is read and changed: only what differs is written
-//	device     storage objects, and what they are known by
+//	device     storage objects, and what they are known by; look reads them
 //	portal     addresses: network portals in every target that they reach
 //	target     targets: one portal group a tag
 //	access     host groups: an ACL for each initiator, or the dynamic ones
-//	lun        LUN maps
+//	lun        LUN maps; shown is what everybody sees
 //	alua       target port groups of devices
 //	observe    the tree in the words of the document
 //	words      what the tree has no place for
