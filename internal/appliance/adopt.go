@@ -39,10 +39,11 @@ func (a *Appliance) adoptDocument(ctx context.Context, doc *config.Document) err
 	// be made.
 	known := next.Clone()
 	known.Devices = slices.DeleteFunc(known.Devices, func(d config.Device) bool { return d.Handler == config.FileIO })
-	p, _, err := a.plan(ctx, next, known, nil)
+	k, err := a.plan(ctx, next, known, nil)
 	if err != nil {
 		return err
 	}
+	p := leaveDrift(k.plan, k.repair, k.seen.Engine)
 	if len(p.Problems) > 0 {
 		return &RefusedError{Problems: p.Problems}
 	}

@@ -100,10 +100,14 @@ type Appliance struct {
 	confirmTime time.Duration
 	confirm     confirmation
 
-	mu         sync.Mutex // guards what follows; never held while the engine is asked
-	current    *config.Document
-	revision   Revision
-	problems   []plan.Note // why what is declared is not all served
+	mu       sync.Mutex // guards what follows; never held while the engine is asked
+	current  *config.Document
+	revision Revision
+	problems []plan.Note  // why what is declared is not all served
+	drift    []plan.Drift // what was changed by hand, as of the last look
+	// unfinished are objects of a change that was cut off, or could not be
+	// undone: what differs there is of its making, and no drift.
+	unfinished map[string]bool
 	operations []*Operation
 	nextOp     int
 }
@@ -193,6 +197,9 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 		if err := a.empty(); err != nil {
 			return err
 		}
+	}
+	for _, next := range a.store.cutOff {
+		a.notFinished(a.current, next)
 	}
 	if err := a.undoInterrupted(); err != nil {
 		return err

@@ -3,16 +3,21 @@ package appliance
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/plan"
 )
 
 // Reconcile brings what is served to what is declared: after a start, after
 // the target process died, and when something that was missing may be back.
-// It does what it can; the rest is told by Status. It never destroys.
+// It does what it can; the rest is told by Status. It never destroys, and what
+// somebody changed by hand it leaves: only what is not there at all is put in
+// place. Where a change was cut off everything is brought back: what differs
+// there is of that change's making.
 func (a *Appliance) Reconcile(ctx context.Context) error {
 	select {
 	case <-a.applies:
@@ -22,21 +27,47 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 	defer func() { a.applies <- struct{}{} }()
 	doc, _ := a.inForce()
 	doc = a.confirm.overlay(doc)
-	p, repair, err := a.plan(ctx, doc, doc, nil)
+	k, err := a.plan(ctx, doc, doc, nil)
 	if err != nil {
 		a.setProblems([]plan.Note{{Object: "array", Message: err.Error(), Degraded: true}})
 		return nil
 	}
-	p = withoutForbiddenRepairs(p, repair, nil)
+	p := k.plan
+	a.mu.Lock()
+	unfinished := a.unfinished
+	a.mu.Unlock()
+	p = leaveDrift(p, func(s *plan.Step) bool { return !unfinished[s.Object] }, k.seen.Engine)
+	p = withoutForbiddenRepairs(p, k.repair, k.seen.Engine.Foreign, nil)
+	markLeft(p)
+	a.noteDrift(slices.DeleteFunc(slices.Clone(p.Drift), func(d plan.Drift) bool { return !d.Left }))
 	failures, err := plan.Runner{Repair: func(*plan.Step) bool { return true }}.Run(ctx, p)
 	if err != nil {
 		return fmt.Errorf("reconcile: %w", err) // ctx ended
+	}
+	if len(failures) == 0 {
+		a.mu.Lock()
+		a.unfinished = nil
+		a.mu.Unlock()
 	}
 	if n := len(p.Steps) - len(failures); n > 0 {
 		a.event("array.reconciled", "array", fmt.Sprintf("what is served was brought to what is declared (steps: %d, failed: %d)", len(p.Steps), len(failures)))
 	}
 	a.setProblems(slices.Concat(p.Problems, degraded(p.Notes), failures))
 	return nil
+}
+
+// notFinished notes the objects of a change that did not come to its end.
+func (a *Appliance) notFinished(before, next *config.Document) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := maps.Clone(a.unfinished)
+	if all == nil {
+		all = map[string]bool{}
+	}
+	for _, c := range config.Diff(before, next) {
+		all[c.Object] = true
+	}
+	a.unfinished = all
 }
 
 // setProblems notes why not all is served, with an event when that changes.

@@ -164,6 +164,17 @@ func Fields(old, new any) []FieldChange {
 	return changes
 }
 
+// FieldIndex finds the field of a struct type of documents by its key there, -1
+// if it has none of that key.
+func FieldIndex(t reflect.Type, key string) int {
+	for _, f := range fieldsOf(t) {
+		if f.key == key {
+			return f.index
+		}
+	}
+	return -1
+}
+
 // leaf is one setting: what is compared and what is shown.
 type leaf struct{ value, text string }
 

@@ -96,6 +96,19 @@ func (o *Observed) Device(name string) *config.Device {
 	return nil
 }
 
+// Loss is what is lost when an object that is served is taken away: what the
+// layer says, and that it is somebody else's, who did not ask for it.
+func (o *Observed) Loss(object, lost string) string {
+	const others = "it was not set up by ESOS"
+	switch {
+	case !o.Engine.Foreign[object]:
+		return lost
+	case lost == "":
+		return others
+	}
+	return others + "; " + lost
+}
+
 // Before returns an object of the document in force (config.Objects).
 func (o *Observed) Before(object string) (any, bool) {
 	if o.inForce == nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 )
 
 // everybody is the one pattern that LIO has: initiators without an ACL get one
@@ -20,7 +21,7 @@ const everybody = "*"
 // of a target, or for all initiators of a group: somebody changed it by hand,
 // or a change was cut off. It differs from whatever is declared, so that the
 // next plan mends it.
-const deviates = " (not everywhere)"
+const deviates = engine.NotEverywhere
 
 // aclSettings are the files of an ACL besides its credentials.
 func (w *targetWords) aclSettings() []setting {
@@ -64,12 +65,12 @@ func (e *Engine) configureACL(w *targetWords, tpg, initiator string) error {
 	return e.setCredentials(path.Join(at, "auth"), c)
 }
 
-// groupOf is the host group that an ACL belongs to: its tag, or the initiator
-// itself for one that is not ours.
+// groupOf is the host group that an ACL belongs to: its tag, or one that is
+// named after the initiator for one that is not ours.
 func (e *Engine) groupOf(tpg, initiator string) (string, error) {
 	tag, err := e.k.read(path.Join(tpg, "acls", initiator, "tag"))
 	if err != nil || tag == "" {
-		return initiator, err
+		return handName(initiator), err
 	}
 	return tag, nil
 }

@@ -40,6 +40,10 @@ type alias struct {
 	T10ID string `json:"t,omitempty"`
 }
 
+// begun is the alias of a device that is being made, so that nobody takes one
+// that was cut off for somebody else's.
+const begun = "esos: not finished"
+
 // mostAlias is what fits into an alias file (SE_DEV_ALIAS_LEN).
 const mostAlias = 511
 
@@ -65,6 +69,12 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 		if err != nil && have.enabled {
 			return err
 		}
+		if have.foreign && have.enabled && len(fixedDifferences(have.Device, d)) == 0 {
+			if err := e.takeOver(at, d); err != nil {
+				return err
+			}
+			have.ours = true
+		}
 		if have.ours {
 			return e.changeDevice(ctx, have, d)
 		}
@@ -74,6 +84,15 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 		}
 	}
 	return e.createDevice(ctx, d)
+}
+
+// takeOver makes a device ours that somebody else made just as it is declared.
+func (e *Engine) takeOver(at string, d config.Device) error {
+	words, err := json.Marshal(alias{Path: d.Path, T10ID: d.Identity.T10ID})
+	if err == nil && len(words) <= mostAlias {
+		err = e.k.set(path.Join(at, "alias"), string(words))
+	}
+	return err
 }
 
 // fit looks at what holds the bytes of d, and makes an image file as long as
@@ -128,6 +147,9 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 		return err
 	}
 	if err := e.k.mkdir(at); err != nil {
+		return err
+	}
+	if err := e.k.set(path.Join(at, "alias"), begun); err != nil {
 		return err
 	}
 	if err := e.k.WriteFile(path.Join(at, "control"), e.control(d, fi.Size)); err != nil {
@@ -311,6 +333,9 @@ func (e *Engine) changeDevice(ctx context.Context, have served, want config.Devi
 // fixedDifferences names what differs and cannot change in a device that is served.
 func fixedDifferences(have, want config.Device) []string {
 	want.Identity.NAA = strings.ToLower(want.Identity.NAA)
+	if have.Identity.T10ID == "" { // of somebody else's: the kernel keeps none
+		want.Identity.T10ID = ""
+	}
 	var names []string
 	for _, f := range []struct {
 		name string

@@ -27,7 +27,7 @@ func (e *Engine) Observe(context.Context) (engine.State, error) {
 }
 
 func (e *Engine) observe() (engine.State, error) {
-	var s engine.State
+	s := engine.State{Shared: true}
 	devices, err := e.devices()
 	if err != nil {
 		return s, err
@@ -35,12 +35,15 @@ func (e *Engine) observe() (engine.State, error) {
 	slices.SortFunc(devices, func(a, b served) int { return strings.Compare(a.Name, b.Name) })
 	for _, d := range devices {
 		s.Devices = append(s.Devices, d.Device)
+		if d.foreign {
+			foreign(&s, "device/"+d.Name)
+		}
 	}
 	portals, err := e.portals()
 	if err != nil {
 		return s, err
 	}
-	o := observer{Engine: e, portals: portals, open: map[string]bool{}}
+	o := observer{Engine: e, portals: portals, open: map[string]bool{}, strange: map[string]bool{}, strangers: map[config.Portal]int{}}
 	for _, p := range portals {
 		o.open[p.Name] = true
 	}
@@ -48,6 +51,9 @@ func (e *Engine) observe() (engine.State, error) {
 		t, there, err := o.target(name)
 		if err == nil && there {
 			s.Targets = append(s.Targets, t)
+			if o.strange[name] {
+				foreign(&s, "target/"+name)
+			}
 		}
 		return err
 	}); err != nil {
@@ -58,12 +64,19 @@ func (e *Engine) observe() (engine.State, error) {
 			s.ISCSI.Portals = append(s.ISCSI.Portals, p)
 		}
 	}
-	s.ISCSI.Portals = append(s.ISCSI.Portals, o.foreign...)
+	s.ISCSI.Portals = append(s.ISCSI.Portals, o.unnamed()...)
 	if s.ISCSI.Discovery, err = e.observeDiscovery(); err != nil {
 		return s, err
 	}
 	s.DeviceGroups, err = o.deviceGroups(devices)
 	return s, err
+}
+
+func foreign(s *engine.State, object string) {
+	if s.Foreign == nil {
+		s.Foreign = map[string]bool{}
+	}
+	s.Foreign[object] = true
 }
 
 func (e *Engine) observeDiscovery() (config.Auth, error) {
@@ -87,8 +100,10 @@ type observer struct {
 	*Engine
 	portals []config.Portal
 	open    map[string]bool // portals by name: not missing in any target
-	foreign []config.Portal // addresses that no portal has
-	exports []export
+	// strangers are addresses that no portal has, and in how many targets.
+	strangers map[config.Portal]int
+	strange   map[string]bool // targets that somebody else made
+	exports   []export
 }
 
 // export is a LUN of a portal group and where it leads.
@@ -114,7 +129,12 @@ func (o *observer) target(name string) (config.Target, bool, error) {
 			return t, false, err
 		}
 	}
-	o.addresses(&t, views)
+	if o.strange[name] = !w.kept; w.kept {
+		o.addresses(&t, views)
+	}
+	if err := o.chap(&t, &w, views); err != nil {
+		return t, false, err
+	}
 	o.access(&t, w, views)
 	return t, true, nil
 }
@@ -202,19 +222,6 @@ func (o *observer) settings(t *config.Target, w *targetWords, tag int, v view) e
 				differ(t, tag, s.file, now)
 			}
 		}
-		want, wrong := credentialsFor(w.Target.Auth, initiator)
-		now, err := o.readCredentials(path.Join(at, "auth"))
-		if err != nil {
-			return err
-		}
-		if wrong != nil || want != now {
-			// What this initiator has, told as a user of its own.
-			t.Auth.Users = append(slices.Clone(t.Auth.Users), now.auth(initiator).Users...)
-			if len(now.auth(initiator).Users) == 0 {
-				t.Auth.Users = nil
-			}
-			t.Auth.Mutual = now.auth(initiator).Mutual
-		}
 	}
 	return nil
 }
@@ -287,9 +294,7 @@ func (o *observer) addresses(t *config.Target, views []view) {
 		for _, a := range v.addresses {
 			i := slices.IndexFunc(o.portals, func(p config.Portal) bool { return kernelAddress(p.Address) == a && p.Group == v.tag })
 			if i < 0 {
-				if !slices.ContainsFunc(o.foreign, func(p config.Portal) bool { return p.Name == a }) {
-					o.foreign = append(o.foreign, config.Portal{Name: a, Address: a, Group: v.tag})
-				}
+				o.strangers[config.Portal{Name: handName(a), Address: a, Group: v.tag}]++
 				continue
 			}
 			names = append(names, o.portals[i].Name)
@@ -300,6 +305,37 @@ func (o *observer) addresses(t *config.Target, views []view) {
 		slices.Sort(names)
 		t.Portals = names
 	}
+}
+
+// unnamed are the addresses that no portal has, as portals. One that is not in
+// all of our targets is no portal: those are in all that are not limited.
+func (o *observer) unnamed() []config.Portal {
+	ours := 0
+	for _, strange := range o.strange {
+		if !strange {
+			ours++
+		}
+	}
+	var all []config.Portal
+	for p, times := range o.strangers {
+		if times < ours {
+			p.Address += deviates
+		}
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b config.Portal) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// handName names something that somebody made by hand after what it is, as
+// documents can name it.
+func handName(of string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
+			return r
+		}
+		return '-'
+	}, of), "-.")
 }
 
 // access tells who sees what, in the order of the words.

@@ -28,6 +28,8 @@ type targetWords struct {
 	Secrets []string `json:"secrets,omitempty"`
 	// Was holds the kernel's own values of what we set, by the file.
 	Was map[string]string `json:"was,omitempty"`
+
+	kept bool // there are words: the target is ours
 }
 
 func (s store) open() error {
@@ -120,8 +122,9 @@ func (s store) target(name string) (targetWords, error) {
 	if a.Mutual != nil {
 		want++
 	}
+	w.kept = true
 	if len(w.Secrets) != want { // damaged: without them nobody logs in
-		return targetWords{Target: config.Target{Name: name, Driver: "iscsi"}}, nil
+		return targetWords{Target: config.Target{Name: name, Driver: "iscsi"}, kept: true}, nil
 	}
 	for i := range a.Users {
 		a.Users[i].Secret = config.Secret(w.Secrets[i])

@@ -58,6 +58,9 @@ func FateOf(have, want *config.Device) Fate {
 func differences(have, want *config.Device) []config.FieldChange {
 	h, w := have.WithDefaults(), want.WithDefaults()
 	h.Identity.NAA, w.Identity.NAA = strings.ToLower(h.Identity.NAA), strings.ToLower(w.Identity.NAA)
+	if h.Identity.T10ID == "" { // the engine cannot tell, of a device that it did not make
+		w.Identity.T10ID = ""
+	}
 	if w.Size == 0 || w.Size < h.Size || w.Handler == config.BlockIO || w.Handler == config.CDROM {
 		w.Size = h.Size
 	}
@@ -204,7 +207,7 @@ func (l Layer) loss(have config.Device, seen *layer.Observed) string {
 	if n := seen.Users(have.Name); n > 0 {
 		losses = append(losses, layer.Sessions(n, "use"))
 	}
-	return strings.Join(losses, "; ")
+	return seen.Loss("device/"+have.Name, strings.Join(losses, "; "))
 }
 
 func (l Layer) remove(have config.Device, seen *layer.Observed, b *plan.Builder) {
