@@ -88,6 +88,7 @@ func New(o Options) *Server {
 	s.huma.UseMiddleware(s.authorize, locate)
 	s.documents()
 	s.resources()
+	s.drift()
 	s.state()
 	s.alerting()
 	s.network()

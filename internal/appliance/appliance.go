@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/esos-project/esos/internal/config"
@@ -99,6 +100,8 @@ type Appliance struct {
 
 	confirmTime time.Duration
 	confirm     confirmation
+
+	shared atomic.Bool // others than this daemon can change what is served
 
 	mu       sync.Mutex // guards what follows; never held while the engine is asked
 	current  *config.Document

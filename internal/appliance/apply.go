@@ -29,6 +29,8 @@ type Change struct {
 	// none. Either stands in place of Document and Edit.
 	Revert, Adopt bool
 	Objects       []string
+	// Permit, if not nil, may refuse the document that the change leads to.
+	Permit func(before, next *config.Document) error
 	// ConfirmWithin is how long a change of the network waits to be confirmed
 	// before it is undone: ConfirmTime if 0, MaxConfirmTime at most.
 	ConfirmWithin time.Duration
@@ -84,6 +86,9 @@ func (a *Appliance) PlanChange(ctx context.Context, c Change) (*plan.Plan, error
 	_, k, err := a.planned(ctx, c, before, rev)
 	if err != nil {
 		return nil, err
+	}
+	if c.Revert {
+		a.noteDrift(k.plan.Drift)
 	}
 	return k.plan, nil
 }
@@ -181,7 +186,7 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 		return nil, err
 	}
 	k := &look{plan: p, repair: repairs(seen.Before, next, p), seen: seen}
-	p.Drift = findDrift(k, before)
+	p.Drift = slices.DeleteFunc(findDrift(k, before), a.notByHand())
 	return k, nil
 }
 
@@ -277,6 +282,9 @@ func (a *Appliance) Apply(ctx context.Context, c Change) (*Operation, error) {
 func (a *Appliance) begin(ctx context.Context, c Change) (*Operation, func(), error) {
 	before, rev := a.inForce()
 	next, k, err := a.planned(ctx, c, before, rev)
+	if err == nil && c.Permit != nil {
+		err = c.Permit(before, next)
+	}
 	if err == nil {
 		err = a.refuseWhileUnconfirmed(before, next)
 	}
@@ -374,6 +382,7 @@ func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Documen
 	a.mu.Unlock()
 	a.nowUnconfirmed(op, rev)
 	a.setProblems(problems)
+	a.noteDrift(slices.DeleteFunc(slices.Clone(op.Plan.Drift), func(d plan.Drift) bool { return !d.Left }))
 	if changed {
 		problems = append(problems, a.keep(ctx, op)...)
 		a.event("apply.done", "array", fmt.Sprintf("revision %d by %s is in force (steps: %d)", rev.Number, op.Who, len(op.Plan.Steps)))

@@ -70,6 +70,19 @@ func findDrift(k *look, before *config.Document) []plan.Drift {
 	return found
 }
 
+// notByHand tells differences that nobody made by hand: what could not be put in
+// place, which Status tells, and what a change that was cut off left.
+func (a *Appliance) notByHand() func(plan.Drift) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	failed := map[string]bool{}
+	for _, p := range a.problems {
+		failed[p.Object] = true
+	}
+	unfinished := a.unfinished
+	return func(d plan.Drift) bool { return unfinished[d.Object] || d.What == plan.Missing && failed[d.Object] }
+}
+
 // kindOf is what somebody did to the object of steps that would undo it.
 func kindOf(steps []*plan.Step) plan.DriftKind {
 	create, remove := false, false
@@ -214,6 +227,13 @@ func markLeft(p *plan.Plan) {
 	p.Drift = slices.Clone(p.Drift)
 	for i := range p.Drift {
 		p.Drift[i].Left = !done[p.Drift[i].Object]
+	}
+}
+
+// lookForDrift looks from time to time: people should hear of it.
+func (a *Appliance) lookForDrift() {
+	if _, err := a.Drift(a.ctx); err != nil && a.ctx.Err() == nil {
+		a.log.Warn("look for what was changed by hand", "err", err)
 	}
 }
 

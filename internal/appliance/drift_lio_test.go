@@ -3,6 +3,7 @@ package appliance_test
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -294,5 +295,34 @@ func (h *hand) adopt(c appliance.Change, refused string) {
 	h.ok(err)
 	if all[0].Who != "test" {
 		h.Errorf("history: %+v", all[0])
+	}
+}
+
+// TestGrowThroughLIO makes the document's size larger: one change grows the
+// file and has the kernel serve it whole, asks it for nothing else, and says
+// that the initiators have to look themselves.
+func TestGrowThroughLIO(t *testing.T) {
+	h := newHand(t)
+	grow := func(d *config.Document) error {
+		d.Devices[0].Size = 3 << 20
+		return nil
+	}
+	p, err := h.app.PlanChange(t.Context(), appliance.Change{Edit: grow})
+	h.ok(err)
+	if text := p.Text(nil); len(p.Steps) != 2 || !strings.Contains(text, "Grow device d0 from 1 MiB to 3 MiB") || !strings.Contains(text, "note: device/d0: initiators are not told") {
+		t.Errorf("plan:\n%s", text)
+	}
+	asked := h.apply(appliance.Change{Edit: grow})
+	if len(asked) != 1 || !strings.Contains(asked[0], "fd_dev_size=3145728") {
+		t.Errorf("the kernel was asked for %q", asked)
+	}
+	if fi, err := os.Stat(filepath.Join(h.dir, "devices", "d0.img")); err != nil || fi.Size() != 3<<20 {
+		t.Errorf("the file: %v, %v", fi, err)
+	}
+	if info, err := h.kernel.ReadFile("core/fileio_0/d0/info"); err != nil || !strings.Contains(info, "Size: 3145728") {
+		t.Errorf("the kernel serves %q, %v", info, err)
+	}
+	if left := h.drift(); len(left) > 0 {
+		t.Errorf("after it: %q", left)
 	}
 }

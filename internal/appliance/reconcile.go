@@ -33,6 +33,7 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 		return nil
 	}
 	p := k.plan
+	a.shared.Store(k.seen.Engine.Shared)
 	a.mu.Lock()
 	unfinished := a.unfinished
 	a.mu.Unlock()
@@ -105,10 +106,14 @@ func (a *Appliance) Retry() {
 	}
 }
 
+// driftTicks is how many retry times pass between two looks for drift.
+const driftTicks = 10
+
 // watch reconciles when asked, and from time to time while not all is served.
 func (a *Appliance) watch() {
 	timer := time.NewTicker(a.retry)
 	defer timer.Stop()
+	ticks := 0
 	for {
 		select {
 		case <-a.ctx.Done():
@@ -118,7 +123,10 @@ func (a *Appliance) watch() {
 			a.mu.Lock()
 			well := len(a.problems) == 0
 			a.mu.Unlock()
-			if well {
+			if ticks++; well {
+				if ticks%driftTicks == 0 && a.shared.Load() {
+					a.lookForDrift()
+				}
 				continue
 			}
 		}

@@ -65,6 +65,8 @@ type State struct {
 	// with a shell can in the kernel. What differs from the document is drift
 	// then, and somebody may need it as it is.
 	Shared bool
+	// Silent says that initiators are not told when a device grows.
+	Silent bool
 	// Foreign are objects (device/D, target/T) that somebody else set up whole.
 	Foreign map[string]bool
 }

@@ -66,6 +66,8 @@ func (p *Plan) DriftText() string {
 		}
 	}
 	switch {
+	case left == 0:
+		b.WriteString("  The steps of this plan undo it.\n")
 	case left == len(p.Drift):
 		b.WriteString("  It is left as it is: 'esos drift revert' undoes it, 'esos drift adopt' writes it into the document.\n")
 	case left > 0:

@@ -27,7 +27,8 @@ func (e *Engine) Observe(context.Context) (engine.State, error) {
 }
 
 func (e *Engine) observe() (engine.State, error) {
-	s := engine.State{Shared: true}
+	// It has no unit attention for a new capacity (target_core_ua.h).
+	s := engine.State{Shared: true, Silent: true}
 	devices, err := e.devices()
 	if err != nil {
 		return s, err

@@ -96,7 +96,7 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		case FateOf(have, want) == Recreate:
 			l.recreate(*have, *want, seen, b)
 		default:
-			l.change(*have, *want, b)
+			l.change(*have, *want, seen.Engine.Silent, b)
 		}
 	}
 	for _, have := range seen.Engine.Devices {
@@ -140,7 +140,7 @@ func (l Layer) create(want config.Device, b *plan.Builder) {
 	})
 }
 
-func (l Layer) change(have, want config.Device, b *plan.Builder) {
+func (l Layer) change(have, want config.Device, silent bool, b *plan.Builder) {
 	changes := differences(&have, &want)
 	if len(changes) == 0 {
 		return
@@ -153,6 +153,9 @@ func (l Layer) change(have, want config.Device, b *plan.Builder) {
 		}
 	} else if want.Size > have.Size {
 		sentence = fmt.Sprintf("Grow device %s from %s to %s", want.Name, have.Size.Human(), want.Size.Human())
+		if silent {
+			b.Note("device/"+want.Name, "initiators are not told that it grows: have them look ('iscsiadm -m session -R' and 'multipathd resize map NAME' on Linux, Rescan Disks on Windows, Rescan Storage on ESXi), and then grow what is on it")
+		}
 	}
 	back := have
 	back.Size = max(back.Size, want.Size) // nothing is ever cut
