@@ -103,14 +103,12 @@ type Appliance struct {
 
 	shared atomic.Bool // others than this daemon can change what is served
 
-	mu       sync.Mutex // guards what follows; never held while the engine is asked
-	current  *config.Document
-	revision Revision
-	problems []plan.Note  // why what is declared is not all served
-	drift    []plan.Drift // what was changed by hand, as of the last look
-	// unfinished are objects of a change that was cut off, or could not be
-	// undone: what differs there is of its making, and no drift.
-	unfinished map[string]bool
+	mu         sync.Mutex // guards what follows; never held while the engine is asked
+	current    *config.Document
+	revision   Revision
+	problems   []plan.Note  // why what is declared is not all served
+	drift      []plan.Drift // what was changed by hand, as of the last look
+	unfinished unfinished
 	operations []*Operation
 	nextOp     int
 }
@@ -154,7 +152,8 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 		engine: o.Engine, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
 		layers:  append(layers(o), systemLayers(o)...),
 		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
-		applies: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		unfinished: unfinished{path: filepath.Join(o.DataDir, unfinishedFile)},
+		applies:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
 	}
 	a.applies <- struct{}{}
 	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -201,8 +200,8 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	for _, next := range a.store.cutOff {
-		a.notFinished(a.current, next)
+	if err := a.unfinished.load(); err != nil {
+		return err
 	}
 	if err := a.undoInterrupted(); err != nil {
 		return err

@@ -114,7 +114,7 @@ func (a *Appliance) planned(ctx context.Context, c Change, before *config.Docume
 		}
 		k.plan = onlyObjects(k.plan, c.Objects)
 	} else if rev.Number == 0 || len(config.Diff(before, next)) > 0 {
-		k.plan = leaveDrift(k.plan, k.repair, k.seen.Engine)
+		k.plan = a.leaveDrift(k)
 	}
 	if len(k.plan.Problems) == 0 {
 		k.plan = withoutForbiddenRepairs(k.plan, k.repair, k.seen.Engine.Foreign, c.Destroy)
@@ -186,6 +186,7 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 		return nil, err
 	}
 	k := &look{plan: p, repair: repairs(seen.Before, next, p), seen: seen}
+	a.shared.Store(seen.Engine.Shared)
 	p.Drift = slices.DeleteFunc(findDrift(k, before), a.notByHand())
 	return k, nil
 }
@@ -352,9 +353,13 @@ func withoutForbiddenRepairs(p *plan.Plan, repair func(*plan.Step) bool, foreign
 
 // run carries the plan out, keeps the document and tells how it went.
 func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Document, pending *pendingRevision, repair func(*plan.Step) bool) {
-	before, rev := a.inForce()
+	_, rev := a.inForce()
 	runner := plan.Runner{Repair: repair, Closing: a.undoing, Observe: op.observe}
-	failures, err := runner.Run(ctx, op.Plan)
+	var failures []plan.Note
+	err := a.beginWork(op.Plan)
+	if err == nil {
+		failures, err = runner.Run(ctx, op.Plan)
+	}
 	if err == nil && pending != nil {
 		var kept Revision
 		if kept, err = pending.commit(); err != nil {
@@ -365,13 +370,17 @@ func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Documen
 	} else if pending != nil {
 		pending.abandon()
 	}
+	if err == nil {
+		if err := a.endWork(op.Plan, failures); err != nil {
+			a.log.Warn("a change has ended", "err", err) // the next look puts that right
+		}
+	}
 	changed := pending != nil || !op.Plan.Empty()
 	problems := append(degraded(op.Plan.Notes), failures...)
 	if err != nil {
 		if err := a.confirm.failed(op); err != nil {
 			problems = append(problems, plan.Note{Object: "network", Message: err.Error()})
 		}
-		a.notFinished(before, next)
 		a.event("apply.failed", "array", fmt.Sprintf("change by %s failed: %v", op.Who, err))
 		op.end(rev, false, problems, err)
 		a.Kick() // what of the old document is served now?

@@ -73,14 +73,14 @@ func findDrift(k *look, before *config.Document) []plan.Drift {
 // notByHand tells differences that nobody made by hand: what could not be put in
 // place, which Status tells, and what a change that was cut off left.
 func (a *Appliance) notByHand() func(plan.Drift) bool {
+	unfinished := a.isUnfinished()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	failed := map[string]bool{}
 	for _, p := range a.problems {
 		failed[p.Object] = true
 	}
-	unfinished := a.unfinished
-	return func(d plan.Drift) bool { return unfinished[d.Object] || d.What == plan.Missing && failed[d.Object] }
+	return func(d plan.Drift) bool { return unfinished(d.Object) || d.What == plan.Missing && failed[d.Object] }
 }
 
 // kindOf is what somebody did to the object of steps that would undo it.
@@ -138,6 +138,12 @@ func within(object, whole string) bool {
 	part, path, _ := strings.Cut(object, "/")
 	nested := kind == "target" && (part == "group" || part == "lun") || kind == "group" && part == "lun"
 	return nested && strings.HasPrefix(path, name+"/")
+}
+
+// leaveDrift is the plan of a look without what is left until it is asked for.
+func (a *Appliance) leaveDrift(k *look) *plan.Plan {
+	unfinished := a.isUnfinished()
+	return leaveDrift(k.plan, func(s *plan.Step) bool { return k.repair(s) && !unfinished(s.Object) }, k.seen.Engine)
 }
 
 // leaveDrift takes out of a plan what would undo what somebody changed by hand:

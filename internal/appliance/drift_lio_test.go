@@ -326,3 +326,36 @@ func TestGrowThroughLIO(t *testing.T) {
 		t.Errorf("after it: %q", left)
 	}
 }
+
+// TestStartIsCutOffAnywhere kills the daemon at each request that it makes of
+// the kernel after a boot: the next one serves all that is declared, and takes
+// nothing half done for the work of somebody's hand.
+func TestStartIsCutOffAnywhere(t *testing.T) {
+	h := newHand(t)
+	want := h.kernel.Dump()
+	boot := func() {
+		h.ok(h.app.Close())
+		h.kernel = liofake.New(liofake.Options{RTPI: true})
+		h.ok(os.RemoveAll(filepath.Join(h.dir, "run")))
+	}
+	boot()
+	h.begin()
+	all := len(h.kernel.Requests())
+	if diff := cmp.Diff(want, h.kernel.Dump()); diff != "" || all < 50 {
+		t.Fatalf("a boot (%d requests):\n%s", all, diff)
+	}
+	for n := range all {
+		boot()
+		h.kernel.FailAfter(n)
+		h.begin()
+		h.ok(h.app.Close())
+		h.kernel.FailAfter(-1)
+		h.begin()
+		if left := h.drift(); len(left) > 0 {
+			t.Fatalf("cut off at request %d, it takes for drift: %q", n, left)
+		}
+		if diff := cmp.Diff(want, h.kernel.Dump()); diff != "" {
+			t.Fatalf("cut off at request %d (-want +got):\n%s", n, diff)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package appliance
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -127,16 +129,26 @@ func TestDriftUnderSessions(t *testing.T) {
 // away by the next daemon; what somebody did by hand beside it is not.
 func TestCutOffChangeIsNoDrift(t *testing.T) {
 	a, e, dir := drifted(t)
+	must(t, e.PutTarget(t.Context(), config.Target{Name: diskIQN + ":hand"}))
 	next := document()
-	next.Targets = append(next.Targets, config.Target{Name: diskIQN + ":next"})
-	next, err := a.next(Change{Document: next}, a.current, a.revision)
+	next.Targets = append(next.Targets, config.Target{Name: diskIQN + ":next", LUNs: []config.LUN{{LUN: 0, Device: "db01"}}})
+	// From here on the engine does not answer: nothing can be undone.
+	dead := errors.New("dead")
+	e.Fail = func(op, object string) error {
+		if op == "PutLUN" || op == "DeleteTarget" {
+			return dead
+		}
+		return nil
+	}
+	op, err := a.Apply(t.Context(), Change{Document: next, Who: "test"})
 	must(t, err)
-	text, err := config.Marshal(next)
-	must(t, err)
-	_, err = a.store.prepare(text, Revision{Who: "test"}) // and never ended
-	must(t, err, a.Close())
-	for _, name := range []string{diskIQN + ":next", diskIQN + ":hand"} {
-		must(t, e.PutTarget(t.Context(), config.Target{Name: name}))
+	if err := op.Wait(t.Context()); !errors.Is(err, dead) {
+		t.Fatal(err)
+	}
+	must(t, a.Close())
+	e.Fail = nil
+	if s, err := e.Observe(t.Context()); err != nil || len(s.Targets) != 3 {
+		t.Fatalf("the change left nothing: %+v, %v", s.Targets, err)
 	}
 	a = open(t, dir, e)
 	if diff := cmp.Diff([]string{"added target/" + diskIQN + ":hand"}, found(t, a)); diff != "" {
@@ -145,8 +157,8 @@ func TestCutOffChangeIsNoDrift(t *testing.T) {
 	if s, err := e.Observe(t.Context()); err != nil || len(s.Targets) != 2 {
 		t.Errorf("served: %+v, %v", s.Targets, err)
 	}
-	if temps, _ := filepath.Glob(filepath.Join(dir, "revisions", tempPrefix+"*")); len(temps) > 0 {
-		t.Errorf("left: %q", temps)
+	if _, err := os.Stat(filepath.Join(dir, unfinishedFile)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("still not finished: %v", err)
 	}
 }
 

@@ -3,11 +3,9 @@ package appliance
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
-	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/plan"
 )
@@ -32,43 +30,33 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 		a.setProblems([]plan.Note{{Object: "array", Message: err.Error(), Degraded: true}})
 		return nil
 	}
-	p := k.plan
-	a.shared.Store(k.seen.Engine.Shared)
-	a.mu.Lock()
-	unfinished := a.unfinished
-	a.mu.Unlock()
-	p = leaveDrift(p, func(s *plan.Step) bool { return !unfinished[s.Object] }, k.seen.Engine)
+	p := a.leaveDrift(k)
 	p = withoutForbiddenRepairs(p, k.repair, k.seen.Engine.Foreign, nil)
 	markLeft(p)
 	a.noteDrift(slices.DeleteFunc(slices.Clone(p.Drift), func(d plan.Drift) bool { return !d.Left }))
-	failures, err := plan.Runner{Repair: func(*plan.Step) bool { return true }}.Run(ctx, p)
+	if err := a.beginWork(p); err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
+	var skipped []plan.Note
+	runner := plan.Runner{Repair: func(*plan.Step) bool { return true }, Observe: func(i int, s plan.State, _ float64, _ error) {
+		if s == plan.Skipped {
+			skipped = append(skipped, plan.Note{Object: p.Steps[i].Object})
+		}
+	}}
+	failures, err := runner.Run(ctx, p)
 	if err != nil {
 		return fmt.Errorf("reconcile: %w", err) // ctx ended
 	}
-	if len(failures) == 0 {
-		a.mu.Lock()
-		a.unfinished = nil
-		a.mu.Unlock()
+	// Whatever was not finished was in this plan, or is as declared.
+	still := slices.Concat(degraded(p.Notes), failures)
+	if err := a.finish(append(skipped, still...), func(string) bool { return true }); err != nil {
+		return fmt.Errorf("reconcile: %w", err)
 	}
 	if n := len(p.Steps) - len(failures); n > 0 {
 		a.event("array.reconciled", "array", fmt.Sprintf("what is served was brought to what is declared (steps: %d, failed: %d)", len(p.Steps), len(failures)))
 	}
-	a.setProblems(slices.Concat(p.Problems, degraded(p.Notes), failures))
+	a.setProblems(slices.Concat(p.Problems, still))
 	return nil
-}
-
-// notFinished notes the objects of a change that did not come to its end.
-func (a *Appliance) notFinished(before, next *config.Document) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	all := maps.Clone(a.unfinished)
-	if all == nil {
-		all = map[string]bool{}
-	}
-	for _, c := range config.Diff(before, next) {
-		all[c.Object] = true
-	}
-	a.unfinished = all
 }
 
 // setProblems notes why not all is served, with an event when that changes.

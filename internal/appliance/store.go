@@ -48,9 +48,6 @@ type store struct {
 	keep int
 	mu   sync.Mutex
 	kept []Revision // oldest first
-	// cutOff are documents whose changes were begun and not ended when the last
-	// daemon died.
-	cutOff []*config.Document
 }
 
 // openStore reads the directory and returns the newest revision that is whole;
@@ -70,14 +67,7 @@ func openStore(dir string, d disk, keep int) (s *store, doc *config.Document, re
 		number, err := strconv.Atoi(base)
 		switch {
 		case strings.HasPrefix(name, tempPrefix):
-			// A crash left it; it was never in force, but its change was begun.
-			if text, err := d.ReadFile(filepath.Join(dir, name)); err == nil {
-				if _, body, err := split(text); err == nil {
-					if doc, err := config.Decode(name, body); err == nil {
-						s.cutOff = append(s.cutOff, doc)
-					}
-				}
-			}
+			// A crash left it; it was never in force.
 			_ = d.Remove(filepath.Join(dir, name))
 		case isRevision && err == nil && number > 0:
 			s.kept = append(s.kept, Revision{Number: number})

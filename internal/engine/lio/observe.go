@@ -117,7 +117,7 @@ func (o *observer) target(name string) (config.Target, bool, error) {
 		return w.Target, false, err
 	}
 	tags, err := o.tags(name)
-	if err != nil || len(tags) == 0 && w.Was != nil {
+	if err != nil || len(tags) == 0 && w.kept {
 		return w.Target, false, err // it was just begun
 	}
 	t := own(w.Target)
