@@ -43,13 +43,17 @@ func findDrift(k *look, before *config.Document) []plan.Drift {
 		}
 		byObject[s.Object] = append(byObject[s.Object], s)
 	}
+	if len(order) == 0 {
+		return nil
+	}
+	missing := map[string]bool{}
 	has, is := config.Objects(before), config.Objects(asDocument(k.seen.Engine))
 	var found []plan.Drift
 	for _, object := range order {
 		d := plan.Drift{Object: object, Foreign: k.seen.Engine.Foreign[object]}
 		switch kindOf(byObject[object]) {
 		case plan.Missing:
-			if slices.ContainsFunc(found, func(f plan.Drift) bool { return f.What == plan.Missing && within(object, f.Object) }) {
+			if missing[object] = true; slices.ContainsFunc(wholes(object), func(whole string) bool { return missing[whole] }) {
 				continue // it went with its target or group
 			}
 			d.What, d.Message = plan.Missing, "it is declared, and it is not there"
@@ -131,14 +135,23 @@ func asDocument(s engine.State) *config.Document {
 	return &config.Document{Devices: s.Devices, ISCSI: s.ISCSI, Targets: s.Targets, DeviceGroups: s.DeviceGroups}
 }
 
-// within says whether an object is a part of another one: a group or LUN of a
-// target, a LUN of a group.
-func within(object, whole string) bool {
-	kind, name, _ := strings.Cut(whole, "/")
-	part, path, _ := strings.Cut(object, "/")
-	nested := kind == "target" && (part == "group" || part == "lun") || kind == "group" && part == "lun"
-	return nested && strings.HasPrefix(path, name+"/")
+// wholes are what an object is a part of: a group of its target, a LUN of its
+// group and target.
+func wholes(object string) []string {
+	kind, path, _ := strings.Cut(object, "/")
+	if kind != "group" && kind != "lun" {
+		return nil
+	}
+	var all []string
+	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path, '/') {
+		path = path[:i]
+		all = append(all, "group/"+path, "target/"+path)
+	}
+	return all
 }
+
+// within says whether an object is a part of another one.
+func within(object, whole string) bool { return slices.Contains(wholes(object), whole) }
 
 // leaveDrift is the plan of a look without what is left until it is asked for.
 func (a *Appliance) leaveDrift(k *look) *plan.Plan {

@@ -56,11 +56,7 @@ func (a *Appliance) planAdoption(ctx context.Context, c Change, before *config.D
 			return nil, nil, &AdoptError{Object: d.Object, Message: "the document has no words for what it is; it would still differ: " + d.String()}
 		}
 	}
-	again.plan.Steps, again.plan.Adopts = nil, config.Diff(before.Redacted(), next.Redacted())
-	if len(again.plan.Adopts) == 0 { // secrets alone
-		again.plan.Adopts = config.Diff(before, next)
-	}
-	again.plan.Notes = nil
+	again.plan.Steps, again.plan.Notes, again.plan.Adopts = nil, nil, config.Diff(before, next)
 	markLeft(again.plan)
 	return next, again, nil
 }
