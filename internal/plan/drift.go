@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -37,11 +38,15 @@ func (d Drift) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %s", map[DriftKind]string{Added: "+", Changed: "~", Missing: "-"}[d.What], d.Object, d.Message)
 	for _, f := range d.Fields {
-		b.WriteString("\n      ")
-		if d.What == Added {
-			b.WriteString(f.Field + ": " + f.New)
-		} else {
-			b.WriteString(f.String())
+		show := func(s string) string { return cmp.Or(s, "(default)") }
+		b.WriteString("\n      " + f.Field + ": ")
+		switch {
+		case d.What == Added:
+			b.WriteString(f.New)
+		case f.Old == f.New:
+			b.WriteString("changed") // a secret
+		default:
+			b.WriteString("declared " + show(f.Old) + ", is " + show(f.New))
 		}
 	}
 	return b.String()
