@@ -172,6 +172,7 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 			return nil, fmt.Errorf("plan: layer %s: %w", l.Name(), err)
 		}
 	}
+	a.shared.Store(seen.Engine.Shared) // before another engine is planned for
 	var b plan.Builder
 	a.planEngine(next, before, seen, &b)
 	for _, unable := range a.engine.Supports(next) {
@@ -186,7 +187,6 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 		return nil, err
 	}
 	k := &look{plan: p, repair: repairs(seen.Before, next, p), seen: seen}
-	a.shared.Store(seen.Engine.Shared)
 	p.Drift = slices.DeleteFunc(findDrift(k, before), a.notByHand())
 	return k, nil
 }
