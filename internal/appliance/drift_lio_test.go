@@ -327,6 +327,22 @@ func TestGrowThroughLIO(t *testing.T) {
 	}
 }
 
+// TestMemoryDoesNotGrowThroughLIO: the plan says so, before anything is touched.
+func TestMemoryDoesNotGrowThroughLIO(t *testing.T) {
+	h := newHand(t)
+	size := func(n config.Size) appliance.Change {
+		return appliance.Change{Who: "test", Edit: func(d *config.Document) error {
+			d.Devices = append(d.Devices[:2], config.Device{Name: "ram", Handler: config.Memory, Size: n})
+			return nil
+		}}
+	}
+	h.apply(size(1 << 20))
+	var refused *appliance.RefusedError
+	if _, err := h.app.Apply(t.Context(), size(2<<20)); !errors.As(err, &refused) || !strings.Contains(err.Error(), "cannot grow a memory disk") {
+		t.Errorf("a memory disk of twice the size: %v", err)
+	}
+}
+
 // TestStartIsCutOffAnywhere kills the daemon at each request that it makes of
 // the kernel after a boot: the next one serves all that is declared, and takes
 // nothing half done for the work of somebody's hand.

@@ -67,6 +67,8 @@ type State struct {
 	Shared bool
 	// Silent says that initiators are not told when a device grows.
 	Silent bool
+	// NoGrow says of handlers whose devices cannot grow why, and what to do.
+	NoGrow map[config.Handler]string
 	// Foreign are objects (device/D, target/T) that somebody else set up whole.
 	Foreign map[string]bool
 }

@@ -303,6 +303,10 @@ func (e *Engine) devices() ([]served, error) {
 	return out, nil
 }
 
+// noGrow says why a memory disk does not grow: its pages are allocated once
+// (rd_configure_device).
+const noGrow = "LIO cannot grow a memory disk; remove it and make a new one, or use engine: native, which can"
+
 // changeDevice does what can be done while a device is served: it grows.
 func (e *Engine) changeDevice(ctx context.Context, have served, want config.Device) error {
 	if fixed := fixedDifferences(have.Device, want); len(fixed) > 0 {
@@ -325,7 +329,7 @@ func (e *Engine) changeDevice(ctx context.Context, have served, want config.Devi
 	case want.Size < have.Size:
 		return fmt.Errorf("a device cannot become smaller (%d to %d bytes)", have.Size, want.Size)
 	case want.Handler == config.Memory:
-		return errors.New("LIO cannot grow a memory disk; remove it and make a new one, or use engine: native, which can")
+		return errors.New(noGrow)
 	}
 	return e.k.WriteFile(path.Join(have.at, "control"), fmt.Sprintf("rd_pages=%d", want.Size/pageSize))
 }

@@ -28,7 +28,7 @@ func (e *Engine) Observe(context.Context) (engine.State, error) {
 
 func (e *Engine) observe() (engine.State, error) {
 	// It has no unit attention for a new capacity (target_core_ua.h).
-	s := engine.State{Shared: true, Silent: true}
+	s := engine.State{Shared: true, Silent: true, NoGrow: map[config.Handler]string{config.Memory: noGrow}}
 	devices, err := e.devices()
 	if err != nil {
 		return s, err

@@ -93,6 +93,7 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		case have == nil:
 			l.create(*want, b)
 		case l.shrinks(have, want, seen, b):
+		case l.cannotGrow(have, want, seen, b):
 		case FateOf(have, want) == Recreate:
 			l.recreate(*have, *want, seen, b)
 		default:
@@ -116,6 +117,20 @@ func (l Layer) shrinks(have, want *config.Device, seen *layer.Observed, b *plan.
 		return false
 	}
 	b.Problem("device/"+want.Name, "has %s and is not cut to %s; remove it and make a new one", have.Size.Human(), want.Size.Human())
+	return true
+}
+
+// cannotGrow refuses a larger size where the engine cannot have it.
+func (l Layer) cannotGrow(have, want *config.Device, seen *layer.Observed, b *plan.Builder) bool {
+	why := seen.Engine.NoGrow[want.Handler]
+	if why == "" || want.Handler != have.Handler || want.Size <= have.Size {
+		return false
+	}
+	tell := b.Problem
+	if v, ok := seen.Before("device/" + want.Name); ok && v.(config.Device).Size == want.Size {
+		tell = b.Block // it is no wish of this change, which goes on without it
+	}
+	tell("device/"+want.Name, "has %s and does not become %s: %s", have.Size.Human(), want.Size.Human(), why)
 	return true
 }
 
