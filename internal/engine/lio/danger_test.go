@@ -68,6 +68,16 @@ func TestDangerMissingPRDirectory(t *testing.T) {
 	b.ok(b.kernel.SavePR("core/fileio_0/d0"))
 }
 
+// A name that is shorter than the one before has to be ended.
+func TestDangerDBRootKeepsTheEndOfALongerName(t *testing.T) {
+	b := newBench(t, liofake.Options{})
+	long := filepath.Join(t.TempDir(), strings.Repeat("long", 20))
+	b.ok(os.Mkdir(long, 0o700))
+	b.ok(b.kernel.WriteFile("dbroot", long+"\n"))
+	b.start()
+	b.reads("dbroot", b.opt.StateDir)
+}
+
 func TestDangerDBRootWrittenTooLate(t *testing.T) {
 	b := newBench(t, liofake.Options{})
 	b.ok(b.PutDevice(t.Context(), b.disk("d0", config.FileIO)))

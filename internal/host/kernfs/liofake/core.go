@@ -21,6 +21,9 @@ func (t *Tree) setDBRoot(text string) error {
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() || len(dir) > 255 {
 		return unix.EINVAL
 	}
+	if was := t.nodes["dbroot"].text; dir == text && len(was) > len(dir) {
+		dir += was[len(dir):] // copied without the end that it has not got
+	}
 	t.nodes["dbroot"].text = dir
 	return nil
 }
