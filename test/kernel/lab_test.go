@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/esos-project/esos/internal/vm"
 	"github.com/esos-project/esos/test/appliance"
 	"github.com/esos-project/esos/test/level"
 	"github.com/esos-project/esos/test/stand"
@@ -58,6 +59,9 @@ func (a *array) apply(ctx context.Context, rest string, flags ...string) string 
 	}
 	return said
 }
+
+// drives are further disks of an appliance.
+func drives(file, serial string) []vm.Drive { return []vm.Drive{{File: file, Serial: serial}} }
 
 // tests builds the tests of a package for the appliance, and puts them there.
 func (a *array) tests(ctx context.Context, pkg, name string) {
