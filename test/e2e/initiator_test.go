@@ -249,28 +249,7 @@ func pathFailure(t *testing.T, s *server, a *array.Array, portals []string) {
 	if have, err := level.Of(); err == nil && have >= level.Full {
 		runtime = 120
 	}
-	s.Run(t, fmt.Sprintf(`cat >/run/load.fio <<'JOB'
-[global]
-filename=/dev/mapper/load
-direct=1
-ioengine=libaio
-iodepth=8
-rw=randrw
-bs=4k
-size=48M
-offset_increment=48M
-verify=crc32c
-verify_backlog=64
-verify_fatal=1
-time_based=1
-runtime=%d
-[verified]
-numjobs=4
-JOB
-rm -f /run/fio.status
-(fio --output=/run/fio.out /run/load.fio; echo $? >/run/fio.status) >/run/fio.err 2>&1 &`, runtime))
-	time.Sleep(5 * time.Second)
-
+	load := s.Load(t, "/dev/mapper/load", time.Duration(runtime)*time.Second)
 	a.Apply(t, serverDocument([]string{portals[0], ""}, "active"))
 	s.eventually(t, "the closed portal's paths fail", time.Minute,
 		fmt.Sprintf(`[ "$(multipathd show paths raw format '%%m %%t' | grep -c ' active$')" = %d ]`, len(disks)))
@@ -278,17 +257,7 @@ rm -f /run/fio.status
 	a.Apply(t, serverDocument(portals, "active"))
 	s.eventually(t, "the opened portal's paths come back", 90*time.Second, bothPaths)
 
-	s.eventually(t, "the end of fio", time.Duration(runtime)*time.Second+2*time.Minute, "test -s /run/fio.status")
-	out := s.Run(t, "cat /run/fio.status /run/fio.err /run/fio.out")
-	status, report, _ := strings.Cut(out, "\n")
-	if status != "0" || strings.Count(report, "err= 0") != 4 {
-		t.Fatalf("fio ended with status %s:\n%s", status, report)
-	}
-	for line := range strings.Lines(report) {
-		if f := strings.TrimSpace(line); strings.HasPrefix(f, "read:") || strings.HasPrefix(f, "write:") {
-			t.Log(f)
-		}
-	}
+	load.Wait(t)
 }
 
 // resize grows a disk that is in use; the server sees it after a rescan.
