@@ -62,6 +62,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"TargetsAreObservedAsPut", targetsAreObservedAsPut, false},
 		{"EverythingIsDeletedTwice", everythingIsDeletedTwice, false},
 		{"HostGroupsDecideWhatIsSeen", hostGroupsDecide, true},
+		{"ReadOnlyStaysAsItIs", readOnlyStays, true},
 		{"LUNsChangeUnderASession", lunsChangeUnderASession, true},
 		{"TargetChangesUnderASession", targetChangesUnderASession, true},
 		{"DisabledTargetEndsItsSessions", disabledTargetEndsItsSessions, true},

@@ -174,8 +174,9 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	}
 	switch d.Handler {
 	case config.FileIO:
-		thin := digit(d.Provisioning == config.Thin)
-		set = append(set, setting{"attrib/emulate_tpu", thin}, setting{"attrib/emulate_tpws", thin})
+		// UNMAP only: a WRITE SAME that unmaps and comes without data passes
+		// the kernel's check whether its LUN is read-only.
+		set = append(set, setting{"attrib/emulate_tpu", digit(d.Provisioning == config.Thin)}, setting{"attrib/emulate_tpws", "0"})
 	case config.NullIO, config.Memory:
 		set = append(set, setting{"attrib/emulate_write_cache", digit(!d.WriteThrough)})
 	}
