@@ -33,15 +33,9 @@ func newArray(ctx context.Context, t *testing.T, engine string, o appliance.Opti
 	a := &array{Stand: shared.New(ctx, t, o), engine: engine}
 	a.Boot(ctx)
 	const disk = "/dev/disk/by-id/virtio-" + appliance.DataDisk
-	a.clear(ctx)
+	a.Pipe(ctx, "esos apply -y -f -", "version: 1\nname: kernel\napi: {listen: '0.0.0.0:8443'}\n")
 	a.Run(ctx, "mkfs.ext4 -q "+disk+" && mkdir -p "+images+" && mount "+disk+" "+images)
 	return a
-}
-
-// clear has nothing served any more.
-func (a *array) clear(ctx context.Context) {
-	a.T.Helper()
-	a.Pipe(ctx, "esos apply -y -f -", "version: 1\nname: kernel\napi: {listen: '0.0.0.0:8443'}\n")
 }
 
 // document is the text of a document, without the lines that all begin with.

@@ -67,5 +67,5 @@ func TestScale(t *testing.T) {
 		a.Run(ctx, "systemctl restart esos")
 		a.Until(ctx, "esos status", "LUNs:         1000")
 	})
-	took("nothing is served any more", 2*time.Minute, func() { a.clear(ctx) })
+	took("nothing is served any more", 2*time.Minute, func() { a.Pipe(ctx, "esos apply -y -f -", a.document("")) })
 }
