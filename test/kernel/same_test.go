@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,8 @@ node() { iscsiadm -m node -I look -T "$target" -p "$portal" "$@"; }
 node -o new >/dev/null
 set_() { node -o update -n "$1" -v "$2" >/dev/null; }
 set_ node.session.initial_login_retry_max 1
+set_ 'node.conn[0].iscsi.HeaderDigest' CRC32C,None
+set_ 'node.conn[0].iscsi.DataDigest' CRC32C,None
 if [ -n "$user" ]; then
 	set_ node.session.auth.authmethod CHAP
 	set_ node.session.auth.username "$user"; set_ node.session.auth.password "$secret"
@@ -45,8 +48,8 @@ if node --login >/tmp/login 2>&1; then
 		case $d in *-part*) continue;; esac
 		echo "LUN ${d##*-lun-}: $(blockdev --getsize64 $d) bytes in blocks of $(blockdev --getss $d), read-only $(blockdev --getro $d)"
 		echo "  serial $(sg_inq -p sn $d | sed -n 's/.*Unit serial number: *//p')"
-		sg_inq $d | sed -n 's/^ *\(Vendor\|Product\|Product revision level\|Product identification\|Vendor identification\) *\(identification\|level\)*: */  /p'
-		sg_vpd -q -p di_lu $d | grep -A3 'NAA' | grep -o '0x[0-9a-f]*$' | sed 's/^/  NAA /'
+		name=$(basename $(readlink -f $d))
+		echo "  $(cat /sys/block/$name/device/wwid) $(cat /sys/block/$name/device/vendor /sys/block/$name/device/model /sys/block/$name/device/rev | xargs)"
 	done
 	node --logout >/dev/null
 else
@@ -108,6 +111,18 @@ func (a *array) serveExample(ctx context.Context, file, engine string, doc *conf
 	if err != nil {
 		a.T.Fatal(err)
 	}
+	if len(doc.Network.Interfaces) > 0 {
+		// Its cards are not this machine's: all but those.
+		rest := doc.Clone()
+		rest.Network = config.Network{}
+		if text, err = config.Marshal(rest); err != nil {
+			a.T.Fatal(err)
+		}
+		for _, p := range doc.ISCSI.Portals {
+			host, _, _ := net.SplitHostPort(p.Address)
+			a.Run(ctx, "ip address replace "+host+"/32 dev lo")
+		}
+	}
 	a.Pipe(ctx, "esos apply -y -f -", strings.Replace(string(text), "\nname: ", "\nengine: "+engine+"\nname: ", 1))
 	if got := a.Run(ctx, "esos status"); !strings.Contains(got, engine) {
 		a.T.Fatalf("%s is not served by %s:\n%s", file, engine, got)
@@ -126,8 +141,12 @@ func (a *array) serveExample(ctx context.Context, file, engine string, doc *conf
 				doc.ISCSI.Portals[0].Address, user.Name, string(user.Secret), mutual.Name, string(mutual.Secret)))
 		}
 	}
-	// Images stay: they are the same disks then.
-	a.Pipe(ctx, "esos apply -y -f -", "version: 1\nname: kernel\nengine: "+engine+"\napi: {listen: '0.0.0.0:8443'}\n")
+	// Images stay: they are the same disks then. What is in memory goes.
+	clear := "esos apply -y -f -"
+	for _, d := range doc.Devices {
+		clear += " --destroy device/" + d.Name
+	}
+	a.Pipe(ctx, clear, "version: 1\nname: kernel\nengine: "+engine+"\napi: {listen: '0.0.0.0:8443'}\n")
 	return seen
 }
 
