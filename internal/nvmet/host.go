@@ -1,0 +1,146 @@
+package nvmet
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/esos-project/esos/internal/config"
+)
+
+// host reads a host as the kernel has it.
+func (t *Target) host(nqn string) (Host, error) {
+	at := hostAt(nqn)
+	h := Host{NQN: nqn, Hash: "sha256"}
+	key, has, err := t.k.optional(path.Join(at, "dhchap_key"))
+	if err != nil || !has { // a kernel without authentication
+		return h, err
+	}
+	ctrl, err := t.k.read(path.Join(at, "dhchap_ctrl_key"))
+	if err != nil {
+		return h, err
+	}
+	h.Key, h.CtrlKey = config.Secret(key), config.Secret(ctrl)
+	hash, err := t.k.read(path.Join(at, "dhchap_hash"))
+	if err != nil {
+		return h, err
+	}
+	h.Hash = strings.TrimSuffix(strings.TrimPrefix(hash, "hmac("), ")")
+	group, has, err := t.k.optional(path.Join(at, "dhchap_dhgroup"))
+	if has && group != "null" && group != "none" {
+		h.DHGroup = group
+	}
+	return h, err
+}
+
+// putHost makes a host, or sets what of it differs: for all subsystems that it
+// may use.
+func (t *Target) putHost(h Host) error {
+	if err := t.words.put(hostWords, words{Name: h.NQN}); err != nil {
+		return err
+	}
+	at := hostAt(h.NQN)
+	if err := t.k.mkdir(at); err != nil {
+		return err
+	}
+	have, err := t.host(h.NQN)
+	if err != nil || have == h {
+		return err
+	}
+	if have.Key != "" && h.Key == "" || have.CtrlKey != "" && h.CtrlKey == "" {
+		// A key cannot be taken away: nvmet_auth_set_key takes none of no
+		// length. A new host has none.
+		if err := t.renewHost(h.NQN); err != nil {
+			return fmt.Errorf("take a key away: %w", err)
+		}
+		have = Host{NQN: h.NQN, Hash: "sha256"}
+	}
+	if have.Hash != h.Hash {
+		if err := t.k.set(path.Join(at, "dhchap_hash"), "hmac("+h.Hash+")"); err != nil {
+			return err
+		}
+	}
+	if have.DHGroup != h.DHGroup {
+		if err := t.k.set(path.Join(at, "dhchap_dhgroup"), cmp.Or(h.DHGroup, "null")); err != nil {
+			return err
+		}
+	}
+	// The controller's key first: a host must not be let in with half of them.
+	if h.CtrlKey != have.CtrlKey {
+		if err := t.k.set(path.Join(at, "dhchap_ctrl_key"), string(h.CtrlKey)); err != nil {
+			return err
+		}
+	}
+	if h.Key != have.Key {
+		return t.k.set(path.Join(at, "dhchap_key"), string(h.Key))
+	}
+	return nil
+}
+
+// renewHost makes a host anew. Those who are connected stay so; new
+// connections are refused for a moment.
+func (t *Target) renewHost(nqn string) error {
+	users, err := t.usersOf(nqn)
+	if err != nil {
+		return err
+	}
+	for _, s := range users {
+		if err := t.k.unlink(allowedAt(s, nqn)); err != nil {
+			return err
+		}
+	}
+	if err := t.k.rmdir(hostAt(nqn)); err != nil {
+		return err
+	}
+	if err := t.k.mkdir(hostAt(nqn)); err != nil {
+		return err
+	}
+	for _, s := range users {
+		if err := t.k.link(hostAt(nqn), allowedAt(s, nqn)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usersOf lists the subsystems that a host may use.
+func (t *Target) usersOf(nqn string) ([]string, error) {
+	all, err := t.k.list("subsystems")
+	if err != nil {
+		return nil, err
+	}
+	var users []string
+	for _, s := range all {
+		if _, err := t.k.Readlink(allowedAt(s, nqn)); err == nil {
+			users = append(users, s)
+		}
+	}
+	return users, nil
+}
+
+// dropHost lets a host use a subsystem no more. The kernel leaves it connected
+// (nvmet_allowed_hosts_drop_link), so that with cut it is cut off. A host that
+// is ours and uses nothing goes.
+func (t *Target) dropHost(subsystem, nqn string, cut bool) error {
+	if err := t.k.unlink(allowedAt(subsystem, nqn)); err != nil {
+		return err
+	}
+	if cut {
+		if err := t.cutOff(subsystem, func(host string) bool { return host == nqn }); err != nil {
+			return err
+		}
+	}
+	users, err := t.usersOf(nqn)
+	if err != nil || len(users) > 0 {
+		return err
+	}
+	_, ours, err := t.words.get(hostWords, nqn)
+	if err != nil || !ours {
+		return err
+	}
+	if err := t.k.rmdir(hostAt(nqn)); err != nil {
+		return err
+	}
+	return t.words.remove(hostWords, nqn)
+}
