@@ -24,6 +24,7 @@ import (
 	"github.com/esos-project/esos/internal/layer/group"
 	"github.com/esos-project/esos/internal/layer/lun"
 	"github.com/esos-project/esos/internal/layer/network"
+	"github.com/esos-project/esos/internal/layer/nvme"
 	"github.com/esos-project/esos/internal/layer/portal"
 	"github.com/esos-project/esos/internal/layer/target"
 	"github.com/esos-project/esos/internal/layer/vdisk"
@@ -34,6 +35,9 @@ import (
 type Options struct {
 	DataDir string        // revisions, events and, by default, images are below it
 	Engine  engine.Engine // who serves
+	// NVMe serves over NVMe-oF, beside the engine; documents that declare that
+	// are refused if it is nil.
+	NVMe nvme.Target
 	Log     *slog.Logger  // slog.Default if nil
 	// First is carried out if there is no revision yet; nil leaves the array
 	// empty.
@@ -173,6 +177,7 @@ func layers(o Options) []layer.Layer {
 		group.Layer{Engine: o.Engine},
 		lun.Layer{Engine: o.Engine},
 		alua.Layer{Engine: o.Engine},
+		nvme.Layer{Target: o.NVMe, DataDir: o.DataDir},
 	}
 }
 

@@ -131,7 +131,7 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 	}
 	var b plan.Builder
 	a.planEngine(next, before, seen, &b)
-	for _, unable := range a.engine.Supports(next) {
+	for _, unable := range a.engine.Supports(next.SCSI()) {
 		b.Problem("engine/"+next.EngineName(), "%v", unable)
 	}
 	for _, l := range a.layers {

@@ -86,7 +86,7 @@ func (t *Target) renewHost(nqn string) error {
 		return err
 	}
 	for _, s := range users {
-		if err := t.k.unlink(allowedAt(s, nqn)); err != nil {
+		if err := t.k.part(allowedAt(s), nqn); err != nil {
 			return err
 		}
 	}
@@ -97,7 +97,7 @@ func (t *Target) renewHost(nqn string) error {
 		return err
 	}
 	for _, s := range users {
-		if err := t.k.link(hostAt(nqn), allowedAt(s, nqn)); err != nil {
+		if err := t.k.link(hostAt(nqn), path.Join(allowedAt(s), nqn)); err != nil {
 			return err
 		}
 	}
@@ -112,7 +112,11 @@ func (t *Target) usersOf(nqn string) ([]string, error) {
 	}
 	var users []string
 	for _, s := range all {
-		if _, err := t.k.Readlink(allowedAt(s, nqn)); err == nil {
+		is, err := t.k.related(allowedAt(s), nqn)
+		if err != nil {
+			return nil, err
+		}
+		if is {
 			users = append(users, s)
 		}
 	}
@@ -123,7 +127,7 @@ func (t *Target) usersOf(nqn string) ([]string, error) {
 // (nvmet_allowed_hosts_drop_link), so that with cut it is cut off. A host that
 // is ours and uses nothing goes.
 func (t *Target) dropHost(subsystem, nqn string, cut bool) error {
-	if err := t.k.unlink(allowedAt(subsystem, nqn)); err != nil {
+	if err := t.k.part(allowedAt(subsystem), nqn); err != nil {
 		return err
 	}
 	if cut {

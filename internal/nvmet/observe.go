@@ -95,7 +95,7 @@ func (t *Target) port(id int) (Port, error) {
 		p.ANA = []ANA{{"1", "optimized"}}
 	}
 	sortANA(p.ANA)
-	p.Links, err = t.k.list(path.Join(at, "subsystems"))
+	p.Links, err = t.k.leads(exposedAt(id))
 	return p, err
 }
 
@@ -148,7 +148,7 @@ func (t *Target) subsystem(nqn string) (Subsystem, error) {
 		return s, err
 	}
 	s.AllowAnyHost = open == "1"
-	allowed, err := t.k.list(path.Join(at, "allowed_hosts"))
+	allowed, err := t.k.leads(allowedAt(nqn))
 	if err != nil {
 		return s, err
 	}

@@ -119,12 +119,12 @@ func (t *Target) putANA(at string, groups []ANA) error {
 func (t *Target) DeletePort(ctx context.Context, id int) error {
 	return t.change(ctx, fmt.Sprintf("delete NVMe port %d", id), func() error {
 		at := portAt(id)
-		links, err := t.k.list(path.Join(at, "subsystems"))
+		links, err := t.k.leads(exposedAt(id))
 		if err != nil {
 			return err
 		}
 		for _, nqn := range links {
-			if err := t.k.unlink(linkAt(id, nqn)); err != nil {
+			if err := t.k.part(exposedAt(id), nqn); err != nil {
 				return err
 			}
 		}
@@ -157,12 +157,21 @@ func (t *Target) DeletePort(ctx context.Context, id int) error {
 func (t *Target) Open(ctx context.Context, nqn string, ports []int) error {
 	return t.change(ctx, "let hosts reach NVMe subsystem "+nqn, func() error {
 		for _, id := range ports {
-			if err := t.k.link(subsystemAt(nqn), linkAt(id, nqn)); err != nil {
+			if err := t.expose(nqn, id); err != nil {
 				return t.whyNotOpen(id, err)
 			}
 		}
 		return nil
 	})
+}
+
+// expose makes the link from a port to a subsystem, unless it is there.
+func (t *Target) expose(nqn string, port int) error {
+	is, err := t.k.related(exposedAt(port), nqn)
+	if err != nil || is {
+		return err
+	}
+	return t.k.link(subsystemAt(nqn), path.Join(exposedAt(port), nqn))
 }
 
 // whyNotOpen says what a refusal of nvmet_enable_port means.
@@ -191,7 +200,7 @@ func (t *Target) whyNotOpen(id int, err error) error {
 func (t *Target) Close(ctx context.Context, nqn string, ports []int) error {
 	return t.change(ctx, "close NVMe subsystem "+nqn, func() error {
 		for _, id := range ports {
-			if err := t.k.unlink(linkAt(id, nqn)); err != nil {
+			if err := t.k.part(exposedAt(id), nqn); err != nil {
 				return fmt.Errorf("port %d: %w", id, err)
 			}
 		}

@@ -70,17 +70,14 @@ func (t *Target) putAccess(have, want Subsystem) error {
 		if err := t.putHost(h); err != nil {
 			return fmt.Errorf("host %s: %w", h.NQN, err)
 		}
-		if slices.ContainsFunc(have.Hosts, func(o Host) bool { return o.NQN == h.NQN }) {
-			// Unless putHost had to make the host anew, that is so already.
-			allowed, err := t.k.list(path.Join(at, "allowed_hosts"))
-			if err != nil {
-				return err
-			}
-			if slices.Contains(allowed, h.NQN) {
-				continue
-			}
+		is, err := t.k.related(allowedAt(want.NQN), h.NQN)
+		if err != nil {
+			return err
 		}
-		if err := t.k.link(hostAt(h.NQN), allowedAt(want.NQN, h.NQN)); err != nil {
+		if is {
+			continue
+		}
+		if err := t.k.link(hostAt(h.NQN), path.Join(allowedAt(want.NQN), h.NQN)); err != nil {
 			return fmt.Errorf("let in host %s: %w", h.NQN, err)
 		}
 	}
@@ -117,7 +114,7 @@ func (t *Target) deleteSubsystem(nqn string) error {
 		return err
 	}
 	for _, p := range ports {
-		if err := t.k.unlink(path.Join("ports", p, "subsystems", nqn)); err != nil {
+		if err := t.k.part(path.Join("ports", p, "subsystems"), nqn); err != nil {
 			return err
 		}
 	}
@@ -131,7 +128,7 @@ func (t *Target) deleteSubsystem(nqn string) error {
 			return err
 		}
 	}
-	hosts, err := t.k.list(path.Join(at, "allowed_hosts"))
+	hosts, err := t.k.leads(allowedAt(nqn))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,13 +16,13 @@ type tree struct{ Kernel }
 func number(n int) string { return strconv.Itoa(n) }
 
 func portAt(id int) string          { return path.Join("ports", number(id)) }
+func exposedAt(id int) string       { return path.Join("ports", number(id), "subsystems") }
 func subsystemAt(nqn string) string { return path.Join("subsystems", nqn) }
+func allowedAt(nqn string) string   { return path.Join("subsystems", nqn, "allowed_hosts") }
 func hostAt(nqn string) string      { return path.Join("hosts", nqn) }
 func namespaceAt(nqn string, n int) string {
 	return path.Join("subsystems", nqn, "namespaces", number(n))
 }
-func linkAt(port int, nqn string) string { return path.Join("ports", number(port), "subsystems", nqn) }
-func allowedAt(nqn, host string) string  { return path.Join("subsystems", nqn, "allowed_hosts", host) }
 
 // exists says whether there is an object.
 func (k tree) exists(p string) (bool, error) {
@@ -111,10 +112,47 @@ func (k tree) link(target, p string) error {
 	return nil
 }
 
-// unlink ends a relation, if it is there.
-func (k tree) unlink(p string) error {
-	if err := k.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// leads names what the links in a directory lead to; what they are called is
+// up to who made them.
+func (k tree) leads(dir string) ([]string, error) {
+	names, err := k.list(dir)
+	if err != nil {
+		return nil, err
+	}
+	to := make([]string, 0, len(names))
+	for _, name := range names {
+		target, err := k.Readlink(path.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		to = append(to, path.Base(target))
+	}
+	return to, nil
+}
+
+// related says whether a link in a directory leads to an object of that name.
+func (k tree) related(dir, name string) (bool, error) {
+	to, err := k.leads(dir)
+	return slices.Contains(to, name), err
+}
+
+// part takes the links in a directory away that lead to an object of that name.
+func (k tree) part(dir, name string) error {
+	names, err := k.list(dir)
+	if err != nil {
 		return err
+	}
+	for _, link := range names {
+		target, err := k.Readlink(path.Join(dir, link))
+		if err != nil {
+			return err
+		}
+		if path.Base(target) != name {
+			continue
+		}
+		if err := k.Remove(path.Join(dir, link)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

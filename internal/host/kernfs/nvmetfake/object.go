@@ -188,7 +188,9 @@ func (t *Tree) namespace(p, nqn, name string) error {
 }
 
 // uuid writes 16 bytes as %pUb does.
-func uuid(b []byte) string { return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]) }
+func uuid(b []byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
 
 // host is nvmet_hosts_make_group.
 func (t *Tree) host(p string) {
