@@ -38,7 +38,7 @@ type Options struct {
 	// NVMe serves over NVMe-oF, beside the engine; documents that declare that
 	// are refused if it is nil.
 	NVMe nvme.Target
-	Log     *slog.Logger  // slog.Default if nil
+	Log  *slog.Logger // slog.Default if nil
 	// First is carried out if there is no revision yet; nil leaves the array
 	// empty.
 	First *config.Document
@@ -81,6 +81,7 @@ type Options struct {
 // same time.
 type Appliance struct {
 	engine      engine.Engine
+	nvme        nvme.Target
 	log         *slog.Logger
 	kept        func(ctx context.Context, reason string) error
 	layers      []layer.Layer
@@ -148,7 +149,7 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 		return nil, fmt.Errorf("open data directory %s: %w", o.DataDir, err)
 	}
 	a := &Appliance{
-		engine: o.Engine, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
+		engine: o.Engine, nvme: o.NVMe, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
 		layers:  append(layers(o), systemLayers(o)...),
 		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
 		applies: make(chan struct{}, 1), kick: make(chan struct{}, 1),
