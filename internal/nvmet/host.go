@@ -124,27 +124,49 @@ func (t *Target) usersOf(nqn string) ([]string, error) {
 }
 
 // dropHost lets a host use a subsystem no more. The kernel leaves it connected
-// (nvmet_allowed_hosts_drop_link), so that with cut it is cut off. A host that
-// is ours and uses nothing goes.
+// (nvmet_allowed_hosts_drop_link), so that with cut it is cut off.
 func (t *Target) dropHost(subsystem, nqn string, cut bool) error {
-	if err := t.k.part(allowedAt(subsystem), nqn); err != nil {
+	if err := t.k.part(allowedAt(subsystem), nqn); err != nil || !cut {
 		return err
 	}
-	if cut {
-		if err := t.cutOff(subsystem, func(host string) bool { return host == nqn }); err != nil {
+	return t.cutOff(subsystem, func(host string) bool { return host == nqn })
+}
+
+// sweepHosts ends the hosts that are ours and may use nothing: also those that
+// an earlier daemon did not get to.
+func (t *Target) sweepHosts() error {
+	hosts, err := t.k.list("hosts")
+	if err != nil {
+		return err
+	}
+	subsystems, err := t.k.list("subsystems")
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{}
+	for _, s := range subsystems {
+		allowed, err := t.k.leads(allowedAt(s))
+		if err != nil {
+			return err
+		}
+		for _, nqn := range allowed {
+			used[nqn] = true
+		}
+	}
+	for _, nqn := range hosts {
+		_, ours, err := t.words.get(hostWords, nqn)
+		if err != nil {
+			return err
+		}
+		if !ours || used[nqn] {
+			continue
+		}
+		if err := t.k.rmdir(hostAt(nqn)); err != nil {
+			return err
+		}
+		if err := t.words.remove(hostWords, nqn); err != nil {
 			return err
 		}
 	}
-	users, err := t.usersOf(nqn)
-	if err != nil || len(users) > 0 {
-		return err
-	}
-	_, ours, err := t.words.get(hostWords, nqn)
-	if err != nil || !ours {
-		return err
-	}
-	if err := t.k.rmdir(hostAt(nqn)); err != nil {
-		return err
-	}
-	return t.words.remove(hostWords, nqn)
+	return nil
 }

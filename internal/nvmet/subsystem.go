@@ -43,7 +43,10 @@ func (t *Target) putSubsystem(s Subsystem) error {
 			return err
 		}
 	}
-	return t.putAccess(have, s)
+	if err := t.putAccess(have, s); err != nil {
+		return err
+	}
+	return t.sweepHosts()
 }
 
 // identify sets what hosts know a subsystem by, which stays once one of them
@@ -138,6 +141,9 @@ func (t *Target) deleteSubsystem(nqn string) error {
 		}
 	}
 	if err := t.k.rmdir(at); err != nil {
+		return err
+	}
+	if err := t.sweepHosts(); err != nil {
 		return err
 	}
 	return t.words.remove(subsystemWords, nqn)
