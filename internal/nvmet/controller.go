@@ -17,6 +17,9 @@ func (t *Target) controllers() (all []Controller, tells bool, err error) {
 		return nil, false, nil
 	}
 	subsystems, err := t.opt.Debug.ReadDir(".")
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, false, nil // debugfs is root's
+	}
 	if err != nil {
 		return nil, false, unlessGone(err)
 	}

@@ -248,6 +248,11 @@ func TestDangerKeyCannotBeTakenAway(t *testing.T) {
 	b.reads("hosts/"+alice+"/dhchap_ctrl_key", key2)
 	b.reads("hosts/"+alice+"/dhchap_hash", "hmac(sha512)")
 	b.reads("hosts/"+alice+"/dhchap_dhgroup", "ffdhe4096")
+	for _, file := range []string{"dhchap_key", "dhchap_ctrl_key"} {
+		if mode := b.kernel.Mode("hosts/" + alice + "/" + file); mode != 0o600 {
+			t.Errorf("others read %s: mode %o", file, mode)
+		}
+	}
 	for _, r := range b.kernel.Requests() {
 		if strings.Contains(r, "DHHC") {
 			t.Errorf("a key is told: %s", r)

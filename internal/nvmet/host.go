@@ -2,7 +2,9 @@ package nvmet
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -68,14 +70,25 @@ func (t *Target) putHost(h Host) error {
 	}
 	// The controller's key first: a host must not be let in with half of them.
 	if h.CtrlKey != have.CtrlKey {
-		if err := t.k.set(path.Join(at, "dhchap_ctrl_key"), string(h.CtrlKey)); err != nil {
+		if err := t.putKey(path.Join(at, "dhchap_ctrl_key"), h.CtrlKey); err != nil {
 			return err
 		}
 	}
 	if h.Key != have.Key {
-		return t.k.set(path.Join(at, "dhchap_key"), string(h.Key))
+		return t.putKey(path.Join(at, "dhchap_key"), h.Key)
 	}
 	return nil
+}
+
+// putKey writes a key, after nobody but root can read it any more: the kernel
+// shows its settings to all users of the machine.
+func (t *Target) putKey(p string, key config.Secret) error {
+	if err := t.k.Chmod(p, 0o600); errors.Is(err, fs.ErrNotExist) {
+		return &missingError{p}
+	} else if err != nil {
+		return fmt.Errorf("hide the key from other users: %w", err)
+	}
+	return t.k.set(p, string(key))
 }
 
 // renewHost makes a host anew. Those who are connected stay so; new

@@ -49,6 +49,7 @@ type Kernel interface {
 	Readlink(path string) (string, error)
 	Remove(path string) error
 	ReadDir(path string) ([]string, error)
+	Chmod(path string, mode fs.FileMode) error
 }
 
 // Debug is nvmet's tree in debugfs (kernfs.Tree).

@@ -13,7 +13,7 @@ func (t *Tree) fixedDir(p string) { t.add(p, &node{dir: true, fixed: true}) }
 // file adds a setting, unless this kernel does not have it.
 func (t *Tree) file(p, text string, mode byte, write func(string) error) {
 	if !slices.Contains(t.opt.Lacks, path.Base(p)) {
-		t.add(p, &node{text: text, mode: mode, write: write})
+		t.add(p, &node{text: text, mode: mode, perm: 0o644, write: write})
 	}
 }
 

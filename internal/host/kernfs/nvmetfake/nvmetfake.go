@@ -52,7 +52,8 @@ type node struct {
 	fixed  bool   // came with its parent: nobody makes or removes it
 	link   string // where a link leads
 	text   string // what a file reads
-	mode   byte   // 'r', 'w', or 'b' for both
+	perm   fs.FileMode
+	mode   byte // 'r', 'w', or 'b' for both
 	write  func(text string) error
 	unlink func()
 }
@@ -226,6 +227,34 @@ func (t *Tree) ReadFile(p string) (string, error) {
 		return "", fail("open", p, unix.EACCES)
 	}
 	return n.text + "\n", nil
+}
+
+// Chmod sets who may read and write a setting.
+func (t *Tree) Chmod(p string, mode fs.FileMode) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.nodes[path.Clean(p)]
+	if n == nil {
+		return fail("chmod", p, unix.ENOENT)
+	}
+	if n.perm == mode {
+		return nil
+	}
+	if err := t.change("chmod", p, fmt.Sprintf("%o", mode)); err != nil {
+		return err
+	}
+	n.perm = mode
+	return nil
+}
+
+// Mode is who may read and write a setting.
+func (t *Tree) Mode(p string) fs.FileMode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.nodes[path.Clean(p)]; n != nil {
+		return n.perm
+	}
+	return 0
 }
 
 // Symlink relates two objects.
