@@ -39,6 +39,7 @@ type Tree struct {
 	leads      map[string]int             // links to an object
 	log        []string                   // requests that changed something
 	fail       int                        // how many more requests are taken before all fail; < 0: no end
+	once       bool                       // only one of them fails
 	discovered map[string]bool            // subsystems that a host has seen
 	sizes      map[string]int64           // of enabled namespaces, by their directory
 	hosts      []*Connection
@@ -87,7 +88,14 @@ func (t *Tree) Requests() []string {
 func (t *Tree) FailAfter(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fail = n
+	t.fail, t.once = n, false
+}
+
+// FailOnce has one request fail once n more were taken.
+func (t *Tree) FailOnce(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fail, t.once = n, true
 }
 
 // Dump is the whole tree as text, to compare two of them.
@@ -111,6 +119,9 @@ func (t *Tree) Dump() string {
 // change takes a request, or fails it. The caller holds mu.
 func (t *Tree) change(op, p, what string) error {
 	if t.fail == 0 {
+		if t.once {
+			t.fail = -1
+		}
 		return fail(op, p, unix.EIO)
 	}
 	if t.fail > 0 {
