@@ -37,12 +37,19 @@ func (t *Target) host(nqn string) (Host, error) {
 }
 
 // putHost makes a host, or sets what of it differs: for all subsystems that it
-// may use.
+// may use. One that somebody else made has its key as the document says, and
+// stays when nothing of ours uses it any more.
 func (t *Target) putHost(h Host) error {
-	if err := t.words.put(hostWords, words{Name: h.NQN}); err != nil {
+	at := hostAt(h.NQN)
+	there, err := t.k.exists(at)
+	if err != nil {
 		return err
 	}
-	at := hostAt(h.NQN)
+	if !there {
+		if err := t.words.put(hostWords, words{Name: h.NQN}); err != nil {
+			return err
+		}
+	}
 	if err := t.k.mkdir(at); err != nil {
 		return err
 	}
