@@ -126,7 +126,7 @@ func (d *Document) RemoveDevice(name string, unmap bool) error {
 	if err != nil {
 		return err
 	}
-	if object, ok := d.NVMe.namespaceOf(name); ok && !unmap {
+	if object, ok := d.NVMe.NamespaceOf(name); ok && !unmap {
 		return fmt.Errorf("remove device %q: %s leads to it; delete that first", name, object)
 	}
 	for i := range d.NVMe.Subsystems {

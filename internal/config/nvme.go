@@ -109,8 +109,8 @@ func NamespaceObject(nqn string, nsid int) string {
 	return fmt.Sprintf("nvme-namespace/%s/%d", nqn, nsid)
 }
 
-// namespaceOf returns the first namespace that leads to a device.
-func (n NVMe) namespaceOf(device string) (object string, ok bool) {
+// NamespaceOf returns the first namespace that leads to a device.
+func (n NVMe) NamespaceOf(device string) (object string, ok bool) {
 	for _, s := range n.Subsystems {
 		for _, ns := range s.Namespaces {
 			if ns.Device == device {

@@ -57,7 +57,7 @@ func TestNVMeRefusals(t *testing.T) {
 		"state: missing":                   func(d *Document) { d.NVMe.Ports[0].ANAGroups = []ANAGroup{{ID: 1}} },
 		"subsystems[0].nqn: missing":       func(d *Document) { d.NVMe.Subsystems[0].NQN = "" },
 		"is no NQN; write one like":        func(d *Document) { d.NVMe.Subsystems[0].NQN = "iqn.2026-11.com.example:db" },
-		"the discovery service's own":      func(d *Document) { d.NVMe.Subsystems[0].NQN = discoveryNQN },
+		"the discovery service's own":      func(d *Document) { d.NVMe.Subsystems[0].NQN = DiscoveryNQN },
 		"already taken by nvme.subsystems": func(d *Document) { d.NVMe.Subsystems[1].NQN = nvmeNQN },
 		"longer than 20 characters":        func(d *Document) { d.NVMe.Subsystems[0].Serial = strings.Repeat("9", 21) },
 		"longer than 40 characters":        func(d *Document) { d.NVMe.Subsystems[0].Model = strings.Repeat("m", 41) },
@@ -194,11 +194,11 @@ func TestSCSIHasNoNamespaces(t *testing.T) {
 
 // Whatever is taken for a name can be one of a directory.
 func FuzzNQN(f *testing.F) {
-	for _, s := range []string{nvmeUUID, nvmeNQN, discoveryNQN, "nqn.2026-13.com.example:x", "nqn.2026-11.com.example", "nqn.2026-11.com/../x", "nqn.2014-08.org.nvmexpress:uuid:x", "nqn.2026-11..:\x00"} {
+	for _, s := range []string{nvmeUUID, nvmeNQN, DiscoveryNQN, "nqn.2026-13.com.example:x", "nqn.2026-11.com.example", "nqn.2026-11.com/../x", "nqn.2014-08.org.nvmexpress:uuid:x", "nqn.2026-11..:\x00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if CheckNQN(s) == nil && (len(s) > 223 || len(s) < 12 || strings.ContainsAny(s, "/\x00\n ") || s == discoveryNQN) {
+		if CheckNQN(s) == nil && (len(s) > 223 || len(s) < 12 || strings.ContainsAny(s, "/\x00\n ") || s == DiscoveryNQN) {
 			t.Errorf("%q is taken", s)
 		}
 	})

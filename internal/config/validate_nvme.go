@@ -22,8 +22,8 @@ const maxNSID = 1024
 // 128 for 0 (array_index_nospec).
 const maxANAGroup = 127
 
-// discoveryNQN is the discovery service's own (NVMe Base 3.1.3.3).
-const discoveryNQN = "nqn.2014-08.org.nvmexpress.discovery"
+// DiscoveryNQN is the discovery service's own (NVMe Base 3.1.3.3).
+const DiscoveryNQN = "nqn.2014-08.org.nvmexpress.discovery"
 
 func (c *checker) checkNVMe() {
 	ports := c.checkNVMePorts()
@@ -260,7 +260,7 @@ func CheckNQN(s string) error {
 		return fmt.Errorf("%q is no NQN: it has blanks or control characters", clip(s))
 	case strings.Contains(s, "/"):
 		return fmt.Errorf("%q has a slash, which the kernel cannot have in a name", clip(s))
-	case s == discoveryNQN:
+	case s == DiscoveryNQN:
 		return fmt.Errorf("%q is the discovery service's own", s)
 	case isUUIDForm && !isUUID(uuid):
 		return fmt.Errorf("%q is no NQN: behind uuid: stands no UUID", clip(s))

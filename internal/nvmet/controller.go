@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/esos-project/esos/internal/config"
 )
 
 // controllers lists who is connected; tells is false where the kernel does not
@@ -24,7 +26,7 @@ func (t *Target) controllers() (all []Controller, tells bool, err error) {
 		return nil, false, unlessGone(err)
 	}
 	for _, nqn := range subsystems {
-		if strings.HasSuffix(nqn, ".discovery") {
+		if nqn == config.DiscoveryNQN {
 			continue
 		}
 		names, err := t.opt.Debug.ReadDir(nqn)
