@@ -94,7 +94,7 @@ func TestNVMeDeviceChangesSides(t *testing.T) {
 		d.Targets[0].Groups[0].LUNs = nil
 		d.NVMe.Subsystems[0].Namespaces = ns
 	}
-	b.says(b.steps(toNVMe), "Unmap LUN 0", "Delete device db01", "Create namespace 1")
+	b.says(b.steps(toNVMe), "Unmap LUN 0", "Delete device db01", "Create namespace 1", "| as a LUN it had blocks of 512 bytes")
 	b.edit(toNVMe)
 	there(false)
 	toSCSI := func(d *config.Document) {
@@ -214,7 +214,15 @@ func TestNVMeFailureIsUndone(t *testing.T) {
 			if n < 20 {
 				t.Errorf("only %d requests", n)
 			}
-			return // all of them were taken
+			// All of them were taken. Undo put everything back: nothing was left to
+			// be reconciled after it.
+			b.end()
+			events, err := os.ReadFile(filepath.Join(b.dir, "events.jsonl"))
+			b.ok(err)
+			if failed := strings.Count(string(events), "apply.failed"); failed != n || strings.Contains(string(events), "array.reconciled") {
+				t.Errorf("%d changes failed of %d; what they left had to be reconciled: %v", failed, n, strings.Contains(string(events), "array.reconciled"))
+			}
+			return
 		}
 		if got := b.kernel.Dump(); got != want {
 			t.Fatalf("after request %d failed (%v):\n%s\nwant:\n%s", n+1, err, got, want)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -93,7 +94,7 @@ func (c *checker) checkNVMePorts() map[string]int {
 			c.error(at+".address", "%q is no FC address; write the adapter's names like nn-0x20000024ff000001:pn-0x21000024ff000001 (/sys/class/fc_host/host*/node_name, port_name)", clip(p.Address))
 		case p.Transport != NVMeFC:
 			c.listenAddress(at+".address", p.Address)
-			if strings.HasSuffix(p.Address, ":0") {
+			if _, port, err := net.SplitHostPort(p.Address); err == nil && port != "" && strings.Trim(port, "0") == "" {
 				c.error(at+".address", "the kernel's NVMe target cannot pick a port; write one, like 4420")
 			}
 		}

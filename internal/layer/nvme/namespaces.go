@@ -67,8 +67,12 @@ func (p *planner) namespace(nqn string, nsid int) *nvmet.Namespace {
 // create makes a namespace: once its image file is there, and the engine and
 // other namespaces have let go of its store.
 func (p *planner) create(object, nqn, device string, want nvmet.Namespace) {
+	disrupts := ""
+	if was := p.seen.Device(device); was != nil && was.Handler == config.FileIO && was.WithDefaults().BlockSize == 512 {
+		disrupts = "as a LUN it had blocks of 512 bytes, as a namespace it has those of its file system (4096 as a rule): partitions and file systems made there are not found"
+	}
 	p.add(plan.Step{
-		Object: object, Action: plan.Create,
+		Object: object, Action: plan.Create, Disrupts: disrupts,
 		Needs: []plan.ID{plan.StepID(plan.Create, "nvme-subsystem/"+nqn), plan.StepID(plan.Delete, object), plan.StepID(plan.Delete, "device/"+device),
 			plan.StepID(plan.Create, "image/"+device), plan.StepID(plan.Change, "image/"+device)},
 		Sentence: fmt.Sprintf("Create namespace %d of NVMe subsystem %s (device %s on %s)", want.NSID, nqn, device, want.Path),
