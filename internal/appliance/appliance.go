@@ -25,6 +25,7 @@ import (
 	"github.com/esos-project/esos/internal/layer/group"
 	"github.com/esos-project/esos/internal/layer/lun"
 	"github.com/esos-project/esos/internal/layer/network"
+	"github.com/esos-project/esos/internal/layer/nvme"
 	"github.com/esos-project/esos/internal/layer/portal"
 	"github.com/esos-project/esos/internal/layer/target"
 	"github.com/esos-project/esos/internal/layer/vdisk"
@@ -35,7 +36,10 @@ import (
 type Options struct {
 	DataDir string        // revisions, events and, by default, images are below it
 	Engine  engine.Engine // who serves
-	Log     *slog.Logger  // slog.Default if nil
+	// NVMe serves over NVMe-oF, beside the engine; documents that declare that
+	// are refused if it is nil.
+	NVMe nvme.Target
+	Log  *slog.Logger // slog.Default if nil
 	// First is carried out if there is no revision yet; nil leaves the array
 	// empty.
 	First *config.Document
@@ -78,6 +82,7 @@ type Options struct {
 // same time.
 type Appliance struct {
 	engine      engine.Engine
+	nvme        nvme.Target
 	log         *slog.Logger
 	kept        func(ctx context.Context, reason string) error
 	layers      []layer.Layer
@@ -149,7 +154,7 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 		return nil, fmt.Errorf("open data directory %s: %w", o.DataDir, err)
 	}
 	a := &Appliance{
-		engine: o.Engine, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
+		engine: o.Engine, nvme: o.NVMe, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
 		layers:  append(layers(o), systemLayers(o)...),
 		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
 		unfinished: unfinished{path: filepath.Join(o.DataDir, unfinishedFile)},
@@ -179,6 +184,7 @@ func layers(o Options) []layer.Layer {
 		group.Layer{Engine: o.Engine},
 		lun.Layer{Engine: o.Engine},
 		alua.Layer{Engine: o.Engine},
+		nvme.Layer{Target: o.NVMe, DataDir: o.DataDir},
 	}
 }
 

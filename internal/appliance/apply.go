@@ -175,7 +175,7 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 	a.shared.Store(seen.Engine.Shared) // before another engine is planned for
 	var b plan.Builder
 	a.planEngine(next, before, seen, &b)
-	for _, unable := range a.engine.Supports(next) {
+	for _, unable := range a.engine.Supports(next.SCSI()) {
 		b.Problem("engine/"+next.EngineName(), "%v", unable)
 	}
 	for _, l := range a.layers {

@@ -58,7 +58,7 @@ func (a *Appliance) planEngine(next, before *config.Document, seen *layer.Observ
 // LUNs need their targets.
 func needing(d *config.Document) []plan.ID {
 	needs := []plan.ID{plan.StepID(plan.Change, "discovery")}
-	for _, x := range d.Devices {
+	for _, x := range d.SCSI().Devices {
 		needs = append(needs, plan.StepID(plan.Create, "device/"+x.Name))
 	}
 	for _, x := range d.ISCSI.Portals {

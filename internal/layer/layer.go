@@ -29,6 +29,7 @@ type Observed struct {
 	Engine   engine.State
 	Sessions []engine.Session
 	Stores   map[string]Store // by the path as declared
+	NVMe     NVMe
 	Network  Network
 	Clock    Clock
 	Mail     Mail

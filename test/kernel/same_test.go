@@ -42,6 +42,10 @@ if [ -n "$target_user" ]; then
 fi
 if node --login >/tmp/login 2>&1; then
 	echo "logged in"
+	for try in 1 2 3 4 5 6 7 8; do # the disks come a while after the login
+		ls /dev/disk/by-path/*"$target"-lun-* >/dev/null 2>&1 && break
+		sleep 0.5
+	done
 	udevadm settle
 	for d in /dev/disk/by-path/*"$target"-lun-*; do
 		[ -e "$d" ] || continue

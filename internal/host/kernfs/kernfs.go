@@ -83,6 +83,10 @@ func (t Tree) Remove(path string) error {
 	return nil
 }
 
+// Chmod sets who may read and write a setting; configfs keeps that as long as
+// the object is there (configfs_setattr).
+func (t Tree) Chmod(path string, mode fs.FileMode) error { return os.Chmod(t.at(path), mode) }
+
 // ReadDir lists the names of what an object consists of, sorted.
 func (t Tree) ReadDir(path string) ([]string, error) {
 	entries, err := os.ReadDir(t.at(path))

@@ -30,6 +30,10 @@ func TestTree(t *testing.T) {
 	if got, err := tree.ReadFile("a/set"); err != nil || got != "no newline" {
 		t.Errorf("read %q, %v", got, err)
 	}
+	ok(tree.Chmod("a/set", 0o640))
+	if fi, err := os.Stat(filepath.Join(tree.Root, "a/set")); err != nil || fi.Mode() != 0o640 {
+		t.Errorf("mode %v, %v", fi.Mode(), err)
+	}
 	if err := tree.WriteFile("a/unset", "x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a setting that is not there: %v", err)
 	}

@@ -81,9 +81,10 @@ func rigid(have, want *config.Device) []config.FieldChange {
 
 // Plan makes, changes and removes devices.
 func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Builder) {
-	names := make(map[string]bool, len(declared.Devices))
-	for i := range declared.Devices {
-		want := &declared.Devices[i]
+	devices := declared.SCSI().Devices // the others are the NVMe layer's
+	names := make(map[string]bool, len(devices))
+	for i := range devices {
+		want := &devices[i]
 		names[want.Name] = true
 		if b.Blocked("device/" + want.Name) {
 			continue
