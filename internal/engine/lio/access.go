@@ -148,18 +148,18 @@ func (e *Engine) PutGroup(_ context.Context, target string, g config.Group) erro
 
 // served reads the words of a target that must be there, and its tags.
 func (e *Engine) served(target string) (targetWords, []int, error) {
-	there, err := e.k.exists("iscsi/" + target)
+	p, there, err := e.locate(target)
 	if err != nil {
 		return targetWords{}, nil, err
 	}
 	if !there {
 		return targetWords{}, nil, errors.New("there is no such target")
 	}
-	w, err := e.words.target(target)
+	w, err := e.words.target(p)
 	if err != nil {
 		return w, nil, err
 	}
-	tags, err := e.tags(target)
+	tags, err := e.tags(p)
 	return w, tags, err
 }
 
@@ -196,7 +196,7 @@ func (e *Engine) putGroup(target string, g config.Group) error {
 		}
 	}
 	for _, tag := range tags {
-		tpg := tpgPath(target, tag)
+		tpg := w.place().tpg(tag)
 		if before && !after {
 			if err := e.hideAll(&w, tpg); err != nil {
 				return err
@@ -268,7 +268,7 @@ func (e *Engine) DeleteGroup(_ context.Context, target, group string) error {
 }
 
 func (e *Engine) deleteGroup(target, group string) error {
-	there, err := e.k.exists("iscsi/" + target)
+	_, there, err := e.locate(target)
 	if err != nil || !there {
 		return err
 	}
@@ -278,7 +278,7 @@ func (e *Engine) deleteGroup(target, group string) error {
 	}
 	old := w.group(group)
 	for _, tag := range tags {
-		tpg := tpgPath(target, tag)
+		tpg := w.place().tpg(tag)
 		if old != nil && slices.Contains(old.Initiators, everybody) {
 			if err := e.hideAll(&w, tpg); err != nil {
 				return err
@@ -304,13 +304,13 @@ func (e *Engine) deleteGroup(target, group string) error {
 // copyAccess gives a portal group that has none yet the ACLs and LUNs of the
 // target's first one.
 func (e *Engine) copyAccess(w *targetWords, tag int) error {
-	tags, err := e.tags(w.Target.Name)
+	tags, err := e.tags(w.place())
 	if err != nil || len(tags) < 2 {
 		return err
 	}
-	from, to := tpgPath(w.Target.Name, tags[0]), tpgPath(w.Target.Name, tag)
+	from, to := w.place().tpg(tags[0]), w.place().tpg(tag)
 	if tags[0] == tag {
-		from = tpgPath(w.Target.Name, tags[1])
+		from = w.place().tpg(tags[1])
 	}
 	for _, dir := range []string{"acls", "lun"} {
 		if have, err := e.k.list(path.Join(to, dir)); err != nil || len(have) > 0 {

@@ -6,6 +6,7 @@
 //	supports   what of a document LIO cannot do, and who can
 //	tree       how the tree is read and changed: only what differs is written
 //	device     storage objects, and what they are known by; look reads them
+//	fabric     transports: iSCSI, SRP, Fibre Channel, FCoE, this machine itself
 //	portal     addresses: network portals in every target that they reach
 //	target     targets: one portal group a tag
 //	access     host groups: an ACL for each initiator, or the dynamic ones
@@ -64,6 +65,12 @@ type Options struct {
 	// StateDir holds what must survive: persistent reservations (APTPL) and
 	// access states. The kernel writes it itself.
 	StateDir string
+	// Load has the kernel load a module that it does not load by itself; nil if
+	// it has them all.
+	Load func(ctx context.Context, module string) error
+	// Ports lists the ports of this machine that a driver could serve at, for
+	// people who named another one; nil if nobody can tell.
+	Ports func(config.Driver) ([]string, error)
 	// DataDir is what relative paths of devices are below of.
 	DataDir string
 	// Poll is how often sessions are looked at for events; 2 s if 0.
@@ -189,18 +196,18 @@ func (e *Engine) stop() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range targets {
-		w, err := e.words.target(name)
+	for _, p := range targets {
+		w, err := e.words.target(p)
 		if err != nil {
 			return err
 		}
 		if w.Was == nil {
 			continue
 		}
-		if err := e.dropTarget(name); err != nil {
+		if err := e.dropTarget(p); err != nil {
 			return err
 		}
-		if err := e.words.remove("targets", name); err != nil {
+		if err := e.words.remove("targets", p.name); err != nil {
 			return err
 		}
 	}

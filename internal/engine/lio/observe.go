@@ -44,8 +44,8 @@ func (e *Engine) observe() (engine.State, error) {
 	for _, p := range portals {
 		o.open[p.Name] = true
 	}
-	if err := e.eachTarget(func(name string) error {
-		t, there, err := o.target(name)
+	if err := e.eachTarget(func(p place) error {
+		t, there, err := o.target(p)
 		if err == nil && there {
 			s.Targets = append(s.Targets, t)
 		}
@@ -95,12 +95,12 @@ type observer struct {
 type export struct{ target, device, lun string }
 
 // target reads a target in its words.
-func (o *observer) target(name string) (config.Target, bool, error) {
-	w, err := o.words.target(name)
+func (o *observer) target(p place) (config.Target, bool, error) {
+	w, err := o.words.target(p)
 	if err != nil {
 		return w.Target, false, err
 	}
-	tags, err := o.tags(name)
+	tags, err := o.tags(p)
 	if err != nil || len(tags) == 0 && w.Was != nil {
 		return w.Target, false, err // it was just begun
 	}
@@ -132,7 +132,7 @@ type view struct {
 }
 
 func (o *observer) view(w *targetWords, tag int) (view, error) {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	v := view{tag: tag, acls: map[string]string{}, maps: map[string][]config.LUN{}}
 	enable, err := o.k.read(path.Join(tpg, "enable"))
 	if err != nil {
@@ -175,7 +175,7 @@ func (o *observer) view(w *targetWords, tag int) (view, error) {
 
 // settings puts into t what a portal group has otherwise than its words say.
 func (o *observer) settings(t *config.Target, w *targetWords, tag int, v view) error {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	if v.enabled == w.Target.Disabled {
 		t.Disabled = !v.enabled
 	}

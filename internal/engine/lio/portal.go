@@ -7,7 +7,6 @@ import (
 	"net"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +39,9 @@ func reaches(t config.Target, portal string) bool {
 // tagsOf are the tags of the portal groups that a target is to have. One
 // without a portal has tag 1: its LUNs need a place.
 func tagsOf(t config.Target, portals []config.Portal) []int {
+	if !t.Driver.Portals() {
+		return []int{config.LoneTag}
+	}
 	var tags []int
 	for _, p := range portals {
 		if reaches(t, p.Name) && !slices.Contains(tags, p.Group) {
@@ -47,7 +49,7 @@ func tagsOf(t config.Target, portals []config.Portal) []int {
 		}
 	}
 	if len(tags) == 0 {
-		tags = append(tags, 1)
+		tags = append(tags, config.LoneTag)
 	}
 	slices.Sort(tags)
 	return tags
@@ -92,9 +94,9 @@ func (e *Engine) putPortal(p config.Portal) error {
 	if portals, err = e.portals(); err != nil {
 		return err
 	}
-	return e.eachTarget(func(target string) error {
-		w, err := e.words.target(target)
-		if err != nil || w.Was == nil || !reaches(w.Target, p.Name) {
+	return e.eachTarget(func(at place) error {
+		w, err := e.words.target(at)
+		if err != nil || w.Was == nil || !at.portals() || !reaches(w.Target, p.Name) {
 			return err // one without words is not ours (yet): PutTarget takes it over
 		}
 		return e.arrange(&w, portals)
@@ -112,13 +114,13 @@ func (e *Engine) listen(tpg, address string) error {
 
 // closeAddress closes an address in all targets.
 func (e *Engine) closeAddress(address string) error {
-	return e.eachTarget(func(target string) error {
-		tags, err := e.tags(target)
+	return e.eachTarget(func(p place) error {
+		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
 		for _, tag := range tags {
-			if err := e.k.rmdir(path.Join(tpgPath(target, tag), "np", address)); err != nil {
+			if err := e.k.rmdir(path.Join(p.tpg(tag), "np", address)); err != nil {
 				return err
 			}
 		}
@@ -167,7 +169,8 @@ func (e *Engine) putDiscovery(a config.Auth) error {
 	if errs := discoveryProblems(a); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	there, err := e.k.exists("iscsi")
+	iscsi := fabricOf(config.DriverISCSI)
+	there, err := e.k.exists(iscsi.dir)
 	if err != nil {
 		return err
 	}
@@ -175,7 +178,7 @@ func (e *Engine) putDiscovery(a config.Auth) error {
 		if len(a.Users) == 0 {
 			return nil // nothing is served, and nothing is asked for
 		}
-		if err := e.fabric(); err != nil {
+		if err := e.load(iscsi); err != nil {
 			return err
 		}
 	}
@@ -187,56 +190,4 @@ func (e *Engine) putDiscovery(a config.Auth) error {
 		return err
 	}
 	return e.k.set(path.Join(discovery, "enforce_discovery_auth"), digit(len(a.Users) > 0))
-}
-
-// fabric has the kernel load iSCSI (target_core_register_fabric).
-func (e *Engine) fabric() error {
-	if err := e.k.mkdir("iscsi"); err != nil {
-		return fmt.Errorf("have the kernel load its iSCSI target: %w (is the module iscsi_target_mod there?)", err)
-	}
-	return nil
-}
-
-// eachTarget calls do with the name of every iSCSI target of the kernel.
-func (e *Engine) eachTarget(do func(target string) error) error {
-	names, err := e.targets()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := do(name); err != nil {
-			return fmt.Errorf("target %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func (e *Engine) targets() ([]string, error) {
-	names, err := e.k.list("iscsi")
-	if err != nil {
-		return nil, fmt.Errorf("list LIO's targets: %w", err)
-	}
-	return slices.DeleteFunc(names, func(n string) bool {
-		return !strings.HasPrefix(n, "iqn.") && !strings.HasPrefix(n, "eui.") && !strings.HasPrefix(n, "naa.")
-	}), nil
-}
-
-// tags are those of the portal groups that a target has.
-func (e *Engine) tags(target string) ([]int, error) {
-	names, err := e.k.list("iscsi/" + target)
-	if err != nil {
-		return nil, err
-	}
-	var tags []int
-	for _, name := range names {
-		if tag, ok := numbered(name, "tpgt_"); ok {
-			tags = append(tags, tag)
-		}
-	}
-	slices.Sort(tags)
-	return tags, nil
-}
-
-func tpgPath(target string, tag int) string {
-	return "iscsi/" + target + "/tpgt_" + strconv.Itoa(tag)
 }

@@ -35,12 +35,12 @@ func (e *Engine) sessions() ([]engine.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = e.eachTarget(func(target string) error {
-		w, err := e.words.target(target)
+	err = e.eachTarget(func(p place) error {
+		w, err := e.words.target(p)
 		if err != nil {
 			return err
 		}
-		tags, err := e.tags(target)
+		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (e *Engine) sessions() ([]engine.Session, error) {
 }
 
 func (e *Engine) sessionsOf(w targetWords, tag int, portals []config.Portal) ([]engine.Session, error) {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	portal := onlyPortal(w.Target, tag, portals)
 	acls, err := e.k.list(path.Join(tpg, "acls"))
 	if err != nil {
@@ -187,7 +187,11 @@ func (e *Engine) closeSession(id string) error {
 			continue
 		}
 		part := strings.Split(id, ",")
-		acl := path.Join("iscsi", part[0], "tpgt_"+part[1], "acls", s.Initiator)
+		p, _, err := e.locate(s.Target)
+		if err != nil {
+			return err
+		}
+		acl := path.Join(p.path(), "tpgt_"+part[1], "acls", s.Initiator)
 		if part[3] == "" {
 			if err := e.k.mkdir(acl); err != nil {
 				return err

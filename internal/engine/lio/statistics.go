@@ -19,16 +19,16 @@ func (e *Engine) Statistics(context.Context) (engine.Statistics, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var out engine.Statistics
-	err := e.eachTarget(func(target string) error {
-		w, err := e.words.target(target)
+	err := e.eachTarget(func(p place) error {
+		w, err := e.words.target(p)
 		if err != nil {
 			return err
 		}
-		tags, err := e.tags(target)
+		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
-		sums := sums{target: target, index: map[string]int{}, out: &out}
+		sums := sums{target: p.name, index: map[string]int{}, out: &out}
 		for _, tag := range tags {
 			if err := e.statisticsOf(w, tag, &sums); err != nil {
 				return err
@@ -61,7 +61,7 @@ func (s *sums) add(group string, l config.LUN, c engine.Counters) {
 }
 
 func (e *Engine) statisticsOf(w targetWords, tag int, s *sums) error {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	acls, err := e.k.list(path.Join(tpg, "acls"))
 	if err != nil {
 		return err

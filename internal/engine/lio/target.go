@@ -31,17 +31,20 @@ func (e *Engine) putTarget(t config.Target) error {
 	if errs := ownProblems(t); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	w, err := e.words.target(t.Name)
+	p, there, err := e.locate(t.Name)
+	if err != nil {
+		return err
+	}
+	if there && p.driver != t.Driver {
+		return fmt.Errorf("it is served by driver %s, and a target's driver cannot change; delete the target and create it anew", p.driver)
+	}
+	p = place{fabricOf(t.Driver), t.Name}
+	w, err := e.words.target(p)
 	if err != nil {
 		return err
 	}
 	t.Groups, t.LUNs = w.Target.Groups, w.Target.LUNs
 	w.Target = t
-	at := "iscsi/" + t.Name
-	there, err := e.k.exists(at)
-	if err != nil {
-		return err
-	}
 	if !there {
 		// Words of a target that is gone say nothing of this one.
 		w.Target.Groups, w.Target.LUNs, w.Was = nil, nil, nil
@@ -50,10 +53,7 @@ func (e *Engine) putTarget(t config.Target) error {
 		return err
 	}
 	if !there {
-		if err := e.fabric(); err != nil {
-			return err
-		}
-		if err := e.k.mkdir(at); err != nil {
+		if err := e.make(p); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func (e *Engine) putTarget(t config.Target) error {
 // tag, with the addresses that it is reached by.
 func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 	for _, tag := range tagsOf(w.Target, portals) {
-		tpg := tpgPath(w.Target.Name, tag)
+		tpg := w.place().tpg(tag)
 		there, err := e.k.exists(tpg)
 		if err != nil {
 			return err
@@ -103,7 +103,7 @@ func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 
 // addresses opens the addresses of one portal group, and closes others.
 func (e *Engine) addresses(w *targetWords, tag int, portals []config.Portal) error {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	want := map[string]bool{}
 	for _, p := range portals {
 		if p.Group == tag && reaches(w.Target, p.Name) {
@@ -136,13 +136,13 @@ func (e *Engine) addresses(w *targetWords, tag int, portals []config.Portal) err
 // reached by any more.
 func (e *Engine) dropOtherTags(w targetWords, portals []config.Portal) error {
 	want := tagsOf(w.Target, portals)
-	have, err := e.tags(w.Target.Name)
+	have, err := e.tags(w.place())
 	if err != nil {
 		return err
 	}
 	for _, tag := range have {
 		if !slices.Contains(want, tag) {
-			if err := e.dropPortGroup(tpgPath(w.Target.Name, tag)); err != nil {
+			if err := e.dropPortGroup(w.place().tpg(tag)); err != nil {
 				return err
 			}
 		}
@@ -223,7 +223,7 @@ func (w *targetWords) settings(tag int) []setting {
 
 // configure sets the files of a portal group and of its ACLs.
 func (e *Engine) configure(w *targetWords, tag int) error {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	for _, s := range w.settings(tag) {
 		err := e.setSetting(tpg, s)
 		if err != nil {
@@ -268,7 +268,10 @@ func (e *Engine) setSetting(tpg string, s setting) error {
 func (e *Engine) DeleteTarget(_ context.Context, name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err := e.dropTarget(name)
+	p, there, err := e.locate(name)
+	if err == nil && there {
+		err = e.dropTarget(p)
+	}
 	if err == nil {
 		err = e.words.remove("targets", name)
 	}
@@ -278,17 +281,17 @@ func (e *Engine) DeleteTarget(_ context.Context, name string) error {
 	return nil
 }
 
-func (e *Engine) dropTarget(name string) error {
-	tags, err := e.tags(name)
+func (e *Engine) dropTarget(p place) error {
+	tags, err := e.tags(p)
 	if err != nil {
 		return err
 	}
 	for _, tag := range tags {
-		if err := e.dropPortGroup(tpgPath(name, tag)); err != nil {
+		if err := e.dropPortGroup(p.tpg(tag)); err != nil {
 			return err
 		}
 	}
-	return e.k.rmdir("iscsi/" + name)
+	return e.k.rmdir(p.path())
 }
 
 // dropPortGroup takes a portal group apart in the only order that the kernel

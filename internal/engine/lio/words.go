@@ -109,11 +109,12 @@ func all[T any](s store, kind string) ([]T, error) {
 }
 
 // target reads the words of a target; those of one without any are its name.
-func (s store) target(name string) (targetWords, error) {
-	w := targetWords{Target: config.Target{Name: name, Driver: "iscsi"}}
-	ok, err := s.get("targets", name, &w)
-	if err != nil || !ok || w.Target.Name != name {
-		return targetWords{Target: config.Target{Name: name, Driver: "iscsi"}}, err
+func (s store) target(p place) (targetWords, error) {
+	bare := func() targetWords { return targetWords{Target: config.Target{Name: p.name, Driver: p.driver}} }
+	w := bare()
+	ok, err := s.get("targets", p.name, &w)
+	if err != nil || !ok || w.Target.Name != p.name || w.Target.Driver != p.driver {
+		return bare(), err
 	}
 	a := &w.Target.Auth
 	want := len(a.Users)
@@ -121,7 +122,7 @@ func (s store) target(name string) (targetWords, error) {
 		want++
 	}
 	if len(w.Secrets) != want { // damaged: without them nobody logs in
-		return targetWords{Target: config.Target{Name: name, Driver: "iscsi"}}, nil
+		return bare(), nil
 	}
 	for i := range a.Users {
 		a.Users[i].Secret = config.Secret(w.Secrets[i])
@@ -144,6 +145,9 @@ func (s store) putTarget(w targetWords) error {
 	}
 	return s.put("targets", w.Target.Name, w)
 }
+
+// place is where the target is in the tree.
+func (w *targetWords) place() place { return place{fabricOf(w.Target.Driver), w.Target.Name} }
 
 // group returns a host group's words, nil if there are none.
 func (w *targetWords) group(name string) *config.Group {
