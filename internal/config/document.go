@@ -79,7 +79,7 @@ type Portal struct {
 	Address  string `yaml:"address" json:"address" doc:"host:port or [v6]:port; an empty host is every address"`
 	Group    int    `yaml:"group,omitempty" json:"group,omitempty" doc:"portal group tag, 1 to 65535; 1 by default"`
 	Announce string `yaml:"announce,omitempty" json:"announce,omitempty" doc:"host:port told in discovery instead of the address (NAT)"`
-	ISER     bool   `yaml:"iser,omitempty" json:"iser,omitempty" doc:"serve iSCSI over RDMA (iSER, RFC 7145) at this address instead of TCP"`
+	ISER     bool   `yaml:"iser,omitempty" json:"iser,omitempty" doc:"serve iSCSI over RDMA, too (iSER, RFC 7145); the address must be that of an RDMA device"`
 }
 
 // Target is a target with its access control. Portals, Auth, Parameters and

@@ -170,9 +170,9 @@ func localProblem(name string) string {
 	return ""
 }
 
-// initiatorProblem says why a name without wildcards can match no initiator of
+// InitiatorProblem says why a name without wildcards can match no initiator of
 // the driver, "" if it can.
-func (d Driver) initiatorProblem(name string) string {
+func (d Driver) InitiatorProblem(name string) string {
 	spelled := d.InitiatorName(name)
 	switch d {
 	case DriverSRP:

@@ -224,7 +224,7 @@ func (c *checker) checkPattern(at, pattern string, d Driver) {
 		c.error(at, "%q has a blank", clip(pattern))
 	case strings.ContainsAny(name, "*?"):
 	default:
-		if why := d.initiatorProblem(name); why != "" {
+		if why := d.InitiatorProblem(name); why != "" {
 			c.warn(at, "%q %s, so no initiator may ever match", clip(pattern), why)
 		}
 	}

@@ -57,6 +57,9 @@ func (e *Engine) putDeviceGroup(g config.DeviceGroup) error {
 		if at == "" {
 			continue
 		}
+		if strings.HasPrefix(at, "core/pscsi_") {
+			return fmt.Errorf("device %s is passed on as it is, and LIO gives it no access states; take it out of the group, or use engine: scst", name)
+		}
 		if err := e.joinGroup(g, at); err != nil {
 			return fmt.Errorf("device %s: %w", name, err)
 		}

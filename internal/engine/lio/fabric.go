@@ -19,13 +19,14 @@ import (
 // asked for where it matters.
 type fabric struct {
 	driver   config.Driver
-	dir      string   // below the root of the tree
-	module   string   // that serves it
-	autoload bool     // the kernel loads the module when dir is made (target_core_register_fabric)
-	member   string   // its name in the members of a target port group
-	named    bool     // there is an ACL for an initiator
+	dir      string    // below the root of the tree
+	module   string    // that serves it
+	autoload bool      // the kernel loads the module when dir is made (target_core_register_fabric)
+	member   string    // its name in the members of a target port group
+	named    bool      // there is an ACL for an initiator
 	strange  strangers // what of initiators without one
-	gate     string   // file of a portal group that lets initiators in; "" if it lets them in from the start
+	protects bool      // a portal group can have new LUNs read-only from the start
+	gate     string    // file of a portal group that lets initiators in; "" if it lets them in from the start
 }
 
 // strangers is what becomes of initiators that have no ACL.
@@ -46,9 +47,9 @@ const (
 // fabrics are the transports that LIO serves in our words.
 func fabrics() []fabric {
 	return []fabric{
-		{driver: config.DriverISCSI, dir: "iscsi", module: "iscsi_target_mod", autoload: true, member: "iSCSI", named: true, strange: onDemand, gate: enableGate},
+		{driver: config.DriverISCSI, dir: "iscsi", module: "iscsi_target_mod", autoload: true, member: "iSCSI", named: true, strange: onDemand, protects: true, gate: enableGate},
 		{driver: config.DriverSRP, dir: "srpt", module: "ib_srpt", member: "srpt", named: true, strange: refused, gate: enableGate},
-		{driver: config.DriverFC, dir: "qla2xxx", module: "tcm_qla2xxx", member: "qla2xxx", named: true, strange: onDemand, gate: enableGate},
+		{driver: config.DriverFC, dir: "qla2xxx", module: "tcm_qla2xxx", member: "qla2xxx", named: true, strange: onDemand, protects: true, gate: enableGate},
 		{driver: config.DriverFCoE, dir: "fc", module: "tcm_fc", member: "fc", named: true, strange: refused},
 		{driver: config.DriverLocal, dir: "loopback", module: "tcm_loop", autoload: true, member: "loopback", strange: allowed, gate: nexusGate},
 	}

@@ -6,11 +6,13 @@
 //	supports   what of a document LIO cannot do, and who can
 //	tree       how the tree is read and changed: only what differs is written
 //	device     storage objects, and what they are known by; look reads them
+//	passthrough  SCSI devices of this machine, as they are
 //	fabric     transports: iSCSI, SRP, Fibre Channel, FCoE, this machine itself
 //	portal     addresses: network portals in every target that they reach
 //	target     targets: one portal group a tag
 //	access     host groups: an ACL for each initiator, or the dynamic ones
 //	lun        LUN maps; shown is what everybody sees
+//	gate       what lets initiators in
 //	alua       target port groups of devices
 //	observe    the tree in the words of the document
 //	words      what the tree has no place for
@@ -56,6 +58,7 @@ type Files interface {
 type Options struct {
 	Kernel Kernel
 	Files  Files // host.Files if nil
+	SCSI   SCSI  // host.SCSI if nil
 	// SameRoot says whether the kernel opens the files that we name; nil takes
 	// that for granted.
 	SameRoot func() error
@@ -99,6 +102,9 @@ var _ engine.Engine = (*Engine)(nil)
 func Start(_ context.Context, opt Options) (*Engine, error) {
 	if opt.Files == nil {
 		opt.Files = host.Files{}
+	}
+	if opt.SCSI == nil {
+		opt.SCSI = host.SCSI{}
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)

@@ -164,7 +164,7 @@ func (e *Engine) mapLUN(tpg, initiator string, l config.LUN) error {
 	// be protected before (core_update_device_list_access), unless the portal
 	// group protects new ones (target_fabric_mappedlun_link).
 	protectNew := path.Join(tpg, "attrib/prod_mode_write_protect")
-	if l.ReadOnly {
+	if protects := placeAt(tpg).protects; l.ReadOnly && protects {
 		if err := e.k.set(protectNew, "1"); err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func (e *Engine) mapLUN(tpg, initiator string, l config.LUN) error {
 	if err := e.k.set(protect, digit(l.ReadOnly)); err != nil {
 		return err
 	}
-	if l.ReadOnly {
+	if l.ReadOnly && placeAt(tpg).protects {
 		return e.k.set(protectNew, "0")
 	}
 	return nil

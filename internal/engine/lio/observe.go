@@ -2,7 +2,9 @@ package lio
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -40,7 +42,7 @@ func (e *Engine) observe() (engine.State, error) {
 	if err != nil {
 		return s, err
 	}
-	o := observer{Engine: e, portals: portals, open: map[string]bool{}}
+	o := observer{Engine: e, portals: portals, open: map[string]bool{}, rdma: map[string]bool{}}
 	for _, p := range portals {
 		o.open[p.Name] = true
 	}
@@ -55,6 +57,7 @@ func (e *Engine) observe() (engine.State, error) {
 	}
 	for _, p := range portals {
 		if o.open[p.Name] {
+			p.ISER = p.ISER != o.rdma[p.Name]
 			s.ISCSI.Portals = append(s.ISCSI.Portals, p)
 		}
 	}
@@ -87,6 +90,7 @@ type observer struct {
 	*Engine
 	portals []config.Portal
 	open    map[string]bool // portals by name: not missing in any target
+	rdma    map[string]bool // portals by name: open to RDMA otherwise than their words say
 	foreign []config.Portal // addresses that no portal has
 	exports []export
 }
@@ -114,7 +118,9 @@ func (o *observer) target(p place) (config.Target, bool, error) {
 			return t, false, err
 		}
 	}
-	o.addresses(&t, views)
+	if p.portals() {
+		o.addresses(&t, views)
+	}
 	o.access(&t, w, views)
 	return t, true, nil
 }
@@ -128,19 +134,26 @@ type view struct {
 	luns      []config.LUN // that everybody sees
 	unshown   []config.LUN // made to be seen by everybody, but not yet
 	addresses []string
+	iser      map[string]bool // addresses that are open to RDMA
 	enabled   bool
 }
 
 func (o *observer) view(w *targetWords, tag int) (view, error) {
 	tpg := w.place().tpg(tag)
-	v := view{tag: tag, acls: map[string]string{}, maps: map[string][]config.LUN{}}
-	enable, err := o.k.read(path.Join(tpg, "enable"))
-	if err != nil {
+	v := view{tag: tag, acls: map[string]string{}, maps: map[string][]config.LUN{}, iser: map[string]bool{}}
+	var err error
+	if v.enabled, err = o.gateOpen(tpg); err != nil {
 		return v, err
 	}
-	v.enabled = enable == "1"
 	if v.addresses, err = o.k.list(path.Join(tpg, "np")); err != nil {
 		return v, err
+	}
+	for _, a := range v.addresses {
+		iser, err := o.k.read(path.Join(tpg, "np", a, "iser"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return v, err
+		}
+		v.iser[a] = iser == "1"
 	}
 	luns, err := o.portLUNs(tpg)
 	if err != nil {
@@ -190,6 +203,9 @@ func (o *observer) settings(t *config.Target, w *targetWords, tag int, v view) e
 		if !equal(now, s.value) {
 			differ(t, tag, s.file, now)
 		}
+	}
+	if !w.place().portals() {
+		return nil
 	}
 	for initiator := range v.acls {
 		at := path.Join(tpg, "acls", initiator)
@@ -278,6 +294,10 @@ func (o *observer) addresses(t *config.Target, views []view) {
 		i := slices.IndexFunc(views, func(v view) bool { return v.tag == p.Group })
 		if i < 0 || !slices.Contains(views[i].addresses, kernelAddress(p.Address)) {
 			o.open[p.Name] = false
+			continue
+		}
+		if views[i].iser[kernelAddress(p.Address)] != p.ISER {
+			o.rdma[p.Name] = true
 		}
 	}
 	var names []string
@@ -288,7 +308,7 @@ func (o *observer) addresses(t *config.Target, views []view) {
 			i := slices.IndexFunc(o.portals, func(p config.Portal) bool { return kernelAddress(p.Address) == a && p.Group == v.tag })
 			if i < 0 {
 				if !slices.ContainsFunc(o.foreign, func(p config.Portal) bool { return p.Name == a }) {
-					o.foreign = append(o.foreign, config.Portal{Name: a, Address: a, Group: v.tag})
+					o.foreign = append(o.foreign, config.Portal{Name: a, Address: a, Group: v.tag, ISER: v.iser[a]})
 				}
 				continue
 			}
@@ -324,6 +344,9 @@ func (o *observer) access(t *config.Target, w targetWords, views []view) {
 		t.Groups = append(t.Groups, observedGroup(config.Group{Name: name}, views))
 	}
 	luns := shownLUNs(views)
+	if w.place().gate == nexusGate && t.Disabled {
+		luns = slices.Clone(w.Target.LUNs) // see setNexus
+	}
 	if all == "" {
 		t.LUNs = inOrder(w.Target.LUNs, luns)
 		return

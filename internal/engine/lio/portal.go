@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"path"
 	"slices"
@@ -103,11 +104,25 @@ func (e *Engine) putPortal(p config.Portal) error {
 	})
 }
 
-// listen opens an address in a portal group.
-func (e *Engine) listen(tpg, address string) error {
-	err := e.k.mkdir(path.Join(tpg, "np", address))
-	if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
-		return fmt.Errorf("listen on %s: %w (another program has it, or the machine has no such address)", address, err)
+// listen opens the address of a portal in a portal group, unless it is open,
+// and there also to RDMA if it is to be.
+func (e *Engine) listen(tpg string, p config.Portal, open bool) error {
+	np := path.Join(tpg, "np", kernelAddress(p.Address))
+	if !open {
+		err := e.k.mkdir(np)
+		if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("listen on %s: %w (another program has it, or the machine has no such address)", p.Address, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err := e.k.set(path.Join(np, "iser"), digit(p.ISER))
+	switch {
+	case err == nil, !p.ISER && errors.Is(err, fs.ErrNotExist):
+		return nil
+	case p.ISER:
+		return fmt.Errorf("serve iSER at %s: %w (it takes the module ib_isert, and an RDMA device that has this address: `rdma link` lists those)", p.Address, err)
 	}
 	return err
 }

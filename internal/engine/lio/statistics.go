@@ -88,13 +88,18 @@ func (e *Engine) statisticsOf(w targetWords, tag int, s *sums) error {
 		return err
 	}
 	for _, l := range luns {
-		c, err := e.counters(path.Join(tpg, "lun", "lun_"+strconv.Itoa(l.LUN), "statistics/scsi_tgt_port"), "in_cmds")
+		c, err := e.shownCounters(tpg, l)
 		if err != nil {
 			return err
 		}
 		s.add(w.hasEverybody(), l, c)
 	}
 	return nil
+}
+
+// shownCounters are what a LUN that everybody sees counted.
+func (e *Engine) shownCounters(tpg string, l config.LUN) (engine.Counters, error) {
+	return e.counters(path.Join(tpg, "lun", "lun_"+strconv.Itoa(l.LUN), "statistics/scsi_tgt_port"), "in_cmds")
 }
 
 // counters reads a directory of statistics; what a kernel does not count is 0.

@@ -80,6 +80,10 @@ func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 			if err := e.k.mkdir(tpg); err != nil {
 				return err
 			}
+			// Fibre Channel's begin with letting in everybody.
+			if err := e.k.setIfThere(path.Join(tpg, "attrib/generate_node_acls"), "0"); err != nil {
+				return err
+			}
 		}
 		if err := e.noteDefaults(w, tpg); err != nil {
 			return err
@@ -90,11 +94,13 @@ func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 		if err := e.copyAccess(w, tag); err != nil {
 			return err
 		}
-		if err := e.addresses(w, tag, portals); err != nil {
-			return err
+		if w.place().portals() {
+			if err := e.addresses(w, tag, portals); err != nil {
+				return err
+			}
 		}
 		// Last: who logs in finds all that there is.
-		if err := e.k.set(path.Join(tpg, "enable"), digit(!w.Target.Disabled)); err != nil {
+		if err := e.setGate(w, tpg, !w.Target.Disabled); err != nil {
 			return err
 		}
 	}
@@ -123,8 +129,8 @@ func (e *Engine) addresses(w *targetWords, tag int, portals []config.Portal) err
 		delete(want, a)
 	}
 	for _, p := range portals {
-		if a := kernelAddress(p.Address); p.Group == tag && want[a] {
-			if err := e.listen(tpg, a); err != nil {
+		if p.Group == tag && reaches(w.Target, p.Name) {
+			if err := e.listen(tpg, p, !want[kernelAddress(p.Address)]); err != nil {
 				return err
 			}
 		}
@@ -199,11 +205,26 @@ func yesNo(b *bool) string {
 
 // settings are the files of a portal group, but the one that enables it.
 func (w *targetWords) settings(tag int) []setting {
+	f := w.place().fabric
+	var all []setting
+	if f.portals() {
+		all = w.iscsiSettings()
+	}
+	if f.protects {
+		all = append(all, setting{"attrib/prod_mode_write_protect", "0"}) // see mapLUN
+	}
+	// A portal group that cannot be closed has its identifier from the start.
+	if id := w.Target.RelativeIDs[tag]; id != 0 && f.gate == enableGate {
+		all = append(all, setting{"rtpi", strconv.Itoa(id)})
+	}
+	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
+}
+
+func (w *targetWords) iscsiSettings() []setting {
 	t, p := w.Target, w.Target.Parameters
-	all := []setting{
+	return []setting{
 		{"attrib/authentication", digit(len(t.Auth.Users) > 0)},
-		{"attrib/demo_mode_discovery", "0"},     // who may not log in does not see the target
-		{"attrib/prod_mode_write_protect", "0"}, // see mapLUN
+		{"attrib/demo_mode_discovery", "0"}, // who may not log in does not see the target
 		w.optional("attrib/default_cmdsn_depth", count(p.QueuedCommands)),
 		w.optional("param/TargetAlias", t.Alias),
 		w.optional("param/HeaderDigest", strings.Join(p.HeaderDigest, ",")),
@@ -215,10 +236,6 @@ func (w *targetWords) settings(tag int) []setting {
 		w.optional("param/InitialR2T", yesNo(p.InitialR2T)),
 		w.optional("param/ImmediateData", yesNo(p.ImmediateData)),
 	}
-	if id := t.RelativeIDs[tag]; id != 0 {
-		all = append(all, setting{"rtpi", strconv.Itoa(id)})
-	}
-	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
 }
 
 // configure sets the files of a portal group and of its ACLs.
@@ -297,8 +314,10 @@ func (e *Engine) dropTarget(p place) error {
 // dropPortGroup takes a portal group apart in the only order that the kernel
 // lets: who is logged in leaves first.
 func (e *Engine) dropPortGroup(tpg string) error {
-	if err := e.k.set(path.Join(tpg, "enable"), "0"); err != nil {
-		return err
+	if placeAt(tpg).gate == enableGate {
+		if err := e.k.set(path.Join(tpg, enableGate), "0"); err != nil {
+			return err
+		}
 	}
 	acls, err := e.k.list(path.Join(tpg, "acls"))
 	if err != nil {
