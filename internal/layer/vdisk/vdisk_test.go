@@ -28,10 +28,13 @@ func (s tapes) Find(path string) (host.SCSIDevice, error) {
 	return host.SCSIDevice{}, errors.New("find SCSI device " + path + ": this machine has none")
 }
 
-// blocks says that every path is the one disk.
+// blocks has one disk.
 type blocks struct{ blind }
 
 func (blocks) Stat(path string) (host.FileInfo, error) {
+	if path != "/dev/sda" {
+		return host.FileInfo{}, errors.New(path + " is neither a file nor a block device")
+	}
 	return host.FileInfo{Path: path, Size: 1 << 30, Block: true, ID: host.FileID{Device: 2048}}, nil
 }
 
