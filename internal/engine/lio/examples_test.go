@@ -1,11 +1,16 @@
 package lio
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host/kernfs/liofake"
 )
 
 // TestExamples: an example that names no engine is served by LIO as well as by
@@ -28,6 +33,8 @@ func TestExamples(t *testing.T) {
 		switch {
 		case d.Engine == "" && len(errs) > 0:
 			t.Errorf("%s names no engine, but LIO refuses it: %v", file, errs)
+		case d.Engine == "lio" && len(errs) > 0:
+			t.Errorf("%s is for LIO, which refuses it: %v", file, errs)
 		case d.Engine == "native" && len(errs) == 0:
 			t.Errorf("%s is for the native engine only, but LIO would serve it", file)
 		case d.Engine == "" && len(d.Targets) > 0:
@@ -41,6 +48,89 @@ func TestExamples(t *testing.T) {
 	}
 	if served < 3 {
 		t.Errorf("only %d examples with targets are for every engine", served)
+	}
+}
+
+// TestServeExamples: what an example for LIO declares is what is then served.
+func TestServeExamples(t *testing.T) {
+	files, err := filepath.Glob("../../../examples/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		d, _, err := config.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Engine != "lio" {
+			continue
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			if err := config.Complete(d, nil); err != nil {
+				t.Fatal(err)
+			}
+			b := newBench(t, liofake.Options{
+				RTPI: true, RDMA: []string{"10.0.0.10"}, SCSI: map[string]int{"3:0:0:0": 1, "3:0:0:1": 8},
+				Ports: []string{gidIn, wwpn, "50:01:43:80:24:26:bb:b6"},
+			})
+			b.opt.Load = b.kernel.Load
+			b.opt.SCSI = scsi{tape: {Address: "3:0:0:0", Type: 1, Node: "/dev/sg1"}, "/dev/sg2": {Address: "3:0:0:1", Type: 8, Node: "/dev/sg2"}}
+			b.start()
+			b.declare(d)
+			s, err := b.Observe(b.Context())
+			b.ok(err)
+			for i := range d.Targets {
+				d.Targets[i] = d.Targets[i].WithDefaults()
+			}
+			for i := range d.ISCSI.Portals {
+				d.ISCSI.Portals[i] = d.ISCSI.Portals[i].WithDefaults()
+			}
+			if diff := cmp.Diff(d.Targets, s.Targets); diff != "" {
+				t.Errorf("targets (-declared +served):\n%s", diff)
+			}
+			if diff := cmp.Diff(d.ISCSI.Portals, s.ISCSI.Portals); diff != "" {
+				t.Errorf("portals (-declared +served):\n%s", diff)
+			}
+			for i := range d.Devices {
+				want := d.Devices[i].WithDefaults()
+				if at := slices.IndexFunc(s.Devices, func(h config.Device) bool { return h.Name == want.Name }); at < 0 || s.Devices[at] != want {
+					t.Errorf("device %s is not served as declared: %+v", want.Name, s.Devices)
+				}
+			}
+		})
+	}
+}
+
+// declare puts a document's objects in the order in which layers do.
+func (b *bench) declare(d *config.Document) {
+	b.Helper()
+	ctx := b.Context()
+	for _, dev := range d.Devices {
+		if dev.Handler == config.FileIO {
+			at := filepath.Join(b.opt.DataDir, dev.Path)
+			b.ok(os.MkdirAll(filepath.Dir(at), 0o700))
+			b.ok(os.WriteFile(at, nil, 0o600))
+			b.ok(os.Truncate(at, int64(dev.Size)))
+		}
+		b.ok(b.PutDevice(ctx, dev))
+	}
+	for _, p := range d.ISCSI.Portals {
+		b.ok(b.PutPortal(ctx, p))
+	}
+	for _, t := range d.Targets {
+		closed := own(t)
+		closed.Disabled = true
+		b.ok(b.PutTarget(ctx, closed))
+		for _, l := range t.LUNs {
+			b.ok(b.PutLUN(ctx, t.Name, "", l))
+		}
+		for _, g := range t.Groups {
+			b.ok(b.PutGroup(ctx, t.Name, g))
+			for _, l := range g.LUNs {
+				b.ok(b.PutLUN(ctx, t.Name, g.Name, l))
+			}
+		}
+		b.ok(b.PutTarget(ctx, own(t)))
 	}
 }
 
