@@ -24,7 +24,7 @@ func (r *reader) target(o object) {
 	switch {
 	case fabric != "iscsi":
 		why = "it serves " + fabricName(fabric) + ", and ESOS's document has iSCSI targets only"
-	case !carry.TargetName(name):
+	case !carry.TargetName(config.DriverISCSI, name):
 		why = "its name is no iSCSI name (RFC 7143 4.2.7)"
 	case slices.ContainsFunc(r.f.Doc.Targets, func(t config.Target) bool { return t.Name == name }):
 		why = "a target of that name stands above"
