@@ -1,6 +1,7 @@
 package lio
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -135,6 +136,68 @@ func TestPorts(t *testing.T) {
 				t.Errorf("deleting left (-want +got):\n%s", diff)
 			}
 			b.ok(b.Stop(ctx))
+		})
+	}
+}
+
+// A setup that was cut off anywhere is carried on by the next daemon, and
+// taking one down too.
+func TestPortsCutOff(t *testing.T) {
+	targets := []config.Target{{Name: local, Driver: config.DriverLocal, RelativeIDs: map[int]int{1: 9}, LUNs: []config.LUN{{LUN: 1, Device: "d0"}}}}
+	for _, p := range lonePorts() {
+		targets = append(targets, config.Target{
+			Name: p.name, Driver: p.driver, RelativeIDs: map[int]int{1: 9},
+			Groups: []config.Group{{Name: "a", Initiators: []string{p.alice, p.bob}, LUNs: []config.LUN{{LUN: 0, Device: "d0", ReadOnly: true}}}},
+		})
+	}
+	for _, want := range targets {
+		t.Run(string(want.Driver), func(t *testing.T) {
+			put := func(b *bench) error {
+				ctx := b.Context()
+				closed := own(want)
+				closed.Disabled = true
+				errs := []error{b.PutTarget(ctx, closed)}
+				for _, l := range want.LUNs {
+					errs = append(errs, b.PutLUN(ctx, want.Name, "", l))
+				}
+				for _, g := range want.Groups {
+					errs = append(errs, b.PutGroup(ctx, want.Name, g))
+					for _, l := range g.LUNs {
+						errs = append(errs, b.PutLUN(ctx, want.Name, g.Name, l))
+					}
+				}
+				return errors.Join(append(errs, b.PutTarget(ctx, own(want)))...)
+			}
+			for n := range 60 {
+				b := newFabricBench(t, liofake.Options{})
+				b.ok(b.PutDevice(b.Context(), b.disk("d0", config.FileIO)))
+				b.kernel.FailAfter(n)
+				cut := put(b)
+				b.kernel.FailAfter(-1)
+				b.start()
+				if _, err := b.Observe(b.Context()); err != nil {
+					t.Fatalf("after %d requests it cannot be observed: %v", n, err)
+				}
+				b.ok(put(b))
+				if diff := cmp.Diff(want, b.observedTarget()); diff != "" {
+					t.Errorf("cut off after %d requests (-want +got):\n%s", n, diff)
+				}
+				b.kernel.FailAfter(n)
+				_ = b.DeleteTarget(b.Context(), want.Name)
+				b.kernel.FailAfter(-1)
+				b.start()
+				b.ok(b.DeleteTarget(b.Context(), want.Name))
+				if s, err := b.Observe(b.Context()); err != nil || len(s.Targets) != 0 {
+					t.Errorf("deleting was cut off after %d requests, and left %v, %v", n, s.Targets, err)
+				}
+				if cut == nil {
+					if n < 5 {
+						t.Errorf("done after %d requests", n)
+					}
+					return
+				}
+			}
+			t.Error("it never came to its end")
 		})
 	}
 }
