@@ -140,6 +140,39 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// Stop ends what is ours on every fabric, and leaves what somebody else made.
+func TestStopPorts(t *testing.T) {
+	b := newFabricBench(t, liofake.Options{})
+	ctx := b.Context()
+	b.ok(b.PutDevice(ctx, b.disk("d0", config.FileIO)))
+	targets := []config.Target{{Name: local, Driver: config.DriverLocal}, {Name: iqn, Driver: config.DriverISCSI}}
+	for _, p := range lonePorts() {
+		if p.driver != config.DriverFCoE {
+			targets = append(targets, config.Target{Name: p.name, Driver: p.driver})
+		}
+	}
+	targets = append(targets, config.Target{Name: "20:00:00:1b:21:3c:9d:f8", Driver: config.DriverFCoE})
+	for _, target := range targets {
+		b.ok(b.PutTarget(ctx, target))
+		if target.Driver == config.DriverLocal {
+			b.ok(b.PutLUN(ctx, target.Name, "", config.LUN{LUN: 0, Device: "d0"}))
+		}
+	}
+	const theirs = "fc/20:00:00:1b:21:3c:9d:ff"
+	b.ok(b.kernel.Mkdir(theirs))
+	b.ok(b.kernel.Mkdir(theirs + "/tpgt_1"))
+	b.start()
+	b.ok(b.Stop(ctx))
+	left, err := b.targets()
+	b.ok(err)
+	if len(left) != 1 || left[0].path() != theirs {
+		t.Errorf("left: %v", left)
+	}
+	if s, err := b.Observe(ctx); err != nil || len(s.Devices) != 0 {
+		t.Errorf("devices: %v %v", s.Devices, err)
+	}
+}
+
 // A setup that was cut off anywhere is carried on by the next daemon, and
 // taking one down too.
 func TestPortsCutOff(t *testing.T) {

@@ -26,8 +26,9 @@ type targetWords struct {
 	Target config.Target `json:"target"`
 	// Secrets are those of Target.Auth: its users' and then its mutual one.
 	Secrets []string `json:"secrets,omitempty"`
-	// Was holds the kernel's own values of what we set, by the file.
-	Was map[string]string `json:"was,omitempty"`
+	// Was holds the kernel's own values of what we set, by the file; nil for a
+	// target that is not ours. Some fabrics have none to set.
+	Was map[string]string `json:"was"`
 }
 
 func (s store) open() error {
