@@ -203,13 +203,13 @@ func (e *Engine) tags(p place) ([]int, error) {
 }
 
 // load makes a fabric's directory, with the module that serves it.
-func (e *Engine) load(f fabric) error {
+func (e *Engine) load(ctx context.Context, f fabric) error {
 	there, err := e.k.exists(f.dir)
 	if err != nil || there {
 		return err
 	}
 	if !f.autoload && e.opt.Load != nil {
-		if err := e.opt.Load(context.Background(), f.module); err != nil {
+		if err := e.opt.Load(ctx, f.module); err != nil {
 			return fmt.Errorf("have the kernel load its %s target: %w (is the module in the image, and has the machine the hardware for it?)", f.driver.Human(), err)
 		}
 	}
@@ -220,8 +220,8 @@ func (e *Engine) load(f fabric) error {
 }
 
 // make makes a target, for which its port must be there.
-func (e *Engine) make(p place) error {
-	if err := e.load(p.fabric); err != nil {
+func (e *Engine) make(ctx context.Context, p place) error {
+	if err := e.load(ctx, p.fabric); err != nil {
 		return err
 	}
 	err := e.k.mkdir(p.path())

@@ -188,16 +188,16 @@ func (e *Engine) TookUp() bool { return e.tookUp }
 
 // Stop ends serving what is ours: targets, then devices. What somebody else set
 // up in the kernel stays.
-func (e *Engine) Stop(context.Context) error {
+func (e *Engine) Stop(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.stop(); err != nil {
+	if err := e.stop(ctx); err != nil {
 		return fmt.Errorf("stop LIO engine: %w", err)
 	}
 	return nil
 }
 
-func (e *Engine) stop() error {
+func (e *Engine) stop(ctx context.Context) error {
 	targets, err := e.targets()
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (e *Engine) stop() error {
 	if err := e.words.clear(); err != nil {
 		return err
 	}
-	return e.putDiscovery(config.Auth{})
+	return e.putDiscovery(ctx, config.Auth{})
 }
 
 // Reservations is where the kernel keeps persistent reservations.

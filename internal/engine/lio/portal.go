@@ -169,10 +169,10 @@ func (e *Engine) DeletePortal(_ context.Context, name string) error {
 }
 
 // PutDiscovery implements engine.Engine.
-func (e *Engine) PutDiscovery(_ context.Context, a config.Auth) error {
+func (e *Engine) PutDiscovery(ctx context.Context, a config.Auth) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.putDiscovery(a); err != nil {
+	if err := e.putDiscovery(ctx, a); err != nil {
 		return fmt.Errorf("put discovery authentication: %w", err)
 	}
 	return nil
@@ -180,7 +180,7 @@ func (e *Engine) PutDiscovery(_ context.Context, a config.Auth) error {
 
 const discovery = "iscsi/discovery_auth"
 
-func (e *Engine) putDiscovery(a config.Auth) error {
+func (e *Engine) putDiscovery(ctx context.Context, a config.Auth) error {
 	if errs := discoveryProblems(a); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
@@ -193,7 +193,7 @@ func (e *Engine) putDiscovery(a config.Auth) error {
 		if len(a.Users) == 0 {
 			return nil // nothing is served, and nothing is asked for
 		}
-		if err := e.load(iscsi); err != nil {
+		if err := e.load(ctx, iscsi); err != nil {
 			return err
 		}
 	}

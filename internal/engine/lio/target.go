@@ -17,16 +17,16 @@ import (
 type setting struct{ file, value string }
 
 // PutTarget implements engine.Engine.
-func (e *Engine) PutTarget(_ context.Context, t config.Target) error {
+func (e *Engine) PutTarget(ctx context.Context, t config.Target) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.putTarget(t); err != nil {
+	if err := e.putTarget(ctx, t); err != nil {
 		return fmt.Errorf("put target %s: %w", t.Name, err)
 	}
 	return nil
 }
 
-func (e *Engine) putTarget(t config.Target) error {
+func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 	t = own(t)
 	if errs := ownProblems(t); len(errs) > 0 {
 		return errors.Join(errs...)
@@ -53,7 +53,7 @@ func (e *Engine) putTarget(t config.Target) error {
 		return err
 	}
 	if !there {
-		if err := e.make(p); err != nil {
+		if err := e.make(ctx, p); err != nil {
 			return err
 		}
 	}
