@@ -206,8 +206,11 @@ func TestSupportsSaysWhy(t *testing.T) {
 		"cannot disable a target of FCoE": func(d *config.Document) {
 			d.Targets[0] = config.Target{Name: wwpn, Driver: config.DriverFCoE, Disabled: true}
 		},
-		"by their port ids": func(d *config.Document) {
+		"SRP by their port names": func(d *config.Document) {
 			d.Targets[0] = config.Target{Name: gid, Driver: config.DriverSRP, Groups: []config.Group{{Name: "g", Initiators: []string{alice}}}}
+		},
+		"name each initiator, or use engine: scst": func(d *config.Document) {
+			d.Targets[0] = config.Target{Name: wwpn, Driver: config.DriverFC, Groups: []config.Group{{Name: "g", Initiators: []string{"21:00:*"}}}}
 		},
 		"63 characters": func(d *config.Document) { d.Targets[0].Groups[0].Name = strings.Repeat("g", 64) },
 	} {

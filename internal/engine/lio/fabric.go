@@ -69,6 +69,14 @@ func fabricOf(d config.Driver) fabric {
 // portal groups. Others are a port, and have one portal group.
 func (f fabric) portals() bool { return f.driver.Portals() }
 
+// elsewhere names the engines that have the fabric, too.
+func (f fabric) elsewhere() string {
+	if f.portals() {
+		return "native or scst"
+	}
+	return "scst"
+}
+
 // kernelName is the name of a target in the tree: SRP's are GIDs in hexadecimal
 // (gid_name of ib_srpt.c), the others as in documents.
 func (f fabric) kernelName(name string) string {

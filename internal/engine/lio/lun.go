@@ -188,7 +188,7 @@ func (e *Engine) export(tpg, device string) (string, error) {
 		return "", err
 	}
 	if on && len(luns) > 0 {
-		return "", errors.New("the target shows LUNs to every initiator, and LIO would show them this one too; put it on a target of its own, or use engine: native or scst")
+		return "", fmt.Errorf("the target shows LUNs to every initiator, and LIO would show them this one too; put it on a target of its own, or use engine: %s", placeAt(tpg).elsewhere())
 	}
 	if on {
 		w, err := e.words.target(placeAt(tpg))
@@ -196,7 +196,7 @@ func (e *Engine) export(tpg, device string) (string, error) {
 			return "", err
 		}
 		if g := w.hasEverybody(); g != "" {
-			return "", fmt.Errorf("group %s is for every initiator, and LIO would show them this LUN too; put it on a target of its own, or use engine: native or scst", g)
+			return "", fmt.Errorf("group %s is for every initiator, and LIO would show them this LUN too; put it on a target of its own, or use engine: %s", g, placeAt(tpg).elsewhere())
 		}
 		if err := e.k.set(path.Join(tpg, "attrib/generate_node_acls"), "0"); err != nil {
 			return "", err

@@ -92,7 +92,7 @@ func (e *Engine) showAll(w *targetWords, tpg string, luns []config.LUN) error {
 	}
 	for _, l := range have {
 		if !on && l.name != shownLink {
-			return fmt.Errorf("device %s of the target is for initiators by name, and LIO would show it to everybody; give everybody a target of its own, or use engine: native or scst", path.Base(l.to))
+			return fmt.Errorf("device %s of the target is for initiators by name, and LIO would show it to everybody; give everybody a target of its own, or use engine: %s", path.Base(l.to), w.place().elsewhere())
 		}
 	}
 	switch f := w.place().fabric; f.strange {

@@ -144,8 +144,8 @@ func groupProblems(g config.Group, f fabric) []error {
 		return p
 	}
 	for _, i := range g.Initiators {
-		if why := f.driver.InitiatorProblem(i); f.driver == config.DriverSRP && why != "" && !strings.ContainsAny(i, "*?!") {
-			p.add(true, "LIO's SRP knows initiators by their port ids: %q %s", i, why)
+		if why := f.driver.InitiatorProblem(i); !f.portals() && why != "" && !strings.ContainsAny(i, "*?!") {
+			p.add(true, "LIO knows initiators of %s by their port names: %q %s", f.driver.Human(), i, why)
 		}
 		p.add(i == everybody && f.strange == refused,
 			"LIO lets no initiator in over %s that it does not know by name; name each initiator, or use engine: scst", f.driver.Human())
@@ -157,11 +157,11 @@ func groupProblems(g config.Group, f fabric) []error {
 	p.add(strings.HasPrefix(g.Name, unset), "LIO takes no group whose name begins with %s", unset)
 	for _, i := range g.Initiators {
 		if i == everybody {
-			p.add(len(g.Initiators) > 1, "LIO has a list of names or \"*\" for everybody, not both in one group; leave only \"*\", or use engine: native or scst")
+			p.add(len(g.Initiators) > 1, "LIO has a list of names or \"*\" for everybody, not both in one group; leave only \"*\", or use engine: %s", f.elsewhere())
 			continue
 		}
-		p.add(strings.ContainsAny(i, "*?"), "LIO knows initiators by their whole names, and has no patterns but \"*\" for everybody: %q; name each initiator, or use engine: native or scst", i)
-		p.add(strings.HasPrefix(i, "!"), "LIO cannot except an initiator: %q; name each of the others, or use engine: native or scst", i)
+		p.add(strings.ContainsAny(i, "*?"), "LIO knows initiators by their whole names, and has no patterns but \"*\" for everybody: %q; name each initiator, or use engine: %s", i, f.elsewhere())
+		p.add(strings.HasPrefix(i, "!"), "LIO cannot except an initiator: %q; name each of the others, or use engine: %s", i, f.elsewhere())
 	}
 	return p
 }
@@ -185,7 +185,7 @@ func targetProblems(t config.Target) []error {
 		switch {
 		case slices.Contains(g.Initiators, everybody):
 			p.add(owner != "", "groups %s and %s are both for every initiator", owner, g.Name)
-			p.add(len(t.LUNs) > 0, "group %s is for every initiator, so nobody is left for the target's own LUNs; remove those, or use engine: native or scst", g.Name)
+			p.add(len(t.LUNs) > 0, "group %s is for every initiator, so nobody is left for the target's own LUNs; remove those, or use engine: %s", g.Name, f.elsewhere())
 			owner, shown = g.Name, g.LUNs
 		case len(g.LUNs) > 0 && len(g.Initiators) > 0:
 			named = g.Name
@@ -199,14 +199,14 @@ func targetProblems(t config.Target) []error {
 	if f.strange != onDemand || owner == "" && len(t.LUNs) == 0 {
 		return p
 	}
-	p.add(named != "", "LIO shows initiators that it does not know by name all LUNs of a target, so those of group %s, too; put either on a target of its own, or use engine: native or scst", named)
-	p.add(len(t.Auth.Users) > 0, "LIO cannot ask initiators for CHAP that it does not know by name; put them into a group by their names, or use engine: native or scst")
+	p.add(named != "", "LIO shows initiators that it does not know by name all LUNs of a target, so those of group %s, too; put either on a target of its own, or use engine: %s", named, f.elsewhere())
+	p.add(len(t.Auth.Users) > 0, "LIO cannot ask initiators for CHAP that it does not know by name; put them into a group by their names, or use engine: %s", f.elsewhere())
 	ro := 0
 	for _, l := range shown {
 		if l.ReadOnly {
 			ro++
 		}
 	}
-	p.add(ro > 0 && ro < len(shown), "LUNs that LIO shows to everybody are all read-only or none is; put the others on a target of their own, or use engine: native or scst")
+	p.add(ro > 0 && ro < len(shown), "LUNs that LIO shows to everybody are all read-only or none is; put the others on a target of their own, or use engine: %s", f.elsewhere())
 	return p
 }
