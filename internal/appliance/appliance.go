@@ -60,6 +60,8 @@ type Options struct {
 	Kept func(ctx context.Context, reason string) error
 	// Files works on image files; the host's if nil.
 	Files vdisk.Files
+	// SCSI finds the machine's SCSI devices; the host's if nil.
+	SCSI vdisk.SCSI
 	// Network is the machine's network; the host's if nil.
 	Network interface {
 		network.Machine
@@ -127,6 +129,9 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	if o.Files == nil {
 		o.Files = host.Files{}
 	}
+	if o.SCSI == nil {
+		o.SCSI = host.SCSI{}
+	}
 	if o.Network == nil {
 		o.Network = networking.Machine{Root: "/"}
 	}
@@ -177,7 +182,7 @@ func networkLayer(o Options) layer.Layer {
 func layers(o Options) []layer.Layer {
 	return []layer.Layer{
 		networkLayer(o),
-		vdisk.Layer{Files: o.Files, DataDir: o.DataDir, InMemory: o.InMemory},
+		vdisk.Layer{Files: o.Files, SCSI: o.SCSI, DataDir: o.DataDir, InMemory: o.InMemory},
 		device.Layer{Engine: o.Engine},
 		portal.Layer{Engine: o.Engine},
 		target.Layer{Engine: o.Engine},

@@ -37,9 +37,9 @@ func (n *Names) Make(wish string) string {
 	return name
 }
 
-// TargetName says whether a document allows a target's name. The rules are
-// config's own: it is asked.
-func TargetName(name string) bool {
-	d := config.Document{Version: config.Version, Name: "x", Targets: []config.Target{{Name: name}}}
+// TargetName says whether a document allows the name of a driver's target. The
+// rules are config's own: it is asked.
+func TargetName(driver config.Driver, name string) bool {
+	d := config.Document{Version: config.Version, Name: "x", Targets: []config.Target{{Name: name, Driver: driver}}}
 	return d.Validate().Err() == nil
 }

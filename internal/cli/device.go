@@ -74,9 +74,9 @@ type deviceFlags struct {
 func (f *deviceFlags) add(c *cobra.Command, create bool) {
 	fl := c.Flags()
 	if create {
-		fl.StringVar(&f.handler, "handler", string(config.FileIO), "what serves it: vdisk_fileio, vdisk_blockio, vdisk_nullio, vdisk_memory or vcdrom")
+		fl.StringVar(&f.handler, "handler", string(config.FileIO), "what serves it: vdisk_fileio, vdisk_blockio, vdisk_nullio, vdisk_memory or vcdrom; dev_disk, dev_tape, dev_changer, dev_cdrom, dev_modisk, dev_processor or dev_raid pass a SCSI device on")
 		fl.StringVarP(&f.size, "size", "s", "", "such as 10GiB (not for block devices and ISO files)")
-		fl.StringVar(&f.path, "path", "", "file or block device, relative to the data directory (default: devices/DEVICE.img there)")
+		fl.StringVar(&f.path, "path", "", "file or block device, relative to the data directory (default: devices/DEVICE.img there); SCSI device or HOST:CHANNEL:ID:LUN with dev_ handlers")
 		fl.BoolVar(&f.thick, "thick", false, "take all space at once, not as it is written")
 		fl.IntVar(&f.d.BlockSize, "block-size", 0, "512 (default) or 4096")
 	} else {
@@ -126,7 +126,7 @@ func (a *app) deviceCreate() *cobra.Command {
 		Long: `Create a device. A file that is not there yet is made, with --size; one that is
 there is used as it is.`,
 		Example: "  esos device create db01 --size 100GiB\n  esos device create fast --handler vdisk_blockio --path /dev/nvme0n1\n" +
-			"  esos device create install --handler vcdrom --path /srv/debian.iso",
+			"  esos device create install --handler vcdrom --path /srv/debian.iso\n  esos device create lto --handler dev_tape --path 3:0:0:0",
 		Args: cobra.ExactArgs(1),
 	}
 	f.add(c, true)

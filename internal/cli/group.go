@@ -54,7 +54,7 @@ the target's default LUNs.`,
 		if err != nil {
 			return err
 		}
-		return doc.AddGroup(t.Name, config.Group{Name: args[1], Initiators: initiators})
+		return doc.AddGroup(t.Name, config.Group{Name: args[1], Initiators: initiatorNames(t, initiators)})
 	})
 	remove := &cobra.Command{Use: "delete TARGET GROUP", Short: "Delete a group with its LUNs; devices stay", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeTargets}
 	a.edited(remove, func(_ *cobra.Command, args []string, doc *config.Document) error {
@@ -66,6 +66,15 @@ the target's default LUNs.`,
 	})
 	c.AddCommand(list, create, remove)
 	return c
+}
+
+// initiatorNames spells names of initiators as the target's driver has them.
+func initiatorNames(t *config.Target, names []string) []string {
+	spelled := make([]string, len(names))
+	for i, n := range names {
+		spelled[i] = t.Driver.InitiatorName(n)
+	}
+	return spelled
 }
 
 // someTargets are the target that args name, or all.
@@ -104,11 +113,11 @@ func (a *app) initiator() *cobra.Command {
 		Example: "  esos initiator add mail hosts iqn.2026-11.com.example:mail1 'iqn.2026-11.com.example:backup*'",
 	}
 	a.edited(add, func(_ *cobra.Command, args []string, doc *config.Document) error {
-		_, g, err := groupOf(doc, args)
+		t, g, err := groupOf(doc, args)
 		if err != nil {
 			return err
 		}
-		for _, n := range args[2:] {
+		for _, n := range initiatorNames(t, args[2:]) {
 			if !slices.Contains(g.Initiators, n) {
 				g.Initiators = append(g.Initiators, n)
 			}
@@ -121,7 +130,7 @@ func (a *app) initiator() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for _, n := range args[2:] {
+		for _, n := range initiatorNames(t, args[2:]) {
 			if err := doc.RemoveInitiator(t.Name, g.Name, n); err != nil {
 				return err
 			}

@@ -12,9 +12,9 @@ func (a *app) portal() *cobra.Command {
 		Use: "list", Short: "List the portals", Args: cobra.NoArgs,
 		RunE: a.reading(func(_ []string, doc *config.Document) error {
 			return a.print(doc.ISCSI.Portals, func(t *table) {
-				t.head("name", "address", "group", "announced as")
+				t.head("name", "address", "group", "announced as", "iser")
 				for _, p := range doc.ISCSI.Portals {
-					t.row(p.Name, p.Address, max(p.Group, 1), p.Announce)
+					t.row(p.Name, p.Address, max(p.Group, 1), p.Announce, yesNo(p.ISER))
 				}
 			})
 		}),
@@ -23,6 +23,7 @@ func (a *app) portal() *cobra.Command {
 	flags := func(c *cobra.Command) {
 		c.Flags().IntVar(&p.Group, "group", 0, "portal group tag (default 1)")
 		c.Flags().StringVar(&p.Announce, "announce", "", "host:port told in discovery instead (behind NAT)")
+		c.Flags().BoolVar(&p.ISER, "iser", false, "serve iSCSI over RDMA, too (the address must be that of an RDMA device)")
 	}
 	create := &cobra.Command{
 		Use: "create PORTAL ADDRESS", Short: "Create a portal", Args: cobra.ExactArgs(2),
@@ -48,6 +49,7 @@ func (a *app) portal() *cobra.Command {
 			"address":  func() { old.Address = address },
 			"group":    func() { old.Group = p.Group },
 			"announce": func() { old.Announce = p.Announce },
+			"iser":     func() { old.ISER = p.ISER },
 		} {
 			if c.Flags().Changed(name) {
 				copy()

@@ -15,7 +15,7 @@ import (
 const ourNames = "iqn.2026-11.org.esos-project:"
 
 func (a *app) target() *cobra.Command {
-	c := &cobra.Command{Use: "target", Aliases: []string{"targets"}, Short: "iSCSI targets"}
+	c := &cobra.Command{Use: "target", Aliases: []string{"targets"}, Short: "Targets: what initiators log in to"}
 	c.AddCommand(a.targetList(), a.targetShow(), a.targetCreate(), a.targetSet(), a.targetSwitch("enable", false), a.targetSwitch("disable", true), a.targetDelete())
 	return c
 }
@@ -25,17 +25,26 @@ func (a *app) targetList() *cobra.Command {
 		Use: "list", Short: "List the targets", Args: cobra.NoArgs,
 		RunE: a.reading(func(_ []string, doc *config.Document) error {
 			return a.print(doc.Targets, func(t *table) {
-				t.head("name", "enabled", "portals", "groups", "luns", "auth")
+				t.head("name", "enabled", "portals", "groups", "luns", "auth", "driver")
 				for _, g := range doc.Targets {
 					luns := len(g.LUNs)
 					for _, h := range g.Groups {
 						luns += len(h.LUNs)
 					}
-					t.row(g.Name, yesNo(!g.Disabled), portalsText(g.Portals), len(g.Groups), luns, authText(g.Auth))
+					t.row(g.Name, yesNo(!g.Disabled), reachedBy(g), len(g.Groups), luns, authText(g.Auth), g.WithDefaults().Driver)
 				}
 			})
 		}),
 	}
+}
+
+// reachedBy names the portals of a target; one of another driver than iSCSI is
+// a port itself.
+func reachedBy(t config.Target) string {
+	if !t.Driver.Portals() {
+		return "-"
+	}
+	return portalsText(t.Portals)
 }
 
 func portalsText(names []string) string {
@@ -71,9 +80,10 @@ func (a *app) targetShow() *cobra.Command {
 
 func targetTable(t *table, g *config.Target) {
 	t.pair("Name", g.Name)
+	t.pair("Driver", fmt.Sprintf("%s (%s)", g.WithDefaults().Driver, g.Driver.Human()))
 	t.pair("Alias", g.Alias)
 	t.pair("Enabled", yesNo(!g.Disabled))
-	t.pair("Portals", portalsText(g.Portals))
+	t.pair("Portals", reachedBy(*g))
 	t.pair("Redirect", g.Redirect)
 	t.pair("Authentication", authText(g.Auth))
 	for _, l := range g.LUNs {
@@ -122,21 +132,28 @@ func (f *targetFlags) set(c *cobra.Command, t *config.Target) error {
 
 func (a *app) targetCreate() *cobra.Command {
 	f := &targetFlags{}
+	var driver string
 	c := &cobra.Command{
 		Use:   "create TARGET",
 		Short: "Create a target",
 		Long: `Create a target. TARGET is an iSCSI name (iqn., eui. or naa.); a plain word becomes
-` + ourNames + `WORD.`,
-		Example: "  esos target create mail\n  esos target create iqn.2026-11.com.example:mail --portal front1,front2",
-		Args:    cobra.ExactArgs(1),
+` + ourNames + `WORD. With another driver it is a port of this machine:
+the GID of an SRP port (ib_srpt), the WWPN of a Fibre Channel (qla2x00t) or FCoE
+(fcst) port; or a name like naa.5001405b2a1c3d4e, where this machine itself is
+the initiator (scst_local). Those are served by engine lio or scst.`,
+		Example: "  esos target create mail\n  esos target create iqn.2026-11.com.example:mail --portal front1,front2\n" +
+			"  esos target create 50:01:43:80:24:26:bb:b4 --driver qla2x00t",
+		Args: cobra.ExactArgs(1),
 	}
 	f.add(c)
+	c.Flags().StringVar(&driver, "driver", "", "transport: iscsi (default), ib_srpt, qla2x00t, fcst or scst_local")
 	return a.edited(c, func(c *cobra.Command, args []string, doc *config.Document) error {
-		name := args[0]
-		if !strings.HasPrefix(name, "iqn.") && !strings.HasPrefix(name, "eui.") && !strings.HasPrefix(name, "naa.") {
+		d := config.Driver(driver)
+		name := d.TargetName(args[0])
+		if d.Portals() && !strings.HasPrefix(name, "iqn.") && !strings.HasPrefix(name, "eui.") && !strings.HasPrefix(name, "naa.") {
 			name = ourNames + name
 		}
-		t := config.Target{Name: name}
+		t := config.Target{Name: name, Driver: d}
 		if err := f.set(c, &t); err != nil {
 			return err
 		}

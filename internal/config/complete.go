@@ -54,6 +54,9 @@ func newID() string {
 }
 
 func completeDevice(d *Device, before Device, arrayID string) {
+	if d.Handler.PassThrough() {
+		return // it has a name and an identity of its own
+	}
 	keep := func(field *string, was, made string) {
 		switch {
 		case *field != "":

@@ -6,6 +6,9 @@ import "net"
 // what engines serve and what observed devices are compared with. The
 // document itself keeps its fields empty.
 func (d Device) WithDefaults() Device {
+	if d.Handler.PassThrough() {
+		return d // it is what the SCSI device is
+	}
 	if d.BlockSize == 0 {
 		d.BlockSize = 512
 		if d.Handler == CDROM {
@@ -50,7 +53,7 @@ func (p Portal) WithDefaults() Portal {
 // WithDefaults returns the target with its driver written out.
 func (t Target) WithDefaults() Target {
 	if t.Driver == "" {
-		t.Driver = "iscsi"
+		t.Driver = DriverISCSI
 	}
 	return t
 }
@@ -64,8 +67,11 @@ func (g TargetGroup) WithDefaults() TargetGroup {
 }
 
 // Tags returns the tags of the portal groups that a target is reached by,
-// each once, in the order of the portals.
+// each once, in the order of the portals. A target without portals has one.
 func (d *Document) Tags(t Target) []int {
+	if !t.Driver.Portals() {
+		return []int{LoneTag}
+	}
 	allowed := map[string]bool{}
 	for _, name := range t.Portals {
 		allowed[name] = true

@@ -31,11 +31,11 @@ type Document struct {
 // Device is what a LUN can lead to.
 type Device struct {
 	Name    string  `yaml:"name" json:"name" doc:"unique name, 1 to 64 of letters, digits, . _ -"`
-	Handler Handler `yaml:"handler" json:"handler" enum:"vdisk_fileio,vdisk_blockio,vdisk_nullio,vdisk_memory,vcdrom" doc:"what serves it"`
-	// Path is the file, block device or ISO file; relative ones are below the
-	// data directory. Empty for vdisk_nullio and vdisk_memory, and for an
-	// empty vcdrom drive.
-	Path         string       `yaml:"path,omitempty" json:"path,omitempty" doc:"file, block device or ISO file; relative ones are below the data directory; devices/NAME.img when a vdisk_fileio has none; empty for an empty vcdrom drive"`
+	Handler Handler `yaml:"handler" json:"handler" enum:"vdisk_fileio,vdisk_blockio,vdisk_nullio,vdisk_memory,vcdrom,dev_disk,dev_tape,dev_changer,dev_cdrom,dev_modisk,dev_processor,dev_raid" doc:"what serves it; those with dev_ pass commands on to a SCSI device of this machine"`
+	// Path is the file, block device, ISO file or SCSI device; relative files
+	// are below the data directory. Empty for vdisk_nullio and vdisk_memory,
+	// and for an empty vcdrom drive.
+	Path         string       `yaml:"path,omitempty" json:"path,omitempty" doc:"file, block device or ISO file; relative ones are below the data directory; devices/NAME.img when a vdisk_fileio has none; empty for an empty vcdrom drive; for pass-through the SCSI device, like /dev/tape/by-id/... or its HOST:CHANNEL:ID:LUN"`
 	Size         Size         `yaml:"size,omitempty" json:"size,omitempty" doc:"bytes, or a number with a unit (10GiB, 500MB); not for block devices and ISO files"`
 	Provisioning Provisioning `yaml:"provisioning,omitempty" json:"provisioning,omitempty" enum:"thin,thick" doc:"thin takes space as it is written (default), thick takes it at once"`
 	BlockSize    int          `yaml:"block_size,omitempty" json:"block_size,omitempty" doc:"512 (default) or 4096; 2048 for vcdrom"`
@@ -46,18 +46,6 @@ type Device struct {
 	Rotational   bool         `yaml:"rotational,omitempty" json:"rotational,omitempty" doc:"report a rotating medium"`
 	Identity     Identity     `yaml:"identity,omitempty" json:"identity,omitempty" doc:"what initiators know it by; empty fields are completed once and then stay"`
 }
-
-// Handler names what serves a device, in SCST's words. vdisk_memory is ours.
-type Handler string
-
-// Handlers of the native engine.
-const (
-	FileIO  Handler = "vdisk_fileio"
-	BlockIO Handler = "vdisk_blockio"
-	NullIO  Handler = "vdisk_nullio"
-	Memory  Handler = "vdisk_memory"
-	CDROM   Handler = "vcdrom"
-)
 
 // Provisioning says when a file's space is taken: thin (as it is written, the
 // default) or thick (at once).
@@ -92,18 +80,20 @@ type Portal struct {
 	Address  string `yaml:"address" json:"address" doc:"host:port or [v6]:port; an empty host is every address"`
 	Group    int    `yaml:"group,omitempty" json:"group,omitempty" doc:"portal group tag, 1 to 65535; 1 by default"`
 	Announce string `yaml:"announce,omitempty" json:"announce,omitempty" doc:"host:port told in discovery instead of the address (NAT)"`
+	ISER     bool   `yaml:"iser,omitempty" json:"iser,omitempty" doc:"serve iSCSI over RDMA, too (iSER, RFC 7145); the address must be that of an RDMA device"`
 }
 
-// Target is an iSCSI target with its access control.
+// Target is a target with its access control. Portals, Auth, Parameters and
+// Redirect are iSCSI's only.
 type Target struct {
-	Name     string `yaml:"name" json:"name" doc:"iqn., eui. or naa. name"`
-	Driver   string `yaml:"driver,omitempty" json:"driver,omitempty" enum:"iscsi" doc:"transport; iscsi"`
+	Name     string `yaml:"name" json:"name" doc:"by driver: iscsi iqn., eui. or naa. name; ib_srpt the port's GID, fe80:0000:...; qla2x00t and fcst the port's WWPN, 50:01:...; scst_local naa. and 16 hex digits, or any name where the engine takes it"`
+	Driver   Driver `yaml:"driver,omitempty" json:"driver,omitempty" enum:"iscsi,ib_srpt,qla2x00t,fcst,scst_local" doc:"transport: iSCSI (default), SRP, Fibre Channel, FCoE, or this machine itself"`
 	Alias    string `yaml:"alias,omitempty" json:"alias,omitempty" doc:"text shown to initiators"`
 	Disabled bool   `yaml:"disabled,omitempty" json:"disabled,omitempty" doc:"refuse logins"`
 	// RelativeIDs are the relative target port identifiers by portal group
 	// tag (SPC-5 4.2.2), unique in the array; missing ones are completed.
-	RelativeIDs map[int]int `yaml:"relative_ids,omitempty" json:"relative_ids,omitempty" doc:"relative target port identifiers by portal group tag, unique in the array; missing ones are completed"`
-	Portals     []string    `yaml:"portals,omitempty" json:"portals,omitempty" doc:"names of portals it is reached by; all when empty"`
+	RelativeIDs map[int]int `yaml:"relative_ids,omitempty" json:"relative_ids,omitempty" doc:"relative target port identifiers by portal group tag (1 without portals), unique in the array; missing ones are completed"`
+	Portals     []string    `yaml:"portals,omitempty" json:"portals,omitempty" doc:"names of portals it is reached by; all when empty; iSCSI only, like alias, auth, parameters and redirect"`
 	Auth        Auth        `yaml:"auth,omitempty" json:"auth,omitempty" doc:"who may log in"`
 	Parameters  Parameters  `yaml:"parameters,omitempty" json:"parameters,omitempty" doc:"operational keys"`
 	Redirect    string      `yaml:"redirect,omitempty" json:"redirect,omitempty" doc:"host:port that logins are sent to (TargetMoved)"`
@@ -114,7 +104,7 @@ type Target struct {
 // Group is a host group (ini_group): initiators that see the same LUNs.
 type Group struct {
 	Name       string   `yaml:"name" json:"name" doc:"unique name in its target"`
-	Initiators []string `yaml:"initiators,omitempty" json:"initiators,omitempty" doc:"initiator names or patterns with * and ?, a leading ! excludes"`
+	Initiators []string `yaml:"initiators,omitempty" json:"initiators,omitempty" doc:"initiator names of the target's driver (iSCSI name; SRP port id 0x...; WWPN), or patterns with * and ?, a leading ! excludes"`
 	LUNs       []LUN    `yaml:"luns,omitempty" json:"luns,omitempty" doc:"LUN map of these initiators"`
 }
 

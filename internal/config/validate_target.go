@@ -30,7 +30,8 @@ func (c *checker) checkPortals() {
 		}
 	}
 	c.checkAuth("iscsi.discovery", c.doc.ISCSI.Discovery)
-	if len(c.doc.ISCSI.Portals) == 0 && len(c.doc.Targets) > 0 {
+	iscsi := slices.ContainsFunc(c.doc.Targets, func(t Target) bool { return t.Driver.Portals() })
+	if len(c.doc.ISCSI.Portals) == 0 && iscsi {
 		c.warn("iscsi.portals", "there is no portal, so no initiator can connect; add one, like address: \"0.0.0.0:3260\"")
 	}
 }
@@ -73,8 +74,8 @@ func (c *checker) checkTargets() {
 	for i, t := range c.doc.Targets {
 		at := fmt.Sprintf("targets[%d]", i)
 		if t.Name == "" {
-			c.error(at+".name", "missing; write one like iqn.2026-11.com.example:%s", c.doc.Name)
-		} else if why := nameProblem(t.Name); why != "" {
+			c.error(at+".name", "missing; write %s", t.Driver.example(c.doc.Name))
+		} else if why := t.Driver.targetProblem(t.Name); why != "" {
 			c.error(at+".name", "%q %s", clip(t.Name), why)
 		}
 		c.unique(c.targets, at+".name", "targets", t.Name, i)
@@ -87,6 +88,8 @@ func (c *checker) checkTargets() {
 			switch other, taken := relative[id]; {
 			case tag < 1 || tag > 65535:
 				c.error(idAt, "portal group tag %d must be 1 to 65535", tag)
+			case tag != LoneTag && !t.Driver.Portals():
+				c.error(idAt, "a target of driver %s has no portal groups; its tag is %d", t.Driver, LoneTag)
 			case id < 1 || id > 65535:
 				c.error(idAt, "must be 1 to 65535, not %d", id)
 			case taken:
@@ -99,6 +102,9 @@ func (c *checker) checkTargets() {
 				c.error(fmt.Sprintf("%s.portals[%d]", at, j), "no portal %q%s", clip(p), nearest(p, slices.Sorted(maps.Keys(c.portals))))
 			}
 		}
+		if !t.Driver.Portals() {
+			c.checkOnlyISCSI(at, t)
+		}
 		c.checkAuth(at+".auth", t.Auth)
 		c.checkParameters(at+".parameters", t.Parameters)
 		if t.Redirect != "" {
@@ -106,14 +112,39 @@ func (c *checker) checkTargets() {
 		}
 		c.checkGroups(at, t)
 		c.checkLUNs(at+".luns", t.LUNs)
-		if len(t.LUNs) > 0 && len(t.Auth.Users) == 0 && c.reachable(t) {
+		switch {
+		case len(t.LUNs) == 0 || len(t.Auth.Users) > 0 || !c.reachable(t):
+		case !t.Driver.Portals():
+			c.warn(at+".luns", "every machine on the fabric sees these LUNs; name initiators in a group")
+		default:
 			c.warn(at+".luns", "every machine that reaches a portal sees these LUNs; name initiators in a group, or add auth")
+		}
+	}
+}
+
+// checkOnlyISCSI refuses what other drivers do not have.
+func (c *checker) checkOnlyISCSI(at string, t Target) {
+	for _, f := range []struct {
+		key string
+		set bool
+	}{
+		{"portals", len(t.Portals) > 0},
+		{"alias", t.Alias != ""},
+		{"auth", len(t.Auth.Users) > 0 || len(t.Auth.Algorithms) > 0 || t.Auth.Mutual != nil},
+		{"parameters", len(Fields(Parameters{}, t.Parameters)) > 0},
+		{"redirect", t.Redirect != ""},
+	} {
+		if f.set {
+			c.error(at+"."+f.key, "only iSCSI targets have %s, and the driver of this one is %s (%s); remove it", f.key, t.Driver, t.Driver.Human())
 		}
 	}
 }
 
 // reachable says whether a target can be reached from another machine.
 func (c *checker) reachable(t Target) bool {
+	if !t.Driver.Portals() {
+		return t.Driver != DriverLocal
+	}
 	for _, p := range c.doc.ISCSI.Portals {
 		if (len(t.Portals) == 0 || slices.Contains(t.Portals, p.Name)) && !Loopback(p.Address) {
 			return true
@@ -173,7 +204,7 @@ func (c *checker) checkGroups(at string, t Target) {
 				c.error(pat, "%q is already in group %q; an initiator is in one group of a target", clip(pattern), other)
 			}
 			initiators[pattern] = g.Name
-			c.checkPattern(pat, pattern)
+			c.checkPattern(pat, pattern, t.Driver)
 		}
 		if len(g.Initiators) == 0 {
 			c.warn(gat+".initiators", "empty, so the group matches nobody")
@@ -182,7 +213,7 @@ func (c *checker) checkGroups(at string, t Target) {
 	}
 }
 
-func (c *checker) checkPattern(at, pattern string) {
+func (c *checker) checkPattern(at, pattern string, d Driver) {
 	name := strings.TrimPrefix(pattern, "!")
 	switch {
 	case name == "":
@@ -193,7 +224,7 @@ func (c *checker) checkPattern(at, pattern string) {
 		c.error(at, "%q has a blank", clip(pattern))
 	case strings.ContainsAny(name, "*?"):
 	default:
-		if why := nameProblem(name); why != "" {
+		if why := d.InitiatorProblem(name); why != "" {
 			c.warn(at, "%q %s, so no initiator may ever match", clip(pattern), why)
 		}
 	}
@@ -244,7 +275,7 @@ func (c *checker) checkAuth(at string, a Auth) {
 			c.error(at+".mutual.secret", "must differ from the secret of user %q (RFC 7143 9.2.1)", clip(u.Name))
 		}
 		for j, p := range u.Initiators {
-			c.checkPattern(fmt.Sprintf("%s.initiators[%d]", uat, j), p)
+			c.checkPattern(fmt.Sprintf("%s.initiators[%d]", uat, j), p, DriverISCSI)
 		}
 	}
 	if a.Mutual != nil {

@@ -4,11 +4,29 @@ import (
 	"context"
 	"path/filepath"
 
+	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine/choice"
 	"github.com/esos-project/esos/internal/engine/lio"
 	"github.com/esos-project/esos/internal/engine/native"
+	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/host/kernfs"
 )
+
+// ports lists the ports of this machine that a driver could serve at.
+func ports(d config.Driver) ([]string, error) {
+	var names []string
+	var err error
+	switch d {
+	case config.DriverSRP:
+		names, err = host.Adapters{}.InfiniBand()
+	case config.DriverFC, config.DriverFCoE:
+		names, err = host.Adapters{}.FibreChannel()
+	}
+	for i := range names {
+		names[i] = d.TargetName(names[i])
+	}
+	return names, err
+}
 
 // engines are those that a document can name. None is started before one does.
 func engines(o Options) *choice.Engine {
@@ -23,7 +41,7 @@ func engines(o Options) *choice.Engine {
 			if err := kernel.Load(ctx, "target_core_mod"); err != nil {
 				return nil, err
 			}
-			return lio.Start(ctx, lio.Options{Kernel: kernel, SameRoot: kernfs.SameRoot, RunDir: o.RunDir,
+			return lio.Start(ctx, lio.Options{Kernel: kernel, SameRoot: kernfs.SameRoot, Load: kernfs.Modprobe, Ports: ports, RunDir: o.RunDir,
 				StateDir: filepath.Join(state, "lio"), DataDir: o.DataDir, Log: o.Log})
 		}},
 	})

@@ -157,6 +157,7 @@ func TestPlans(t *testing.T) {
 			d.DeviceGroups[0].TargetGroups[0].State = "standby"
 			d.DeviceGroups = append(d.DeviceGroups, config.DeviceGroup{Name: "empty"})
 		}},
+		{name: "another-driver", example: "minimal", edit: func(d *config.Document) { d.Targets[0].Driver = config.DriverLocal }, stays: true},
 		{name: "no-alua", example: "alua", edit: func(d *config.Document) { d.DeviceGroups = nil }},
 		{name: "insert", example: "cdrom", edit: func(d *config.Document) { d.Devices[0].Path = "/iso/debian.iso" },
 			tamper: func(d disk, _ engine.Engine) { d["/iso/debian.iso"] = 1 << 20 }},

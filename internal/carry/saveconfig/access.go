@@ -33,10 +33,13 @@ func (g *tpg) access(o object, asked, everybody bool) {
 	var unasked []object
 	for _, a := range o.objects("node_acls") {
 		initiator := strings.ToLower(a.text("node_wwn"))
+		if !g.driver.Portals() {
+			initiator = g.driver.InitiatorName(fromWWN(g.driver, initiator))
+		}
 		a.of = "ACL " + initiator + " of " + o.of
 		attributes := a.inner("attributes")
 		must := asked
-		if n := attributes.number("authentication", -1); n >= 0 {
+		if n := attributes.number("authentication", -1); n >= 0 && g.driver.Portals() {
 			must = n == 1
 		}
 		user := config.CHAPUser{Name: a.text("chap_userid"), Secret: r.secret(a, "chap_password"), Initiators: []string{initiator}}
@@ -193,6 +196,9 @@ func (g *tpg) place(initiator string, luns []config.LUN) {
 	for _, other := range g.t.Groups {
 		names.Make(other.Name)
 	}
-	short := initiator[strings.LastIndexByte(initiator, ':')+1:]
+	short := initiator
+	if g.driver.Portals() {
+		short = initiator[strings.LastIndexByte(initiator, ':')+1:]
+	}
 	g.t.Groups = append(g.t.Groups, config.Group{Name: names.Make(short), Initiators: []string{initiator}, LUNs: luns})
 }

@@ -134,7 +134,7 @@ func (r *reader) storage(o object) {
 			d.Handler = config.NullIO
 		}
 	case "pscsi":
-		r.f.Miss(o.n.at, o.of, "it passes a SCSI device of the machine through, and ESOS's document has no such device; a disk can be a vdisk_blockio")
+		r.passThrough(s, o, name)
 		return
 	case "user":
 		r.f.Miss(o.n.at, o.of, "a program of its own serves it (tcmu), and ESOS's document has no such device")
@@ -175,6 +175,36 @@ func (r *reader) storage(o object) {
 	r.groups(s, o)
 	a.rest(ofStorage(), o.of)
 	o.rest(map[string]string{"aio": "0"}, o.of)
+	r.f.At(fmt.Sprintf("devices[%d]", len(r.f.Doc.Devices)), o.n.at)
+	r.f.Doc.Devices = append(r.f.Doc.Devices, d)
+}
+
+// passThrough reads a SCSI device of the machine, which is what it is.
+func (r *reader) passThrough(s *stored, o object, name string) {
+	d := config.Device{Path: o.text("dev")}
+	d.Handler = passedHandler(d.Path)
+	why := ""
+	switch clean := filepath.Clean(d.Path); {
+	case d.Handler == "":
+		why = "its dev does not say what it is; make it with: esos device create NAME --handler dev_tape (dev_disk, dev_changer, ...) --path " + carry.Clip(d.Path)
+	case strings.HasSuffix(d.Path, "/") || len(d.Path) > 4095 || strings.ContainsRune(d.Path, 0):
+		why = "its dev is no path of a device"
+	case r.stores[clean] != "":
+		why = "its dev is served as device " + r.stores[clean] + " already; two devices on one store destroy its data"
+	}
+	if why != "" {
+		r.f.Miss(o.n.at, o.of, why)
+		return
+	}
+	d.Name = r.f.Name(o.n.at, "device", name)
+	s.device, r.stores[filepath.Clean(d.Path)] = d.Name, d.Name
+	for _, g := range o.objects("alua_tpgs") {
+		if name := g.text("name"); name != "default_tg_pt_gp" {
+			r.f.Miss(g.n.at, "ALUA group "+name+" of "+o.of, "a SCSI device that is passed on has its own access states")
+		}
+	}
+	o.inner("attributes").rest(ofStorage(), o.of)
+	o.rest(nil, o.of)
 	r.f.At(fmt.Sprintf("devices[%d]", len(r.f.Doc.Devices)), o.n.at)
 	r.f.Doc.Devices = append(r.f.Doc.Devices, d)
 }

@@ -65,7 +65,7 @@ func measured(key string) bool {
 // grave says whether initiators notice that a key is missing.
 func grave(key string) bool {
 	switch key {
-	case "iser", "offload", "pi_prot_type", "pi_prot_format", "emulate_pr", "emulate_3pc", "emulate_caw", "AuthMethod", "demo_mode_discovery",
+	case "offload", "pi_prot_type", "pi_prot_format", "emulate_pr", "emulate_3pc", "emulate_caw", "AuthMethod", "demo_mode_discovery",
 		"tpg_enabled_sendtargets", "prod_mode_write_protect":
 		return true
 	}
@@ -75,8 +75,6 @@ func grave(key string) bool {
 // why says why a key is not carried.
 func why(key string) string {
 	switch key {
-	case "iser":
-		return "ESOS serves iSCSI over TCP only"
 	case "offload", "cxgbit":
 		return "ESOS serves iSCSI in software"
 	case "pi_prot_type", "pi_prot_format", "pi_prot_verify", "t10_pi", "fabric_prot_type":

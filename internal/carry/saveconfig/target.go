@@ -17,15 +17,21 @@ func (r *reader) target(o object) {
 	fabric, given := o.text("fabric"), o.text("wwn")
 	o.of = "target " + given
 	tpgs := o.objects("tpgs")
+	driver, known := driverOf(fabric)
 	name := strings.ReplaceAll(strings.ToLower(given), "_", "-")
+	if !driver.Portals() {
+		name = driver.TargetName(fromWWN(driver, given))
+	}
 	o.inner("parameters").rest(map[string]string{"cmd_completion_affinity": "-1"}, o.of)
 	o.rest(nil, o.of)
 	why := ""
 	switch {
-	case fabric != "iscsi":
-		why = "it serves " + fabricName(fabric) + ", and ESOS's document has iSCSI targets only"
-	case !carry.TargetName(name):
+	case !known:
+		why = "it serves " + fabricName(fabric) + ", for which ESOS's document has no driver"
+	case driver.Portals() && !carry.TargetName(driver, name):
 		why = "its name is no iSCSI name (RFC 7143 4.2.7)"
+	case !carry.TargetName(driver, name):
+		why = "its name is none that a document has for a target of " + driver.Human()
 	case slices.ContainsFunc(r.f.Doc.Targets, func(t config.Target) bool { return t.Name == name }):
 		why = "a target of that name stands above"
 	case len(tpgs) == 0:
@@ -38,17 +44,17 @@ func (r *reader) target(o object) {
 		}
 		return
 	}
-	if name != given {
+	if name != given && driver.Portals() {
 		r.f.Miss(o.n.at, "name of "+o.of, "it is "+name+" here (RFC 7143 4.2.7 has neither \"_\" nor capitals): tell initiators")
 	}
-	first := &tpg{r: r, name: name, of: o.of}
+	first := &tpg{r: r, driver: driver, name: name, of: o.of}
 	first.read(tpgs[0])
 	parts := []*tpg{first}
 	for _, g := range tpgs[1:] {
 		if r.err != nil {
 			return
 		}
-		next := &tpg{r: r, name: name, of: o.of}
+		next := &tpg{r: r, driver: driver, name: name, of: o.of}
 		next.read(g)
 		if next.tag == first.tag {
 			r.refuse(g.n.at, "tpg %d of %s stands twice in the file", next.tag, o.of)
@@ -78,14 +84,8 @@ func (r *reader) target(o object) {
 
 func fabricName(fabric string) string {
 	switch fabric {
-	case "qla2xxx", "qla2xxx_npiv", "elx_efct":
-		return "Fibre Channel"
-	case "srpt":
-		return "SRP"
-	case "tcm_fc":
-		return "FCoE"
-	case "loopback":
-		return "local SCSI hosts"
+	case "qla2xxx_npiv", "elx_efct":
+		return "Fibre Channel by " + fabric
 	case "vhost":
 		return "virtual machines"
 	case "":
@@ -107,6 +107,7 @@ func (r *reader) leaveTPG(g object, of string) {
 // tpg reads a target port group as a target of its own.
 type tpg struct {
 	r       *reader
+	driver  config.Driver
 	name    string
 	of      string
 	tag     int
@@ -132,6 +133,7 @@ type there struct {
 type portal struct {
 	at         carry.Place
 	host, port string
+	iser       bool
 }
 
 // lun is a LUN of a target port group.
@@ -161,18 +163,32 @@ func (g *tpg) read(o object) {
 	}
 	g.t = config.Target{Name: g.name, Disabled: !o.flag("enable", true)}
 	g.readLUNs(o)
-	g.readPortals(o)
-	g.parameters(o.inner("parameters"), o.of)
 	a := o.inner("attributes")
 	everybody := a.flag("generate_node_acls", false)
 	protected := a.flag("demo_mode_write_protect", true)
+	asked := a.flag("authentication", false) && g.driver.Portals()
+	if g.driver.Portals() {
+		g.readPortals(o)
+		g.parameters(o.inner("parameters"), o.of)
+	} else {
+		g.t.Driver = g.driver
+		o.find("portals")
+		o.inner("parameters").rest(nil, o.of)
+		// Who has no ACL may log in, and sees nothing, as one who may not.
+		nothing := a.flag("demo_mode_login_only", false)
+		everybody = everybody && !nothing
+	}
+	if g.driver == config.DriverLocal {
+		everybody, protected = true, false
+		o.text("nexus") // this machine as an initiator: ESOS names it
+	}
 	if everybody {
 		a.find("cache_dynamic_acls")
 		for _, n := range slices.Sorted(keys(g.luns)) {
 			g.t.LUNs = append(g.t.LUNs, config.LUN{LUN: n, Device: g.luns[n].device, ReadOnly: protected})
 		}
 	}
-	g.access(o, a.flag("authentication", false), everybody)
+	g.access(o, asked, everybody)
 	g.joinGroups()
 	a.rest(ofTPG(), o.of)
 	o.rest(nil, o.of)
@@ -258,13 +274,14 @@ func (g *tpg) readPortals(o object) {
 		host := strings.Trim(p.text("ip_address"), "[]")
 		port := p.number("port", 3260)
 		of := "portal " + host + " of " + o.of
-		p.rest(map[string]string{"iser": "0", "offload": "0", "cxgbit": "0"}, of)
+		iser := p.flag("iser", false)
+		p.rest(map[string]string{"offload": "0", "cxgbit": "0"}, of)
 		addr, err := netip.ParseAddr(host)
 		if err != nil || addr.Zone() != "" || port < 1 || port > 65535 {
 			g.r.refuse(p.n.at, "%s: %q and %d are no address and port", of, host, port)
 			return
 		}
-		g.portals = append(g.portals, portal{p.n.at, addr.String(), strconv.FormatInt(port, 10)})
+		g.portals = append(g.portals, portal{p.n.at, addr.String(), strconv.FormatInt(port, 10), iser})
 	}
 	if len(g.portals) == 0 {
 		g.closed = "it has no portal, and without one it would be reached by all"
@@ -277,6 +294,9 @@ func (g *tpg) openPortals(t *config.Target) {
 		name, tag := g.r.f.Portal(p.at, p.host, p.port, g.tag)
 		if tag != g.tag {
 			g.r.f.Miss(p.at, fmt.Sprintf("tag %d of portal %s of %s", g.tag, p.host, g.of), fmt.Sprintf("a portal has one tag for all targets in ESOS; this one has %d", tag))
+		}
+		if opened, err := g.r.f.Doc.FindPortal(name); err == nil && p.iser {
+			opened.ISER = true
 		}
 		if !slices.Contains(t.Portals, name) {
 			t.Portals = append(t.Portals, name)

@@ -101,7 +101,12 @@ func (Format) Write(d *config.Document, o carry.Options) (*carry.Export, error) 
 		}
 	}
 	for _, t := range d.Targets {
-		file.Targets = append(file.Targets, savedTarget{Fabric: "iscsi", TPGs: w.tpgs(t), WWN: t.Name})
+		d := t.WithDefaults().Driver
+		if d == config.DriverLocal && !strings.HasPrefix(t.Name, "naa.") && !strings.HasPrefix(t.Name, "iqn.") {
+			w.Miss("target "+t.Name, "LIO's loopback takes names like naa.5001405b2a1c3d4e")
+			continue
+		}
+		file.Targets = append(file.Targets, savedTarget{Fabric: fabrics()[d], TPGs: w.tpgs(t), WWN: toWWN(d, t.Name)})
 	}
 	w.remote()
 	w.Machine(d)
@@ -145,6 +150,16 @@ func (w *writer) discovery(file *saved) {
 }
 
 func (w *writer) device(file *saved, d config.Device) {
+	if d.Handler.PassThrough() {
+		switch d.Handler {
+		case config.PassDisk, config.PassTape, config.PassCDROM, config.PassChanger:
+			w.paths[d.Name] = "/backstores/pscsi/" + d.Name
+			file.Storage = append(file.Storage, storageObject{Name: d.Name, Plugin: "pscsi", Dev: d.Path})
+		default:
+			w.Miss("device "+d.Name, "LIO passes on disks, tapes, changers and CD drives, not "+string(d.Handler))
+		}
+		return
+	}
 	s := storageObject{Name: d.Name, WWN: wwnOf(d.Identity), Attributes: map[string]int{}}
 	of := "device " + d.Name
 	size := int64(d.Size)

@@ -20,6 +20,8 @@ func (w *writer) tpgs(t config.Target) []savedTPG {
 	everybody(&t)
 	g := savedTPG{Enable: !t.Disabled, LUNs: []savedLUN{}, ACLs: []nodeACL{}, Portals: []savedPortal{}}
 	w.unsaid(t, of)
+	d := t.WithDefaults().Driver
+	w.unseen(&t, d, of)
 	luns := w.luns(&g, &t, of)
 	w.acls(&g, t, luns, of)
 	g.Parameters = parameters(t)
@@ -27,8 +29,17 @@ func (w *writer) tpgs(t config.Target) []savedTPG {
 	if len(t.Auth.Users) > 0 {
 		asked = 1
 	}
-	g.Attributes = map[string]int{"authentication": asked, "generate_node_acls": 0}
-	if len(t.LUNs) > 0 {
+	g.Attributes = map[string]int{}
+	if d.Portals() {
+		g.Attributes["authentication"] = asked
+	}
+	if d.Portals() || d == config.DriverFC {
+		g.Attributes["generate_node_acls"] = 0
+	}
+	if d == config.DriverFC {
+		g.Attributes["demo_mode_login_only"] = 0
+	}
+	if len(t.LUNs) > 0 && d != config.DriverLocal {
 		g.Attributes["generate_node_acls"], g.Attributes["cache_dynamic_acls"] = 1, 1
 		protect := 0
 		if slices.ContainsFunc(t.LUNs, w.protected) {
@@ -60,6 +71,23 @@ func everybody(t *config.Target) {
 		return
 	}
 	t.LUNs, t.Groups = t.Groups[n].LUNs, t.Groups[:n]
+}
+
+// unseen takes out what LIO shows nobody on a fabric, and says so.
+func (w *writer) unseen(t *config.Target, d config.Driver, of string) {
+	switch {
+	case len(t.LUNs) > 0 && (d == config.DriverSRP || d == config.DriverFCoE):
+		w.Miss("luns of "+of, "LIO lets no initiator in over "+d.Human()+" that it does not know by name")
+		t.LUNs = nil
+	case len(t.Groups) > 0 && d == config.DriverLocal:
+		w.Miss("groups of "+of, "the initiator of LIO's loopback is the machine itself")
+		t.Groups = nil
+	}
+	for i := range t.LUNs {
+		if d == config.DriverLocal && w.protected(t.LUNs[i]) {
+			w.Miss(fmt.Sprintf("read_only of LUN %d of %s", t.LUNs[i].LUN, of), "LIO cannot show the machine itself a LUN read-only")
+		}
+	}
 }
 
 // unsaid notes what LIO has no place for.
@@ -172,7 +200,7 @@ func (w *writer) acls(g *savedTPG, t config.Target, numbers map[string]int, of s
 			if excluded(group.Initiators, initiator) {
 				continue
 			}
-			acl := nodeACL{WWN: initiator, LUNs: append([]mappedLUN{}, luns...)}
+			acl := nodeACL{WWN: toWWN(t.WithDefaults().Driver, initiator), LUNs: append([]mappedLUN{}, luns...)}
 			if u := userOf(t.Auth.Users, initiator); u >= 0 {
 				acl.chap = proof(t.Auth, u)
 				used[u] = true
@@ -217,6 +245,9 @@ func proof(a config.Auth, user int) chap {
 // portals are the addresses of one tag.
 func (w *writer) portals(t config.Target, tag int) []savedPortal {
 	found := []savedPortal{}
+	if !t.Driver.Portals() {
+		return found
+	}
 	for _, p := range w.d.ISCSI.Portals {
 		if p.WithDefaults().Group != tag || len(t.Portals) > 0 && !slices.Contains(t.Portals, p.Name) {
 			continue
@@ -228,7 +259,7 @@ func (w *writer) portals(t config.Target, tag int) []savedPortal {
 		if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
 			host = "[" + host + "]" // as rtslib has it
 		}
-		found = append(found, savedPortal{Address: host, Port: port})
+		found = append(found, savedPortal{Address: host, Port: port, ISER: p.ISER})
 	}
 	return found
 }

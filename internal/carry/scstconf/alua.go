@@ -130,7 +130,7 @@ func (r *reader) member(g *config.DeviceGroup, tg *config.TargetGroup, s *statem
 	case declared:
 		m.Name = here
 	case r.elsewhere[given] != "":
-		r.f.Miss(s.at(), what, notISCSI(r.elsewhere[given]))
+		r.f.Miss(s.at(), what, noDriver(r.elsewhere[given]))
 		return nil
 	case relative == 0:
 		r.f.Miss(s.at(), what, "the file has no such target; one of the peer node needs its rel_tgt_id")

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/esos-project/esos/internal/carry"
 	"github.com/esos-project/esos/internal/config"
 )
 
@@ -44,6 +45,8 @@ func (r *reader) handler(s *statement) error {
 			if err := r.device(config.Handler(handler), l); err != nil {
 				return err
 			}
+		case config.PassDisk, config.PassTape, config.PassChanger, config.PassCDROM, config.PassMODisk, config.PassProcessor, config.PassRAID:
+			r.passThrough(config.Handler(handler), l)
 		default:
 			r.leaveAll(l, notHandled(handler), true)
 		}
@@ -51,12 +54,27 @@ func (r *reader) handler(s *statement) error {
 	return nil
 }
 
-func notHandled(handler string) string {
-	if strings.HasPrefix(handler, "dev_") {
-		return "it passes a SCSI device of the machine through (" + handler + "), and ESOS's document has no such device; a disk can be a vdisk_blockio"
+func notHandled(handler string) string { return "ESOS has no handler " + handler }
+
+// passThrough reads a SCSI device of the machine, whose name is its address.
+func (r *reader) passThrough(handler config.Handler, s *statement) {
+	given := s.arg(1)
+	if _, ok := config.ParseHCIL(given); !ok {
+		r.leaveAll(s, "its name is no address of a SCSI device (HOST:CHANNEL:ID:LUN)", true)
+		return
 	}
-	return "ESOS has no handler " + handler
+	r.leaveLines(s, "device "+given, false)
+	if r.f.Names["device"] == nil {
+		r.f.Names["device"] = &carry.Names{}
+	}
+	d := config.Device{Name: r.f.Names["device"].Make(passedName(given)), Handler: handler, Path: given}
+	r.devices[given], r.stores[given] = d.Name, d.Name
+	r.f.At(fmt.Sprintf("devices[%d]", len(r.f.Doc.Devices)), s.at())
+	r.f.Doc.Devices = append(r.f.Doc.Devices, d)
 }
+
+// passedName names a SCSI device by its address, which no name of a document is.
+func passedName(address string) string { return strings.ReplaceAll(address, ":", "-") }
 
 // device reads one device.
 func (r *reader) device(handler config.Handler, s *statement) error {
@@ -300,7 +318,7 @@ func (r *reader) lun(s *statement, of string, have []config.LUN) (l config.LUN, 
 	what := head(s) + " (" + s.arg(2) + ") of " + of
 	switch {
 	case !declared && passedThrough(s.arg(2)):
-		r.f.Miss(s.at(), what, notHandled("dev_disk"))
+		r.f.Miss(s.at(), what, "no HANDLER of the file says what this SCSI device is; make it with: esos device create NAME --handler dev_disk --path "+s.arg(2))
 	case !declared:
 		r.f.Miss(s.at(), what, "no HANDLER of the file has this device")
 	case name == "":

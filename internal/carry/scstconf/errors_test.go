@@ -119,9 +119,9 @@ func TestWriteExamples(t *testing.T) {
 	}
 	for _, file := range files {
 		doc, out, again := carrytest.Back(t, scstconf.Format{}, file)
-		memory := 0
+		memory := 0 // and SCSI devices by a path, which SCST has no word for
 		for _, d := range doc.Devices {
-			if d.Handler == config.Memory {
+			if d.Handler == config.Memory || d.Handler.PassThrough() && strings.HasPrefix(d.Path, "/") {
 				memory++
 			}
 		}
@@ -137,7 +137,7 @@ func TestWriteExamples(t *testing.T) {
 			}
 		}
 		if memory > 0 && len(out.Left) == 0 {
-			t.Errorf("%s: disks in memory are dropped and not told", file)
+			t.Errorf("%s: devices are dropped and not told", file)
 		}
 	}
 }

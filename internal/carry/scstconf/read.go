@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/carry"
+	"github.com/esos-project/esos/internal/config"
 )
 
 // Format is scst.conf.
@@ -34,7 +35,7 @@ func (Format) Read(name string, text []byte) (*carry.Import, error) {
 		return nil, err
 	}
 	r := &reader{file: name, f: f, devices: map[string]string{}, stores: map[string]string{},
-		serials: map[string]bool{}, naas: map[string]bool{}, targets: map[string]string{}, elsewhere: map[string]string{},
+		serials: map[string]bool{}, naas: map[string]bool{}, targets: map[string]string{}, elsewhere: map[string]string{}, driversOff: map[string]bool{},
 		relative: map[int]bool{}, grouped: map[string]bool{}}
 	if err := r.all(merged(top)); err != nil {
 		return nil, err
@@ -77,8 +78,9 @@ type reader struct {
 	relative  map[int]bool
 	grouped   map[string]bool // devices that are in a device group
 
-	driverOn bool   // some TARGET_DRIVER iscsi is enabled
-	closed   string // why the target that is read must not be open
+	driversOff map[string]bool // TARGET_DRIVERs of ports that are not enabled
+	driverOn   bool            // some TARGET_DRIVER iscsi is enabled
+	closed     string          // why the target that is read must not be open
 }
 
 func (r *reader) refuse(at carry.Place, format string, args ...any) error {
@@ -148,6 +150,14 @@ func (r *reader) all(top []*statement) error {
 		}
 		r.f.Leave(s.at(), "attribute "+s.key()+" of SCST", why(s.key()))
 	}
+	// Targets stand in a document in the order that they are written in, too.
+	top = slices.Clone(top)
+	slices.SortStableFunc(top, func(a, b *statement) int {
+		if a.key() != "TARGET_DRIVER" || b.key() != "TARGET_DRIVER" {
+			return strings.Compare(a.key(), b.key())
+		}
+		return slices.Index(drivers(), config.Driver(a.arg(1))) - slices.Index(drivers(), config.Driver(b.arg(1)))
+	})
 	for _, pass := range []struct {
 		key  string
 		read func(*statement) error

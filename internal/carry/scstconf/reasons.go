@@ -76,14 +76,14 @@ func why(key string) string {
 	return "ESOS has no such setting"
 }
 
-// notISCSI says why a driver's targets are not carried.
-func notISCSI(driver string) string {
+// noDriver says why a driver's targets are not carried.
+func noDriver(driver string) string {
 	fabric := map[string]string{
-		"qla2x00t": "Fibre Channel", "qla2xxx": "Fibre Channel", "qla2x00tgt": "Fibre Channel", "ocs_fc_scst": "Fibre Channel", "lpfc_scst": "Fibre Channel",
-		"ib_srpt": "SRP", "fcst": "FCoE", "scst_local": "local SCSI hosts", "ibmvstgt": "virtual SCSI",
+		"qla2xxx": "Fibre Channel", "qla2x00tgt": "Fibre Channel", "ocs_fc_scst": "Fibre Channel", "lpfc_scst": "Fibre Channel",
+		"ibmvstgt": "virtual SCSI",
 	}[driver]
 	if fabric == "" {
-		return "ESOS's document has iSCSI targets only"
+		return "ESOS's document has no such driver"
 	}
-	return "it serves " + fabric + ", and ESOS's document has iSCSI targets only"
+	return "it serves " + fabric + " by a driver that ESOS's document does not have"
 }

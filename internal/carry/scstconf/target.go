@@ -20,14 +20,43 @@ func (r *reader) lookAhead(s *statement) error {
 	}
 	for _, l := range s.lines {
 		switch {
-		case s.arg(1) != "iscsi" && l.key() == "TARGET":
+		case !carried(s.arg(1)) && l.key() == "TARGET":
 			r.elsewhere[l.arg(1)] = s.arg(1)
-		case s.arg(1) == "iscsi" && l.key() == "enabled":
+		case carried(s.arg(1)) && l.key() == "enabled":
 			on, err := r.flag(l)
 			if err != nil {
 				return err
 			}
-			r.driverOn = on
+			if s.arg(1) == string(config.DriverISCSI) {
+				r.driverOn = on
+			} else if !on {
+				r.driversOff[s.arg(1)] = true
+			}
+		}
+	}
+	return nil
+}
+
+// carried says whether a driver's targets are carried: documents have SCST's
+// words for them.
+func carried(driver string) bool { return slices.Contains(drivers(), config.Driver(driver)) }
+
+// drivers are those of documents, in the order of a file that we write.
+func drivers() []config.Driver {
+	return []config.Driver{config.DriverISCSI, config.DriverSRP, config.DriverFC, config.DriverFCoE, config.DriverLocal}
+}
+
+// ports reads a TARGET_DRIVER whose targets are ports of the machine.
+func (r *reader) ports(s *statement) error {
+	for _, l := range s.lines {
+		switch l.key() {
+		case "TARGET":
+			if err := r.target(l, config.Driver(s.arg(1))); err != nil {
+				return err
+			}
+		case "enabled":
+		default:
+			r.leave(l, "TARGET_DRIVER "+s.arg(1))
 		}
 	}
 	return nil
@@ -35,20 +64,22 @@ func (r *reader) lookAhead(s *statement) error {
 
 // driver reads a TARGET_DRIVER.
 func (r *reader) driver(s *statement) error {
-	switch name := s.arg(1); name {
-	case "iscsi":
-	case "copy_manager":
+	switch name := s.arg(1); {
+	case name == string(config.DriverISCSI):
+	case carried(name):
+		return r.ports(s)
+	case name == "copy_manager":
 		r.leaveAll(s, "ESOS copies (EXTENDED COPY) between all its disks without one", false)
 		return nil
 	default:
-		r.leaveAll(s, notISCSI(name), true)
+		r.leaveAll(s, noDriver(name), true)
 		return nil
 	}
 	var discovery []*statement
 	for _, l := range s.lines {
 		switch l.key() {
 		case "TARGET":
-			if err := r.target(l); err != nil {
+			if err := r.target(l, config.DriverISCSI); err != nil {
 				return err
 			}
 		case "IncomingUser", "OutgoingUser":
@@ -58,7 +89,8 @@ func (r *reader) driver(s *statement) error {
 			r.leave(l, "TARGET_DRIVER iscsi")
 		}
 	}
-	if !r.driverOn && len(r.f.Doc.Targets) > 0 {
+	iscsi := slices.ContainsFunc(r.f.Doc.Targets, func(t config.Target) bool { return t.Driver.Portals() })
+	if !r.driverOn && iscsi {
 		r.f.Miss(s.at(), "TARGET_DRIVER iscsi", "it is not enabled, so its targets are disabled here; enable them with: esos target enable NAME")
 	}
 	r.portals(s)
@@ -78,7 +110,7 @@ func (r *reader) portals(s *statement) {
 		return
 	}
 	for _, t := range r.f.Doc.Targets {
-		if len(t.Portals) == 0 && !t.Disabled {
+		if t.Driver.Portals() && len(t.Portals) == 0 && !t.Disabled {
 			r.f.Miss(s.at(), "portals of target "+t.Name, "it has no allowed_portal: it is reached through the addresses that other targets allow, and no others; add portals if there are")
 		}
 	}
@@ -140,19 +172,26 @@ func (r *reader) user(s *statement) (config.CHAPUser, error) {
 
 // targetName makes of a name one that documents allow (RFC 7143 4.2.7): in
 // lower case, and without what people put in beside it.
-func targetName(name string) string {
+func targetName(d config.Driver, name string) string {
+	if !d.Portals() {
+		return d.TargetName(name)
+	}
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-// target reads a TARGET of iSCSI.
-func (r *reader) target(s *statement) error {
+// target reads a TARGET.
+func (r *reader) target(s *statement, d config.Driver) error {
 	if err := r.check("a TARGET", s.lines, "LUN", "GROUP"); err != nil {
 		return err
 	}
 	given := s.arg(1)
-	name := targetName(given)
+	name := targetName(d, given)
 	r.targets[given] = ""
-	if !carry.TargetName(name) {
+	if !carry.TargetName(d, name) {
+		if !d.Portals() {
+			r.leaveAll(s, "its name is none that a document has for a target of "+d.Human()+": it says no port of the machine", true)
+			return nil
+		}
 		r.leaveAll(s, "its name is no iSCSI name (RFC 7143 4.2.7): iqn.YEAR-MONTH.DOMAIN:NAME, of letters, digits, \".\", \"-\" and \":\"", true)
 		return nil
 	}
@@ -160,11 +199,14 @@ func (r *reader) target(s *statement) error {
 		r.leaveAll(s, "a target of that name stands above", true)
 		return nil
 	}
-	if name != given {
+	if name != given && d.Portals() {
 		r.f.Miss(s.words[1].at, "name of target "+given, "it is "+name+" here (RFC 7143 4.2.7 has neither \"_\" nor capitals): tell initiators")
 	}
 	r.targets[given] = name
 	t := config.Target{Name: name}
+	if !d.Portals() {
+		t.Driver = d
+	}
 	of := "target " + given
 	enabled, kept := false, "" // kept is somebody whom no group of the document names
 	r.closed = ""
@@ -185,9 +227,18 @@ func (r *reader) target(s *statement) error {
 			}
 		case "enabled":
 			enabled, err = r.flag(l)
+		case "HW_TARGET": // it is the machine's, and was there before the file
 		case "IncomingUser", "OutgoingUser":
+			if !d.Portals() {
+				r.leave(l, of)
+				continue
+			}
 			users = append(users, l)
 		case "allowed_portal":
+			if !d.Portals() {
+				r.leave(l, of)
+				continue
+			}
 			addr, bad := netip.ParseAddr(l.value())
 			if bad != nil || addr.Zone() != "" || addr.IsUnspecified() {
 				r.closed = "allowed_portal " + l.value() + " is no address, and others must not come in instead"
@@ -216,7 +267,7 @@ func (r *reader) target(s *statement) error {
 		r.f.Leave(s.at(), "attribute FirstBurstLength of "+of, "it exceeds MaxBurstLength (RFC 7143 13.14)")
 		p.FirstBurstLength = 0
 	}
-	t.Disabled = !enabled || !r.driverOn
+	t.Disabled = !enabled || r.driversOff[string(d)] || d.Portals() && !r.driverOn
 	if kept != "" && len(t.LUNs) > 0 {
 		r.closed = "initiator " + kept + " would see the LUNs of those that no group names"
 	}
@@ -250,6 +301,10 @@ func (r *reader) targetAttribute(t *config.Target, l *statement, of string) (err
 			return
 		}
 		*v = new(l.value() == "Yes")
+	}
+	if !t.Driver.Portals() && l.key() != "rel_tgt_id" {
+		r.leave(l, of)
+		return nil
 	}
 	switch l.key() {
 	case "alias":
@@ -347,7 +402,7 @@ func (r *reader) group(t *config.Target, s *statement, of string) (lost string, 
 			r.leaveLines(l, of, false)
 			// SCST compares without regard to case, and names come in lower
 			// case (RFC 7143 4.2.7.1).
-			pattern := strings.ToLower(l.arg(1))
+			pattern := t.Driver.InitiatorName(strings.ToLower(l.arg(1)))
 			if slices.Contains(g.Initiators, pattern) {
 				r.f.Leave(l.at(), "initiator "+l.arg(1)+" of "+of, "it stands in this group already")
 				continue

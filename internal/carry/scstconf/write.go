@@ -17,10 +17,11 @@ import (
 
 // Write writes a document as scst.conf, with its secrets.
 func (Format) Write(d *config.Document, o carry.Options) (*carry.Export, error) {
-	w := &writer{d: d, o: o, lost: map[string]bool{}}
+	w := &writer{d: d, o: o, lost: map[string]bool{}, names: map[string]string{}}
 	w.out.WriteString("# scst.conf of the array " + d.Name + ", written by ESOS.\n")
 	w.devices()
 	w.driver()
+	w.portDrivers()
 	for _, g := range d.DeviceGroups {
 		w.deviceGroup(g)
 	}
@@ -34,7 +35,8 @@ type writer struct {
 	o     carry.Options
 	out   bytes.Buffer
 	depth int
-	lost  map[string]bool // devices that are not in the file
+	lost  map[string]bool   // devices that are not in the file
+	names map[string]string // addresses of SCSI devices, by device: their names in the file
 }
 
 // open begins a section.
@@ -91,8 +93,15 @@ func (w *writer) devices() {
 			w.lose(d, "SCST has no disk in memory; a file on a tmpfs is one")
 		case !oneLine(d.Path):
 			w.lose(d, "its path has a line break")
+		case d.Handler.PassThrough() && !passedThrough(d.Path):
+			w.lose(d, "SCST names a SCSI device by its HOST:CHANNEL:ID:LUN; write its path like that")
 		case !slices.Contains(handlers, d.Handler):
 			handlers = append(handlers, d.Handler)
+		}
+	}
+	for _, d := range w.d.Devices {
+		if d.Handler.PassThrough() {
+			w.names[d.Name] = d.Path
 		}
 	}
 	for _, h := range handlers {
@@ -111,7 +120,22 @@ func (w *writer) lose(d config.Device, why string) {
 	w.Miss("device "+d.Name, why)
 }
 
+// named is what a device is called in the file.
+func (w *writer) named(device string) string {
+	if address := w.names[device]; address != "" {
+		return address
+	}
+	return device
+}
+
 func (w *writer) device(d config.Device) {
+	if d.Handler.PassThrough() {
+		w.line("DEVICE", d.Path)
+		if d.Name != passedName(d.Path) {
+			w.Leave("name of device "+d.Name, "SCST calls it "+d.Path)
+		}
+		return
+	}
 	w.open("DEVICE", d.Name)
 	attribute := func(key, value string) {
 		if value != "" {
@@ -159,7 +183,8 @@ func (w *writer) device(d config.Device) {
 // driver writes the iSCSI targets.
 func (w *writer) driver() {
 	i := w.d.ISCSI
-	if len(w.d.Targets)+len(i.Portals)+len(i.Discovery.Users) == 0 {
+	targets := w.targetsOf(config.DriverISCSI)
+	if len(targets)+len(i.Portals)+len(i.Discovery.Users) == 0 {
 		return
 	}
 	for _, p := range i.Portals {
@@ -173,14 +198,42 @@ func (w *writer) driver() {
 		if p.Announce != "" {
 			w.Miss("announce of portal "+p.Name, "SCST tells the address itself")
 		}
+		if p.ISER {
+			w.Leave("iser of portal "+p.Name, "SCST serves iSER at every address where its module isert_scst is loaded")
+		}
 	}
 	w.open("TARGET_DRIVER", "iscsi")
 	w.line("enabled", "1")
 	w.auth(i.Discovery, "discovery")
-	for _, t := range w.d.Targets {
+	for _, t := range targets {
 		w.target(t)
 	}
 	w.close()
+}
+
+func (w *writer) targetsOf(d config.Driver) []config.Target {
+	var targets []config.Target
+	for _, t := range w.d.Targets {
+		if t.WithDefaults().Driver == d {
+			targets = append(targets, t)
+		}
+	}
+	return targets
+}
+
+// portDrivers writes the targets that are ports of the machine.
+func (w *writer) portDrivers() {
+	for _, d := range drivers()[1:] {
+		targets := w.targetsOf(d)
+		if len(targets) == 0 {
+			continue
+		}
+		w.open("TARGET_DRIVER", string(d))
+		for _, t := range targets {
+			w.target(t)
+		}
+		w.close()
+	}
 }
 
 // auth writes CHAP users. open is true when there are users, and none could be
@@ -277,6 +330,9 @@ func validAddr(host string) bool {
 
 // allowed lists the addresses that a target is reached by, none for all.
 func (w *writer) allowed(t config.Target) []string {
+	if !t.Driver.Portals() {
+		return nil
+	}
 	var hosts []string
 	named := func(name string) *config.Portal {
 		p, _ := w.d.FindPortal(name)
@@ -339,7 +395,7 @@ func (w *writer) luns(luns []config.LUN, of string) {
 			w.Miss(fmt.Sprintf("LUN %d (%s) of %s", l.LUN, l.Device, of), "its device is not in the file")
 			continue
 		}
-		words := []string{"LUN", strconv.Itoa(l.LUN), l.Device}
+		words := []string{"LUN", strconv.Itoa(l.LUN), w.named(l.Device)}
 		if !l.ReadOnly {
 			w.line(words...)
 			continue
@@ -357,7 +413,7 @@ func (w *writer) deviceGroup(g config.DeviceGroup) {
 			w.Miss("device "+name+" of device group "+g.Name, "it is not in the file")
 			continue
 		}
-		w.line("DEVICE", name)
+		w.line("DEVICE", w.named(name))
 	}
 	for _, tg := range g.TargetGroups {
 		w.open("TARGET_GROUP", tg.Name)

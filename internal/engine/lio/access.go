@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -40,6 +41,9 @@ func (w *targetWords) aclSettings() []setting {
 
 // configureACL sets what of a target's settings the kernel keeps by initiator.
 func (e *Engine) configureACL(w *targetWords, tpg, initiator string) error {
+	if !w.place().portals() {
+		return nil // it is a name there, and no more
+	}
 	at := path.Join(tpg, "acls", initiator)
 	if _, noted := w.Was["attrib/nopin_timeout"]; !noted && w.Was != nil {
 		for _, file := range []string{"attrib/nopin_timeout", "attrib/nopin_response_timeout"} {
@@ -66,13 +70,23 @@ func (e *Engine) configureACL(w *targetWords, tpg, initiator string) error {
 }
 
 // groupOf is the host group that an ACL belongs to: its tag, or one that is
-// named after the initiator for one that is not ours.
+// named after the initiator for one that is not ours. ACLs of some fabrics have
+// no tag; words say it then.
 func (e *Engine) groupOf(tpg, initiator string) (string, error) {
 	tag, err := e.k.read(path.Join(tpg, "acls", initiator, "tag"))
-	if err != nil || tag == "" {
+	switch {
+	case err == nil && tag != "":
+		return tag, nil
+	case err == nil, !errors.Is(err, fs.ErrNotExist):
 		return handName(initiator), err
 	}
-	return tag, nil
+	w, err := e.words.target(placeAt(tpg))
+	for _, g := range w.Target.Groups {
+		if slices.Contains(g.Initiators, initiator) {
+			return g.Name, err
+		}
+	}
+	return initiator, err
 }
 
 // aclsOf are the initiators of a host group in a portal group.
@@ -106,7 +120,7 @@ func (e *Engine) putACL(w *targetWords, tpg, group, initiator string) error {
 	if now, err := e.groupOf(tpg, initiator); err != nil || now == group {
 		return err
 	}
-	return e.k.set(path.Join(at, "tag"), group)
+	return e.k.setIfThere(path.Join(at, "tag"), group)
 }
 
 // dropACL ends an ACL and with it the sessions of its initiator.
@@ -149,18 +163,18 @@ func (e *Engine) PutGroup(_ context.Context, target string, g config.Group) erro
 
 // served reads the words of a target that must be there, and its tags.
 func (e *Engine) served(target string) (targetWords, []int, error) {
-	there, err := e.k.exists("iscsi/" + target)
+	p, there, err := e.locate(target)
 	if err != nil {
 		return targetWords{}, nil, err
 	}
 	if !there {
 		return targetWords{}, nil, errors.New("there is no such target")
 	}
-	w, err := e.words.target(target)
+	w, err := e.words.target(p)
 	if err != nil {
 		return w, nil, err
 	}
-	tags, err := e.tags(target)
+	tags, err := e.tags(p)
 	return w, tags, err
 }
 
@@ -174,7 +188,7 @@ func (e *Engine) putGroup(target string, g config.Group) error {
 		initiators[i] = strings.TrimSuffix(name, deviates)
 	}
 	g.Initiators = initiators
-	if errs := groupProblems(g); len(errs) > 0 {
+	if errs := groupProblems(g, w.place().fabric); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
 	luns, err := e.lunsOf(&w, tags, g.Name)
@@ -183,27 +197,34 @@ func (e *Engine) putGroup(target string, g config.Group) error {
 	}
 	old := w.group(g.Name)
 	before, after := old != nil && slices.Contains(old.Initiators, everybody), slices.Contains(g.Initiators, everybody)
+	have := map[int][]string{}
+	for _, tag := range tags {
+		if have[tag], err = e.aclsOf(w.place().tpg(tag), g.Name); err != nil {
+			return err
+		}
+	}
 	// The LUNs are in the words as long as the tree may not have them.
 	g.LUNs = luns
+	w.takeFromOthers(g)
 	if old != nil {
 		*old = g
 	} else {
 		w.Target.Groups = append(w.Target.Groups, g)
 	}
 	static := !after && len(g.Initiators) > 0
-	if before != after || !static || old == nil {
+	if before != after || !static || old == nil || !w.place().portals() {
 		if err := e.words.putTarget(w); err != nil {
 			return err
 		}
 	}
 	for _, tag := range tags {
-		tpg := tpgPath(target, tag)
+		tpg := w.place().tpg(tag)
 		if before && !after {
 			if err := e.hideAll(&w, tpg); err != nil {
 				return err
 			}
 		}
-		if err := e.setACLs(&w, tpg, g, luns); err != nil {
+		if err := e.setACLs(&w, tpg, g, have[tag]); err != nil {
 			return err
 		}
 		if after {
@@ -218,12 +239,21 @@ func (e *Engine) putGroup(target string, g config.Group) error {
 	return e.words.putTarget(w)
 }
 
-// setACLs brings a group's ACLs to its initiators.
-func (e *Engine) setACLs(w *targetWords, tpg string, g config.Group, luns []config.LUN) error {
-	have, err := e.aclsOf(tpg, g.Name)
-	if err != nil {
-		return err
+// takeFromOthers has the words of no other group name the initiators of g: one
+// is in one group, and may move.
+func (w *targetWords) takeFromOthers(g config.Group) {
+	for i := range w.Target.Groups {
+		if o := &w.Target.Groups[i]; o.Name != g.Name {
+			o.Initiators = slices.DeleteFunc(o.Initiators, func(name string) bool {
+				return name != everybody && slices.Contains(g.Initiators, name)
+			})
+		}
 	}
+}
+
+// setACLs brings a group's ACLs, which it has for these initiators, to those
+// that it is to have.
+func (e *Engine) setACLs(w *targetWords, tpg string, g config.Group, have []string) error {
 	for _, initiator := range g.Initiators {
 		if initiator == everybody {
 			continue
@@ -242,7 +272,7 @@ func (e *Engine) setACLs(w *targetWords, tpg string, g config.Group, luns []conf
 		if err := e.putACL(w, tpg, g.Name, initiator); err != nil {
 			return err
 		}
-		for _, l := range luns {
+		for _, l := range g.LUNs {
 			if err := e.mapLUN(tpg, initiator, l); err != nil {
 				return err
 			}
@@ -269,7 +299,7 @@ func (e *Engine) DeleteGroup(_ context.Context, target, group string) error {
 }
 
 func (e *Engine) deleteGroup(target, group string) error {
-	there, err := e.k.exists("iscsi/" + target)
+	_, there, err := e.locate(target)
 	if err != nil || !there {
 		return err
 	}
@@ -279,7 +309,7 @@ func (e *Engine) deleteGroup(target, group string) error {
 	}
 	old := w.group(group)
 	for _, tag := range tags {
-		tpg := tpgPath(target, tag)
+		tpg := w.place().tpg(tag)
 		if old != nil && slices.Contains(old.Initiators, everybody) {
 			if err := e.hideAll(&w, tpg); err != nil {
 				return err
@@ -305,13 +335,13 @@ func (e *Engine) deleteGroup(target, group string) error {
 // copyAccess gives a portal group that has none yet the ACLs and LUNs of the
 // target's first one.
 func (e *Engine) copyAccess(w *targetWords, tag int) error {
-	tags, err := e.tags(w.Target.Name)
+	tags, err := e.tags(w.place())
 	if err != nil || len(tags) < 2 {
 		return err
 	}
-	from, to := tpgPath(w.Target.Name, tags[0]), tpgPath(w.Target.Name, tag)
+	from, to := w.place().tpg(tags[0]), w.place().tpg(tag)
 	if tags[0] == tag {
-		from = tpgPath(w.Target.Name, tags[1])
+		from = w.place().tpg(tags[1])
 	}
 	for _, dir := range []string{"acls", "lun"} {
 		if have, err := e.k.list(path.Join(to, dir)); err != nil || len(have) > 0 {

@@ -57,6 +57,9 @@ func (e *Engine) putDeviceGroup(g config.DeviceGroup) error {
 		if at == "" {
 			continue
 		}
+		if strings.HasPrefix(at, "core/pscsi_") {
+			return fmt.Errorf("device %s is passed on as it is, and LIO gives it no access states; take it out of the group, or use engine: scst", name)
+		}
 		if err := e.joinGroup(g, at); err != nil {
 			return fmt.Errorf("device %s: %w", name, err)
 		}
@@ -158,13 +161,13 @@ func (e *Engine) leaveGroup(group string, keep []string) error {
 
 // bindAll puts the LUNs of a group's devices into its target port groups.
 func (e *Engine) bindAll(g config.DeviceGroup) error {
-	return e.eachTarget(func(target string) error {
-		tags, err := e.tags(target)
+	return e.eachTarget(func(p place) error {
+		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
 		for _, tag := range tags {
-			luns, err := e.portLUNs(tpgPath(target, tag))
+			luns, err := e.portLUNs(p.tpg(tag))
 			if err != nil {
 				return err
 			}
@@ -172,8 +175,8 @@ func (e *Engine) bindAll(g config.DeviceGroup) error {
 				if !slices.Contains(g.Devices, path.Base(l.to)) {
 					continue
 				}
-				lun := path.Join(tpgPath(target, tag), "lun", "lun_"+strconv.Itoa(l.number))
-				if err := e.bindTo(lun, portGroupOf(g, target)); err != nil {
+				lun := path.Join(p.tpg(tag), "lun", "lun_"+strconv.Itoa(l.number))
+				if err := e.bindTo(lun, portGroupOf(g, p.name)); err != nil {
 					return err
 				}
 			}
@@ -215,7 +218,7 @@ func (e *Engine) bind(lun, device string) error {
 			if err := e.joinGroup(g, device); err != nil { // a change that was cut off may have left it half made
 				return err
 			}
-			return e.bindTo(lun, portGroupOf(g, strings.Split(lun, "/")[1]))
+			return e.bindTo(lun, portGroupOf(g, placeAt(lun).name))
 		}
 	}
 	return nil

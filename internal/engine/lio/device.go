@@ -36,8 +36,9 @@ func plugin(h config.Handler) string {
 // the words that the kernel has no file for. It is written last, so that a
 // device without it is one that was never finished, or somebody else's.
 type alias struct {
-	Path  string `json:"p,omitempty"` // as it was declared
-	T10ID string `json:"t,omitempty"`
+	Path    string         `json:"p,omitempty"` // as it was declared
+	T10ID   string         `json:"t,omitempty"`
+	Handler config.Handler `json:"h,omitempty"` // of a SCSI device that is passed on
 }
 
 // begun is the alias of a device that is being made, so that nobody takes one
@@ -46,6 +47,27 @@ const begun = "esos: not finished"
 
 // mostAlias is what fits into an alias file (SE_DEV_ALIAS_LEN).
 const mostAlias = 511
+
+func aliasOf(d config.Device) (string, error) {
+	a := alias{Path: d.Path, T10ID: d.Identity.T10ID}
+	if d.Handler.PassThrough() {
+		a.Handler = d.Handler
+	}
+	words, err := json.Marshal(a)
+	if err == nil && len(words) > mostAlias {
+		err = fmt.Errorf("LIO has no room for its path and t10_id (%d bytes, at most %d); make them shorter, or use engine: native", len(words), mostAlias)
+	}
+	return string(words), err
+}
+
+// setAlias says that a device is complete.
+func (e *Engine) setAlias(at string, d config.Device) error {
+	words, err := aliasOf(d)
+	if err != nil {
+		return err
+	}
+	return e.k.set(path.Join(at, "alias"), words)
+}
 
 // PutDevice implements engine.Engine. The kernel makes image files that are
 // missing and cuts nothing; here a missing one is refused, since it is lost
@@ -120,6 +142,9 @@ func (e *Engine) fit(ctx context.Context, d config.Device) (host.FileInfo, error
 }
 
 func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
+	if d.Handler.PassThrough() {
+		return e.createPassThrough(d)
+	}
 	if errs := deviceProblems(d); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
@@ -130,12 +155,8 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if err := e.refuseTwice(d, fi); err != nil {
 		return err
 	}
-	words, err := json.Marshal(alias{Path: d.Path, T10ID: d.Identity.T10ID})
-	if err != nil {
+	if _, err := aliasOf(d); err != nil {
 		return err
-	}
-	if len(words) > mostAlias {
-		return fmt.Errorf("LIO has no room for its path and t10_id (%d bytes, at most %d); make them shorter, or use engine: native", len(words), mostAlias)
 	}
 	oui, err := company(d.Identity)
 	if err != nil {
@@ -191,7 +212,7 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if err := e.applyDeviceGroups(d.Name, at); err != nil {
 		return err
 	}
-	if err := e.k.set(path.Join(at, "alias"), string(words)); err != nil {
+	if err := e.setAlias(at, d); err != nil {
 		return err
 	}
 	if d.Handler == config.FileIO {
@@ -312,6 +333,9 @@ const noGrow = "LIO cannot grow a memory disk; remove it and make a new one, or 
 func (e *Engine) changeDevice(ctx context.Context, have served, want config.Device) error {
 	if fixed := fixedDifferences(have.Device, want); len(fixed) > 0 {
 		return fmt.Errorf("%s of a device cannot change while it is served; delete the device and create it anew", strings.Join(fixed, ", "))
+	}
+	if want.Handler.PassThrough() {
+		return nil
 	}
 	fi, err := e.fit(ctx, want)
 	if err != nil {

@@ -65,8 +65,8 @@ func (e *Engine) glance() (glance, error) {
 	for _, s := range sessions {
 		g.sessions[s.ID] = s
 	}
-	err = e.eachTarget(func(target string) error {
-		at := path.Join("iscsi", target, "fabric_statistics/iscsi_login_stats")
+	err = e.eachTarget(func(p place) error {
+		at := path.Join(p.path(), "fabric_statistics/iscsi_login_stats")
 		names, err := e.k.list(at)
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func (e *Engine) glance() (glance, error) {
 			if err != nil {
 				return err
 			}
-			g.refused[target] += n
+			g.refused[p.name] += n
 		}
 		return nil
 	})

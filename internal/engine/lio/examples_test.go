@@ -1,11 +1,16 @@
 package lio
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host/kernfs/liofake"
 )
 
 // TestExamples: an example that names no engine is served by LIO as well as by
@@ -28,19 +33,104 @@ func TestExamples(t *testing.T) {
 		switch {
 		case d.Engine == "" && len(errs) > 0:
 			t.Errorf("%s names no engine, but LIO refuses it: %v", file, errs)
+		case d.Engine == "lio" && len(errs) > 0:
+			t.Errorf("%s is for LIO, which refuses it: %v", file, errs)
 		case d.Engine == "native" && len(errs) == 0:
 			t.Errorf("%s is for the native engine only, but LIO would serve it", file)
 		case d.Engine == "" && len(d.Targets) > 0:
 			served++
 		}
 		for _, err := range errs {
-			if !strings.Contains(err.Error(), "native") && !strings.Contains(err.Error(), "write it as naa") {
+			if !strings.Contains(err.Error(), "native") && !strings.Contains(err.Error(), "scst") && !strings.Contains(err.Error(), "write it as naa") {
 				t.Errorf("%s: the refusal names no engine that can: %v", file, err)
 			}
 		}
 	}
 	if served < 3 {
 		t.Errorf("only %d examples with targets are for every engine", served)
+	}
+}
+
+// TestServeExamples: what an example for LIO declares is what is then served.
+func TestServeExamples(t *testing.T) {
+	files, err := filepath.Glob("../../../examples/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		d, _, err := config.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Engine != "lio" {
+			continue
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			if err := config.Complete(d, nil); err != nil {
+				t.Fatal(err)
+			}
+			b := newBench(t, liofake.Options{
+				RTPI: true, RDMA: []string{"10.0.0.10"}, SCSI: map[string]int{"3:0:0:0": 1, "3:0:0:1": 8},
+				Ports: []string{gidIn, wwpn, "50:01:43:80:24:26:bb:b6"},
+			})
+			b.opt.Load = b.kernel.Load
+			b.opt.SCSI = scsi{tape: {Address: "3:0:0:0", Type: 1, Node: "/dev/sg1"}, "/dev/sg2": {Address: "3:0:0:1", Type: 8, Node: "/dev/sg2"}}
+			b.start()
+			b.declare(d)
+			s, err := b.Observe(b.Context())
+			b.ok(err)
+			for i := range d.Targets {
+				d.Targets[i] = d.Targets[i].WithDefaults()
+			}
+			for i := range d.ISCSI.Portals {
+				d.ISCSI.Portals[i] = d.ISCSI.Portals[i].WithDefaults()
+			}
+			if diff := cmp.Diff(d.Targets, s.Targets); diff != "" {
+				t.Errorf("targets (-declared +served):\n%s", diff)
+			}
+			if diff := cmp.Diff(d.ISCSI.Portals, s.ISCSI.Portals); diff != "" {
+				t.Errorf("portals (-declared +served):\n%s", diff)
+			}
+			for i := range d.Devices {
+				want := d.Devices[i].WithDefaults()
+				if at := slices.IndexFunc(s.Devices, func(h config.Device) bool { return h.Name == want.Name }); at < 0 || s.Devices[at] != want {
+					t.Errorf("device %s is not served as declared: %+v", want.Name, s.Devices)
+				}
+			}
+		})
+	}
+}
+
+// declare puts a document's objects in the order in which layers do.
+func (b *bench) declare(d *config.Document) {
+	b.Helper()
+	ctx := b.Context()
+	for _, dev := range d.Devices {
+		if dev.Handler == config.FileIO {
+			at := filepath.Join(b.opt.DataDir, dev.Path)
+			b.ok(os.MkdirAll(filepath.Dir(at), 0o700))
+			b.ok(os.WriteFile(at, nil, 0o600))
+			b.ok(os.Truncate(at, int64(dev.Size)))
+		}
+		b.ok(b.PutDevice(ctx, dev))
+	}
+	for _, p := range d.ISCSI.Portals {
+		b.ok(b.PutPortal(ctx, p))
+	}
+	for _, t := range d.Targets {
+		closed := own(t)
+		closed.Disabled = true
+		b.ok(b.PutTarget(ctx, closed))
+		for _, l := range t.LUNs {
+			b.ok(b.PutLUN(ctx, t.Name, "", l))
+		}
+		for _, g := range t.Groups {
+			b.ok(b.PutGroup(ctx, t.Name, g))
+			for _, l := range g.LUNs {
+				b.ok(b.PutLUN(ctx, t.Name, g.Name, l))
+			}
+		}
+		b.ok(b.PutTarget(ctx, own(t)))
 	}
 }
 
@@ -99,7 +189,30 @@ func TestSupportsSaysWhy(t *testing.T) {
 		"512 commands":         func(d *config.Document) { d.Targets[0].Parameters.QueuedCommands = 513 },
 		"nop_in_interval":      func(d *config.Document) { d.Targets[0].Parameters.NopInInterval = 61 },
 		"nop_in_timeout":       func(d *config.Document) { d.Targets[0].Parameters.NopInTimeout = 2 },
-		"63 characters":        func(d *config.Document) { d.Targets[0].Groups[0].Name = strings.Repeat("g", 64) },
+		"no handler \"dev_raid\"": func(d *config.Document) {
+			d.Devices[1] = config.Device{Name: "b", Handler: config.PassRAID, Path: "1:0:0:0"}
+		},
+		"names like naa.": func(d *config.Document) { d.Targets = []config.Target{{Name: "here", Driver: config.DriverLocal}} },
+		"no host groups there": func(d *config.Document) {
+			d.Targets[0] = config.Target{Name: local, Driver: config.DriverLocal, Groups: []config.Group{{Name: "g", Initiators: []string{"x"}}}}
+		},
+		"show this machine a LUN read-only": func(d *config.Document) {
+			d.Targets[1].Name, d.Targets[1].Driver, d.Targets[1].LUNs[0].ReadOnly = local, config.DriverLocal, true
+		},
+		"nobody would see": func(d *config.Document) { d.Targets[1].Name, d.Targets[1].Driver = gid, config.DriverSRP },
+		"lets no initiator in over FCoE": func(d *config.Document) {
+			d.Targets[0] = config.Target{Name: wwpn, Driver: config.DriverFCoE, Groups: []config.Group{{Name: "g", Initiators: []string{"*"}}}}
+		},
+		"cannot disable a target of FCoE": func(d *config.Document) {
+			d.Targets[0] = config.Target{Name: wwpn, Driver: config.DriverFCoE, Disabled: true}
+		},
+		"SRP by their port names": func(d *config.Document) {
+			d.Targets[0] = config.Target{Name: gid, Driver: config.DriverSRP, Groups: []config.Group{{Name: "g", Initiators: []string{alice}}}}
+		},
+		"name each initiator, or use engine: scst": func(d *config.Document) {
+			d.Targets[0] = config.Target{Name: wwpn, Driver: config.DriverFC, Groups: []config.Group{{Name: "g", Initiators: []string{"21:00:*"}}}}
+		},
+		"63 characters": func(d *config.Document) { d.Targets[0].Groups[0].Name = strings.Repeat("g", 64) },
 	} {
 		d := fine()
 		change(d)

@@ -6,10 +6,13 @@
 //	supports   what of a document LIO cannot do, and who can
 //	tree       how the tree is read and changed: only what differs is written
 //	device     storage objects, and what they are known by; look reads them
+//	passthrough  SCSI devices of this machine, as they are
+//	fabric     transports: iSCSI, SRP, Fibre Channel, FCoE, this machine itself
 //	portal     addresses: network portals in every target that they reach
 //	target     targets: one portal group a tag
 //	access     host groups: an ACL for each initiator, or the dynamic ones
 //	lun        LUN maps; shown is what everybody sees
+//	gate       what lets initiators in
 //	alua       target port groups of devices
 //	observe    the tree in the words of the document
 //	words      what the tree has no place for
@@ -55,6 +58,7 @@ type Files interface {
 type Options struct {
 	Kernel Kernel
 	Files  Files // host.Files if nil
+	SCSI   SCSI  // host.SCSI if nil
 	// SameRoot says whether the kernel opens the files that we name; nil takes
 	// that for granted.
 	SameRoot func() error
@@ -64,6 +68,12 @@ type Options struct {
 	// StateDir holds what must survive: persistent reservations (APTPL) and
 	// access states. The kernel writes it itself.
 	StateDir string
+	// Load has the kernel load a module that it does not load by itself; nil if
+	// it has them all.
+	Load func(ctx context.Context, module string) error
+	// Ports lists the ports of this machine that a driver could serve at, for
+	// people who named another one; nil if nobody can tell.
+	Ports func(config.Driver) ([]string, error)
 	// DataDir is what relative paths of devices are below of.
 	DataDir string
 	// Poll is how often sessions are looked at for events; 2 s if 0.
@@ -92,6 +102,9 @@ var _ engine.Engine = (*Engine)(nil)
 func Start(_ context.Context, opt Options) (*Engine, error) {
 	if opt.Files == nil {
 		opt.Files = host.Files{}
+	}
+	if opt.SCSI == nil {
+		opt.SCSI = host.SCSI{}
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
@@ -180,32 +193,32 @@ func (e *Engine) TookUp() bool { return e.tookUp }
 
 // Stop ends serving what is ours: targets, then devices. What somebody else set
 // up in the kernel stays.
-func (e *Engine) Stop(context.Context) error {
+func (e *Engine) Stop(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.stop(); err != nil {
+	if err := e.stop(ctx); err != nil {
 		return fmt.Errorf("stop LIO engine: %w", err)
 	}
 	return nil
 }
 
-func (e *Engine) stop() error {
+func (e *Engine) stop(ctx context.Context) error {
 	targets, err := e.targets()
 	if err != nil {
 		return err
 	}
-	for _, name := range targets {
-		w, err := e.words.target(name)
+	for _, p := range targets {
+		w, err := e.words.target(p)
 		if err != nil {
 			return err
 		}
 		if w.Was == nil {
 			continue
 		}
-		if err := e.dropTarget(name); err != nil {
+		if err := e.dropTarget(p); err != nil {
 			return err
 		}
-		if err := e.words.remove("targets", name); err != nil {
+		if err := e.words.remove("targets", p.name); err != nil {
 			return err
 		}
 	}
@@ -223,7 +236,7 @@ func (e *Engine) stop() error {
 	if err := e.words.clear(); err != nil {
 		return err
 	}
-	return e.putDiscovery(config.Auth{})
+	return e.putDiscovery(ctx, config.Auth{})
 }
 
 // Reservations is where the kernel keeps persistent reservations.

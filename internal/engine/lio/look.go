@@ -18,6 +18,7 @@ import (
 type served struct {
 	config.Device
 	at      string // its directory
+	address string // of the SCSI device that is passed on
 	enabled bool
 	ours    bool // it is complete
 	foreign bool // somebody else made it
@@ -103,6 +104,9 @@ func (e *Engine) look(at string) (served, error) {
 			}
 		}
 		d.WriteThrough = r.number("attrib/emulate_write_cache") == 0
+	case "pscsi_":
+		e.lookPassThrough(&d, info, words)
+		return d, r.failed(d.Name)
 	default:
 		d.Handler = config.Handler(strings.TrimSuffix(p, "_")) // one of the kernel's that we have no word for
 	}
@@ -117,10 +121,15 @@ func (e *Engine) look(at string) (served, error) {
 			d.Path = words.Path
 		}
 	}
-	if r.err != nil {
-		return d, fmt.Errorf("read device %s of LIO: %w", d.Name, r.err)
+	return d, r.failed(d.Name)
+}
+
+// failed is what could not be read of a device.
+func (r *reader) failed(name string) error {
+	if r.err == nil {
+		return nil
 	}
-	return d, nil
+	return fmt.Errorf("read device %s of LIO: %w", name, r.err)
 }
 
 func bytesOf(text string) config.Size {

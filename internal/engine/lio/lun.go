@@ -60,7 +60,7 @@ func (e *Engine) putLUN(target, group string, l config.LUN) error {
 	if at == "" {
 		return fmt.Errorf("there is no device %s", l.Device)
 	}
-	acls, err := e.everyACL(target, tags, group)
+	acls, err := e.everyACL(w.place(), tags, group)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (e *Engine) putLUN(target, group string, l config.LUN) error {
 		return fmt.Errorf("group %s is for every initiator, so nobody is left for the target's own LUNs", w.hasEverybody())
 	}
 	for _, tag := range tags {
-		if err := e.showAll(&w, tpgPath(target, tag), []config.LUN{l}); err != nil {
+		if err := e.showAll(&w, w.place().tpg(tag), []config.LUN{l}); err != nil {
 			return err
 		}
 	}
@@ -116,13 +116,13 @@ func (w *targetWords) hasEverybody() string {
 type acl struct{ tpg, initiator string }
 
 // everyACL lists a group's ACLs in all portal groups.
-func (e *Engine) everyACL(target string, tags []int, group string) ([]acl, error) {
+func (e *Engine) everyACL(p place, tags []int, group string) ([]acl, error) {
 	if group == "" {
 		return nil, nil
 	}
 	var acls []acl
 	for _, tag := range tags {
-		tpg := tpgPath(target, tag)
+		tpg := p.tpg(tag)
 		names, err := e.aclsOf(tpg, group)
 		if err != nil {
 			return nil, err
@@ -164,7 +164,7 @@ func (e *Engine) mapLUN(tpg, initiator string, l config.LUN) error {
 	// be protected before (core_update_device_list_access), unless the portal
 	// group protects new ones (target_fabric_mappedlun_link).
 	protectNew := path.Join(tpg, "attrib/prod_mode_write_protect")
-	if l.ReadOnly {
+	if protects := placeAt(tpg).protects; l.ReadOnly && protects {
 		if err := e.k.set(protectNew, "1"); err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func (e *Engine) mapLUN(tpg, initiator string, l config.LUN) error {
 	if err := e.k.set(protect, digit(l.ReadOnly)); err != nil {
 		return err
 	}
-	if l.ReadOnly {
+	if l.ReadOnly && placeAt(tpg).protects {
 		return e.k.set(protectNew, "0")
 	}
 	return nil
@@ -188,15 +188,15 @@ func (e *Engine) export(tpg, device string) (string, error) {
 		return "", err
 	}
 	if on && len(luns) > 0 {
-		return "", errors.New("the target shows LUNs to every initiator, and LIO would show them this one too; put it on a target of its own, or use engine: native or scst")
+		return "", fmt.Errorf("the target shows LUNs to every initiator, and LIO would show them this one too; put it on a target of its own, or use engine: %s", placeAt(tpg).elsewhere())
 	}
 	if on {
-		w, err := e.words.target(path.Base(path.Dir(tpg)))
+		w, err := e.words.target(placeAt(tpg))
 		if err != nil {
 			return "", err
 		}
 		if g := w.hasEverybody(); g != "" {
-			return "", fmt.Errorf("group %s is for every initiator, and LIO would show them this LUN too; put it on a target of its own, or use engine: native or scst", g)
+			return "", fmt.Errorf("group %s is for every initiator, and LIO would show them this LUN too; put it on a target of its own, or use engine: %s", g, placeAt(tpg).elsewhere())
 		}
 		if err := e.k.set(path.Join(tpg, "attrib/generate_node_acls"), "0"); err != nil {
 			return "", err
@@ -289,7 +289,7 @@ func (e *Engine) DeleteLUN(_ context.Context, target, group string, lun int) err
 }
 
 func (e *Engine) deleteLUN(target, group string, lun int) error {
-	there, err := e.k.exists("iscsi/" + target)
+	_, there, err := e.locate(target)
 	if err != nil || !there {
 		return err
 	}
@@ -297,7 +297,7 @@ func (e *Engine) deleteLUN(target, group string, lun int) error {
 	if err != nil {
 		return err
 	}
-	acls, err := e.everyACL(target, tags, group)
+	acls, err := e.everyACL(w.place(), tags, group)
 	if err != nil {
 		return err
 	}
@@ -321,7 +321,7 @@ func (e *Engine) deleteLUN(target, group string, lun int) error {
 	shown := group == "" && w.hasEverybody() == "" || group != "" && group == w.hasEverybody()
 	if shown {
 		for _, tag := range tags {
-			if err := e.hide(&w, tpgPath(target, tag), lun); err != nil {
+			if err := e.hide(&w, w.place().tpg(tag), lun); err != nil {
 				return err
 			}
 		}
@@ -366,7 +366,7 @@ func (e *Engine) aclLUNs(tpg, initiator string) ([]config.LUN, error) {
 
 // lunsOf is the LUN map of a group: that of its ACLs, else its words.
 func (e *Engine) lunsOf(w *targetWords, tags []int, group string) ([]config.LUN, error) {
-	acls, err := e.everyACL(w.Target.Name, tags, group)
+	acls, err := e.everyACL(w.place(), tags, group)
 	if err != nil {
 		return nil, err
 	}
@@ -381,13 +381,13 @@ func (e *Engine) lunsOf(w *targetWords, tags []int, group string) ([]config.LUN,
 
 // userOf names a LUN that leads to a device; "" if none does.
 func (e *Engine) userOf(device string) (user string, err error) {
-	err = e.eachTarget(func(target string) error {
-		tags, err := e.tags(target)
+	err = e.eachTarget(func(p place) error {
+		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
 		for _, tag := range tags {
-			tpg := tpgPath(target, tag)
+			tpg := p.tpg(tag)
 			luns, err := e.portLUNs(tpg)
 			if err != nil {
 				return err
@@ -396,10 +396,10 @@ func (e *Engine) userOf(device string) (user string, err error) {
 				if l.to != device {
 					continue
 				}
-				if user = fmt.Sprintf("LUN %d of target %s", l.number, target); l.number < firstHidden {
+				if user = fmt.Sprintf("LUN %d of target %s", l.number, p.name); l.number < firstHidden {
 					return nil
 				}
-				return e.mappedBy(tpg, target, path.Base(device), &user)
+				return e.mappedBy(tpg, p.name, path.Base(device), &user)
 			}
 		}
 		return nil

@@ -2,7 +2,9 @@ package lio
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -44,16 +46,16 @@ func (e *Engine) observe() (engine.State, error) {
 	if err != nil {
 		return s, err
 	}
-	o := observer{Engine: e, portals: portals, open: map[string]bool{}, strange: map[string]bool{}, strangers: map[config.Portal]int{}}
+	o := observer{Engine: e, portals: portals, open: map[string]bool{}, rdma: map[string]bool{}, strange: map[place]bool{}, strangers: map[config.Portal]int{}}
 	for _, p := range portals {
 		o.open[p.Name] = true
 	}
-	if err := e.eachTarget(func(name string) error {
-		t, there, err := o.target(name)
+	if err := e.eachTarget(func(p place) error {
+		t, there, err := o.target(p)
 		if err == nil && there {
 			s.Targets = append(s.Targets, t)
-			if o.strange[name] {
-				foreign(&s, "target/"+name)
+			if o.strange[p] {
+				foreign(&s, "target/"+t.Name)
 			}
 		}
 		return err
@@ -62,6 +64,7 @@ func (e *Engine) observe() (engine.State, error) {
 	}
 	for _, p := range portals {
 		if o.open[p.Name] {
+			p.ISER = p.ISER != o.rdma[p.Name]
 			s.ISCSI.Portals = append(s.ISCSI.Portals, p)
 		}
 	}
@@ -101,9 +104,10 @@ type observer struct {
 	*Engine
 	portals []config.Portal
 	open    map[string]bool // portals by name: not missing in any target
+	rdma    map[string]bool // portals by name: open to RDMA otherwise than their words say
 	// strangers are addresses that no portal has, and in how many targets.
 	strangers map[config.Portal]int
-	strange   map[string]bool // targets that somebody else made
+	strange   map[place]bool // targets that somebody else made
 	exports   []export
 }
 
@@ -111,12 +115,12 @@ type observer struct {
 type export struct{ target, device, lun string }
 
 // target reads a target in its words.
-func (o *observer) target(name string) (config.Target, bool, error) {
-	w, err := o.words.target(name)
+func (o *observer) target(p place) (config.Target, bool, error) {
+	w, err := o.words.target(p)
 	if err != nil {
 		return w.Target, false, err
 	}
-	tags, err := o.tags(name)
+	tags, err := o.tags(p)
 	if err != nil || len(tags) == 0 && w.kept {
 		return w.Target, false, err // it was just begun
 	}
@@ -130,7 +134,7 @@ func (o *observer) target(name string) (config.Target, bool, error) {
 			return t, false, err
 		}
 	}
-	if o.strange[name] = !w.kept; w.kept {
+	if o.strange[p] = !w.kept; w.kept && p.portals() {
 		o.addresses(&t, views)
 	}
 	if err := o.chap(&t, &w, views); err != nil {
@@ -149,19 +153,26 @@ type view struct {
 	luns      []config.LUN // that everybody sees
 	unshown   []config.LUN // made to be seen by everybody, but not yet
 	addresses []string
+	iser      map[string]bool // addresses that are open to RDMA
 	enabled   bool
 }
 
 func (o *observer) view(w *targetWords, tag int) (view, error) {
-	tpg := tpgPath(w.Target.Name, tag)
-	v := view{tag: tag, acls: map[string]string{}, maps: map[string][]config.LUN{}}
-	enable, err := o.k.read(path.Join(tpg, "enable"))
-	if err != nil {
+	tpg := w.place().tpg(tag)
+	v := view{tag: tag, acls: map[string]string{}, maps: map[string][]config.LUN{}, iser: map[string]bool{}}
+	var err error
+	if v.enabled, err = o.gateOpen(tpg); err != nil {
 		return v, err
 	}
-	v.enabled = enable == "1"
 	if v.addresses, err = o.k.list(path.Join(tpg, "np")); err != nil {
 		return v, err
+	}
+	for _, a := range v.addresses {
+		iser, err := o.k.read(path.Join(tpg, "np", a, "iser"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return v, err
+		}
+		v.iser[a] = iser == "1"
 	}
 	luns, err := o.portLUNs(tpg)
 	if err != nil {
@@ -196,7 +207,7 @@ func (o *observer) view(w *targetWords, tag int) (view, error) {
 
 // settings puts into t what a portal group has otherwise than its words say.
 func (o *observer) settings(t *config.Target, w *targetWords, tag int, v view) error {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	if v.enabled == w.Target.Disabled {
 		t.Disabled = !v.enabled
 	}
@@ -211,6 +222,9 @@ func (o *observer) settings(t *config.Target, w *targetWords, tag int, v view) e
 		if !equal(now, s.value) {
 			differ(t, tag, s.file, now)
 		}
+	}
+	if !w.place().portals() {
+		return nil
 	}
 	for initiator := range v.acls {
 		at := path.Join(tpg, "acls", initiator)
@@ -286,6 +300,10 @@ func (o *observer) addresses(t *config.Target, views []view) {
 		i := slices.IndexFunc(views, func(v view) bool { return v.tag == p.Group })
 		if i < 0 || !slices.Contains(views[i].addresses, kernelAddress(p.Address)) {
 			o.open[p.Name] = false
+			continue
+		}
+		if views[i].iser[kernelAddress(p.Address)] != p.ISER {
+			o.rdma[p.Name] = true
 		}
 	}
 	var names []string
@@ -295,7 +313,7 @@ func (o *observer) addresses(t *config.Target, views []view) {
 		for _, a := range v.addresses {
 			i := slices.IndexFunc(o.portals, func(p config.Portal) bool { return kernelAddress(p.Address) == a && p.Group == v.tag })
 			if i < 0 {
-				o.strangers[config.Portal{Name: handName(a), Address: a, Group: v.tag}]++
+				o.strangers[config.Portal{Name: handName(a), Address: a, Group: v.tag, ISER: v.iser[a]}]++
 				continue
 			}
 			names = append(names, o.portals[i].Name)
@@ -312,8 +330,8 @@ func (o *observer) addresses(t *config.Target, views []view) {
 // all of our targets is no portal: those are in all that are not limited.
 func (o *observer) unnamed() []config.Portal {
 	ours := 0
-	for _, strange := range o.strange {
-		if !strange {
+	for p, strange := range o.strange {
+		if !strange && p.portals() {
 			ours++
 		}
 	}
@@ -337,138 +355,4 @@ func handName(of string) string {
 		}
 		return '-'
 	}, of), "-.")
-}
-
-// access tells who sees what, in the order of the words.
-func (o *observer) access(t *config.Target, w targetWords, views []view) {
-	all := w.hasEverybody()
-	seen := map[string]bool{}
-	for _, g := range w.Target.Groups {
-		seen[g.Name] = true
-		t.Groups = append(t.Groups, observedGroup(g, views))
-	}
-	var others []string
-	for _, v := range views {
-		for _, group := range v.acls {
-			if !seen[group] {
-				seen[group] = true
-				others = append(others, group)
-			}
-		}
-	}
-	slices.Sort(others)
-	for _, name := range others {
-		t.Groups = append(t.Groups, observedGroup(config.Group{Name: name}, views))
-	}
-	luns := shownLUNs(views)
-	if all == "" {
-		t.LUNs = inOrder(w.Target.LUNs, luns)
-		return
-	}
-	for i := range t.Groups {
-		if t.Groups[i].Name == all {
-			t.Groups[i].LUNs = inOrder(w.group(all).LUNs, luns)
-		}
-	}
-}
-
-// shownLUNs is what everybody sees in all portal groups.
-func shownLUNs(views []view) []config.LUN {
-	each := make([][]config.LUN, 0, len(views))
-	for _, v := range views {
-		if v.shown {
-			each = append(each, v.luns)
-			continue
-		}
-		// Not let in yet: the change that made them was cut off.
-		half := slices.Clone(v.unshown)
-		for i := range half {
-			half[i].Device += deviates
-		}
-		each = append(each, half)
-	}
-	return agreed(each)
-}
-
-// observedGroup is a group as the ACLs of all portal groups have it.
-func observedGroup(words config.Group, views []view) config.Group {
-	g := config.Group{Name: words.Name}
-	have := map[string]int{}
-	var each [][]config.LUN
-	everywhere := len(views) > 0
-	for _, v := range views {
-		everywhere = everywhere && v.shown
-		for initiator, group := range v.acls {
-			if group == words.Name {
-				have[initiator]++
-				each = append(each, v.maps[initiator])
-			}
-		}
-	}
-	name := func(initiator string) string {
-		if have[initiator] < len(views) {
-			return initiator + deviates
-		}
-		return initiator
-	}
-	for _, initiator := range words.Initiators {
-		switch {
-		case initiator == everybody && everywhere:
-			g.Initiators = append(g.Initiators, everybody)
-		case have[initiator] > 0:
-			g.Initiators = append(g.Initiators, name(initiator))
-			have[initiator] = -1
-		}
-	}
-	for _, initiator := range slices.Sorted(maps.Keys(have)) {
-		if have[initiator] > 0 {
-			g.Initiators = append(g.Initiators, name(initiator))
-		}
-	}
-	switch {
-	case len(each) > 0:
-		g.LUNs = agreed(each)
-	case len(words.Initiators) == 0:
-		g.LUNs = slices.Clone(words.LUNs)
-	}
-	return g
-}
-
-// agreed is what several maps have in common; of what they do not have in
-// common the device's name says so.
-func agreed(each [][]config.LUN) []config.LUN {
-	times := map[config.LUN]int{}
-	numbers := map[int]config.LUN{}
-	for _, luns := range each {
-		for _, l := range luns {
-			times[l]++
-			if _, ok := numbers[l.LUN]; !ok {
-				numbers[l.LUN] = l
-			}
-		}
-	}
-	var out []config.LUN
-	for _, n := range slices.Sorted(maps.Keys(numbers)) {
-		l := numbers[n]
-		if times[l] < len(each) && !strings.HasSuffix(l.Device, deviates) {
-			l.Device += deviates
-		}
-		out = append(out, l)
-	}
-	return out
-}
-
-// inOrder sorts LUNs as the words have them; others come behind.
-func inOrder(words, luns []config.LUN) []config.LUN {
-	place := map[int]int{}
-	for i, l := range words {
-		place[l.LUN] = i - len(words)
-	}
-	slices.SortStableFunc(luns, func(a, b config.LUN) int {
-		if place[a.LUN] != place[b.LUN] {
-			return place[a.LUN] - place[b.LUN]
-		}
-		return a.LUN - b.LUN
-	})
-	return luns
 }

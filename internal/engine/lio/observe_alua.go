@@ -85,9 +85,9 @@ func (o *observer) ports(device string) (map[string]port, error) {
 			}
 		}
 		p.preferred = r.text("preferred") == "1"
-		for _, m := range strings.Fields(r.text("members")) { // iSCSI/IQN/tpgt_N/lun_M
-			if parts := strings.Split(m, "/"); len(parts) == 4 {
-				p.members[path.Join("iscsi", parts[1], parts[2], "lun", parts[3])] = true
+		for _, m := range strings.Fields(r.text("members")) {
+			if lun, ok := memberPath(m); ok {
+				p.members[lun] = true
 			}
 		}
 		if r.err != nil {

@@ -19,7 +19,7 @@ func (o *observer) chap(t *config.Target, w *targetWords, views []view) error {
 	differs, agree := false, true
 	for _, v := range views {
 		for initiator := range v.acls {
-			now, err := o.readCredentials(path.Join(tpgPath(w.Target.Name, v.tag), "acls", initiator, "auth"))
+			now, err := o.readCredentials(path.Join(w.place().tpg(v.tag), "acls", initiator, "auth"))
 			if err != nil {
 				return err
 			}

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"path"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +39,9 @@ func reaches(t config.Target, portal string) bool {
 // tagsOf are the tags of the portal groups that a target is to have. One
 // without a portal has tag 1: its LUNs need a place.
 func tagsOf(t config.Target, portals []config.Portal) []int {
+	if !t.Driver.Portals() {
+		return []int{config.LoneTag}
+	}
 	var tags []int
 	for _, p := range portals {
 		if reaches(t, p.Name) && !slices.Contains(tags, p.Group) {
@@ -47,7 +49,7 @@ func tagsOf(t config.Target, portals []config.Portal) []int {
 		}
 	}
 	if len(tags) == 0 {
-		tags = append(tags, 1)
+		tags = append(tags, config.LoneTag)
 	}
 	slices.Sort(tags)
 	return tags
@@ -92,36 +94,50 @@ func (e *Engine) putPortal(p config.Portal) error {
 	if portals, err = e.portals(); err != nil {
 		return err
 	}
-	return e.eachTarget(func(target string) error {
-		w, err := e.words.target(target)
-		if err != nil || w.Was == nil || !reaches(w.Target, p.Name) {
+	return e.eachTarget(func(at place) error {
+		w, err := e.words.target(at)
+		if err != nil || w.Was == nil || !at.portals() || !reaches(w.Target, p.Name) {
 			return err // one without words is not ours (yet): PutTarget takes it over
 		}
 		return e.arrange(&w, portals)
 	})
 }
 
-// listen opens an address in a portal group.
-func (e *Engine) listen(tpg, address string) error {
-	err := e.k.mkdir(path.Join(tpg, "np", address))
-	if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
-		return fmt.Errorf("listen on %s: %w (another program has it, or the machine has no such address)", address, err)
+// listen opens the address of a portal in a portal group, unless it is open,
+// and there also to RDMA if it is to be.
+func (e *Engine) listen(tpg string, p config.Portal, open bool) error {
+	np := path.Join(tpg, "np", kernelAddress(p.Address))
+	if !open {
+		err := e.k.mkdir(np)
+		if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("listen on %s: %w (another program has it, or the machine has no such address)", p.Address, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err := e.k.set(path.Join(np, "iser"), digit(p.ISER))
+	switch {
+	case err == nil, !p.ISER && errors.Is(err, fs.ErrNotExist):
+		return nil
+	case p.ISER:
+		return fmt.Errorf("serve iSER at %s: %w (it takes the module ib_isert, and an RDMA device that has this address: `rdma link` lists those)", p.Address, err)
 	}
 	return err
 }
 
 // closeAddress closes an address in all targets that are ours.
 func (e *Engine) closeAddress(which func(address string) bool) error {
-	return e.eachTarget(func(target string) error {
-		if w, err := e.words.target(target); err != nil || !w.kept {
+	return e.eachTarget(func(p place) error {
+		if w, err := e.words.target(p); err != nil || !w.kept {
 			return err
 		}
-		tags, err := e.tags(target)
+		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
 		for _, tag := range tags {
-			np := path.Join(tpgPath(target, tag), "np")
+			np := path.Join(p.tpg(tag), "np")
 			addresses, err := e.k.list(np)
 			if err != nil {
 				return err
@@ -163,10 +179,10 @@ func (e *Engine) DeletePortal(_ context.Context, name string) error {
 }
 
 // PutDiscovery implements engine.Engine.
-func (e *Engine) PutDiscovery(_ context.Context, a config.Auth) error {
+func (e *Engine) PutDiscovery(ctx context.Context, a config.Auth) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.putDiscovery(a); err != nil {
+	if err := e.putDiscovery(ctx, a); err != nil {
 		return fmt.Errorf("put discovery authentication: %w", err)
 	}
 	return nil
@@ -174,11 +190,12 @@ func (e *Engine) PutDiscovery(_ context.Context, a config.Auth) error {
 
 const discovery = "iscsi/discovery_auth"
 
-func (e *Engine) putDiscovery(a config.Auth) error {
+func (e *Engine) putDiscovery(ctx context.Context, a config.Auth) error {
 	if errs := discoveryProblems(a); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	there, err := e.k.exists("iscsi")
+	iscsi := fabricOf(config.DriverISCSI)
+	there, err := e.k.exists(iscsi.dir)
 	if err != nil {
 		return err
 	}
@@ -186,7 +203,7 @@ func (e *Engine) putDiscovery(a config.Auth) error {
 		if len(a.Users) == 0 {
 			return nil // nothing is served, and nothing is asked for
 		}
-		if err := e.fabric(); err != nil {
+		if err := e.load(ctx, iscsi); err != nil {
 			return err
 		}
 	}
@@ -198,56 +215,4 @@ func (e *Engine) putDiscovery(a config.Auth) error {
 		return err
 	}
 	return e.k.set(path.Join(discovery, "enforce_discovery_auth"), digit(len(a.Users) > 0))
-}
-
-// fabric has the kernel load iSCSI (target_core_register_fabric).
-func (e *Engine) fabric() error {
-	if err := e.k.mkdir("iscsi"); err != nil {
-		return fmt.Errorf("have the kernel load its iSCSI target: %w (is the module iscsi_target_mod there?)", err)
-	}
-	return nil
-}
-
-// eachTarget calls do with the name of every iSCSI target of the kernel.
-func (e *Engine) eachTarget(do func(target string) error) error {
-	names, err := e.targets()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := do(name); err != nil {
-			return fmt.Errorf("target %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func (e *Engine) targets() ([]string, error) {
-	names, err := e.k.list("iscsi")
-	if err != nil {
-		return nil, fmt.Errorf("list LIO's targets: %w", err)
-	}
-	return slices.DeleteFunc(names, func(n string) bool {
-		return !strings.HasPrefix(n, "iqn.") && !strings.HasPrefix(n, "eui.") && !strings.HasPrefix(n, "naa.")
-	}), nil
-}
-
-// tags are those of the portal groups that a target has.
-func (e *Engine) tags(target string) ([]int, error) {
-	names, err := e.k.list("iscsi/" + target)
-	if err != nil {
-		return nil, err
-	}
-	var tags []int
-	for _, name := range names {
-		if tag, ok := numbered(name, "tpgt_"); ok {
-			tags = append(tags, tag)
-		}
-	}
-	slices.Sort(tags)
-	return tags, nil
-}
-
-func tpgPath(target string, tag int) string {
-	return "iscsi/" + target + "/tpgt_" + strconv.Itoa(tag)
 }

@@ -2,6 +2,7 @@ package lio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path"
@@ -35,12 +36,17 @@ func (e *Engine) sessions() ([]engine.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = e.eachTarget(func(target string) error {
-		w, err := e.words.target(target)
+	err = e.eachTarget(func(p place) error {
+		w, err := e.words.target(p)
 		if err != nil {
 			return err
 		}
-		tags, err := e.tags(target)
+		if !p.portals() {
+			got, err := e.portSessions(w)
+			out = append(out, got...)
+			return err
+		}
+		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
@@ -70,7 +76,7 @@ func (e *Engine) sessions() ([]engine.Session, error) {
 }
 
 func (e *Engine) sessionsOf(w targetWords, tag int, portals []config.Portal) ([]engine.Session, error) {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	portal := onlyPortal(w.Target, tag, portals)
 	acls, err := e.k.list(path.Join(tpg, "acls"))
 	if err != nil {
@@ -96,14 +102,36 @@ func (e *Engine) sessionsOf(w targetWords, tag int, portals []config.Portal) ([]
 		}
 		s.ID = fmt.Sprintf("%s,%d,%s,%s", w.Target.Name, tag, initiator, s.ID)
 		s.Target, s.Group, s.Initiator, s.Portal, s.LUNs = w.Target.Name, group, initiator, portal, len(luns)
-		for _, l := range luns {
-			c, err := e.counters(path.Join(tpg, "acls", initiator, "lun_"+strconv.Itoa(l.LUN), "statistics/scsi_auth_intr"), "num_cmds")
-			if err != nil {
-				return nil, err
-			}
-			add(&s.Counters, c)
+		if s.Counters, err = e.aclCounters(tpg, initiator, luns); err != nil {
+			return nil, err
 		}
 		out = append(out, s)
+	}
+	strangers, err := e.strangersOf(w, tpg)
+	for i := range strangers {
+		strangers[i].ID = fmt.Sprintf("%s,%d,%s,", w.Target.Name, tag, strangers[i].Initiator)
+		strangers[i].Portal = portal
+	}
+	return append(out, strangers...), err
+}
+
+// aclCounters are what the LUNs of an ACL counted.
+func (e *Engine) aclCounters(tpg, initiator string, luns []config.LUN) (engine.Counters, error) {
+	var sum engine.Counters
+	for _, l := range luns {
+		c, err := e.counters(path.Join(tpg, "acls", initiator, "lun_"+strconv.Itoa(l.LUN), "statistics/scsi_auth_intr"), "num_cmds")
+		if err != nil {
+			return sum, err
+		}
+		add(&sum, c)
+	}
+	return sum, nil
+}
+
+// strangersOf are the sessions of dynamic ACLs.
+func (e *Engine) strangersOf(w targetWords, tpg string) ([]engine.Session, error) {
+	if w.place().strange != onDemand {
+		return nil, nil
 	}
 	text, err := e.k.ReadFile(path.Join(tpg, "dynamic_sessions"))
 	if err != nil {
@@ -113,11 +141,9 @@ func (e *Engine) sessionsOf(w targetWords, tag int, portals []config.Portal) ([]
 	if err != nil {
 		return nil, err
 	}
+	var out []engine.Session
 	for _, initiator := range dynamicSessions(text) {
-		out = append(out, engine.Session{
-			ID: fmt.Sprintf("%s,%d,%s,", w.Target.Name, tag, initiator), Target: w.Target.Name, Group: w.hasEverybody(),
-			Initiator: initiator, Portal: portal, LUNs: len(luns),
-		})
+		out = append(out, engine.Session{Target: w.Target.Name, Group: w.hasEverybody(), Initiator: initiator, LUNs: len(luns)})
 	}
 	return out, nil
 }
@@ -187,8 +213,22 @@ func (e *Engine) closeSession(id string) error {
 			continue
 		}
 		part := strings.Split(id, ",")
-		acl := path.Join("iscsi", part[0], "tpgt_"+part[1], "acls", s.Initiator)
-		if part[3] == "" {
+		p, _, err := e.locate(s.Target)
+		if err != nil {
+			return err
+		}
+		tpg := path.Join(p.path(), "tpgt_"+part[1])
+		acl := path.Join(tpg, "acls", s.Initiator)
+		switch {
+		case p.strange == allowed:
+			return errors.New("the initiator is this machine itself; disable the target, or unmap its LUNs")
+		case part[3] != "" && !p.portals():
+			w, err := e.words.target(p)
+			if err != nil {
+				return err
+			}
+			return e.relogin(&w, tpg, s.Initiator)
+		case part[3] == "":
 			if err := e.k.mkdir(acl); err != nil {
 				return err
 			}

@@ -1,7 +1,9 @@
 package lio
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -12,13 +14,17 @@ import (
 // shown says whether a portal group makes dynamic ACLs, and which LUNs those
 // see: all that it has.
 func (e *Engine) shown(tpg string) (on bool, luns []config.LUN, err error) {
-	gen, err := e.k.read(path.Join(tpg, "attrib/generate_node_acls"))
-	if err != nil || gen != "1" {
-		return false, nil, err
-	}
-	protect, err := e.k.read(path.Join(tpg, "attrib/demo_mode_write_protect"))
-	if err != nil {
-		return true, nil, err
+	protect := "0"
+	switch placeAt(tpg).strange {
+	case refused:
+		return false, nil, nil
+	case onDemand:
+		if on, err = e.generates(tpg); err != nil || !on {
+			return false, nil, err
+		}
+		if protect, err = e.k.read(path.Join(tpg, "attrib/demo_mode_write_protect")); err != nil {
+			return true, nil, err
+		}
 	}
 	links, err := e.portLUNs(tpg)
 	for _, l := range links {
@@ -26,6 +32,22 @@ func (e *Engine) shown(tpg string) (on bool, luns []config.LUN, err error) {
 	}
 	return true, luns, err
 }
+
+// generates says whether a portal group makes ACLs for initiators that have
+// none, and lets those see LUNs: on Fibre Channel that are two settings.
+func (e *Engine) generates(tpg string) (bool, error) {
+	gen, err := e.k.read(path.Join(tpg, "attrib/generate_node_acls"))
+	if err != nil || gen != "1" {
+		return false, err
+	}
+	only, err := e.k.read(path.Join(tpg, loginOnly))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return only == "0", err
+}
+
+const loginOnly = "attrib/demo_mode_login_only"
 
 // portLUN is a LUN of a portal group.
 type portLUN struct {
@@ -70,9 +92,57 @@ func (e *Engine) showAll(w *targetWords, tpg string, luns []config.LUN) error {
 	}
 	for _, l := range have {
 		if !on && l.name != shownLink {
-			return fmt.Errorf("device %s of the target is for initiators by name, and LIO would show it to everybody; give everybody a target of its own, or use engine: native or scst", path.Base(l.to))
+			return fmt.Errorf("device %s of the target is for initiators by name, and LIO would show it to everybody; give everybody a target of its own, or use engine: %s", path.Base(l.to), w.place().elsewhere())
 		}
 	}
+	switch f := w.place().fabric; f.strange {
+	case refused:
+		return fmt.Errorf("LIO lets no initiator in over %s that it does not know by name; name initiators in a group, or use engine: scst", f.driver.Human())
+	case onDemand:
+		if err := e.protectShown(w, tpg, luns, have); err != nil {
+			return err
+		}
+	case allowed:
+		if slices.ContainsFunc(luns, func(l config.LUN) bool { return l.ReadOnly }) {
+			return errors.New(noLocalReadOnly)
+		}
+		if open, err := e.gateOpen(tpg); err != nil || !open {
+			return err // see setNexus
+		}
+	}
+	for _, l := range luns {
+		if err := e.show(tpg, l); err != nil {
+			return err
+		}
+	}
+	if w.place().strange != onDemand {
+		return nil
+	}
+	if err := e.k.setIfThere(path.Join(tpg, loginOnly), "0"); err != nil {
+		return err
+	}
+	return e.k.set(path.Join(tpg, "attrib/generate_node_acls"), "1")
+}
+
+const noLocalReadOnly = "LIO cannot show this machine a LUN read-only; use a read-only device, or engine: scst"
+
+// show leads a LUN that everybody sees to its device.
+func (e *Engine) show(tpg string, l config.LUN) error {
+	lun := path.Join(tpg, "lun", "lun_"+strconv.Itoa(l.LUN))
+	_, to, err := e.k.link(lun)
+	if err != nil || to != "" && path.Base(to) == l.Device {
+		return err
+	}
+	if to != "" {
+		if err := e.k.unlink(lun); err != nil {
+			return err
+		}
+	}
+	return e.leadTo(lun, l.Device, shownLink)
+}
+
+// protectShown sets what dynamic ACLs may do with LUNs, old ones and new ones.
+func (e *Engine) protectShown(w *targetWords, tpg string, luns []config.LUN, have []portLUN) error {
 	// All of them are read-only, or none: demo_mode_write_protect is one for
 	// the portal group. Until all agree, the safe side holds.
 	protect := slices.ContainsFunc(luns, func(l config.LUN) bool { return l.ReadOnly })
@@ -106,31 +176,13 @@ func (e *Engine) showAll(w *targetWords, tpg string, luns []config.LUN) error {
 			}
 		}
 	}
-	for _, l := range luns {
-		lun := path.Join(tpg, "lun", "lun_"+strconv.Itoa(l.LUN))
-		_, to, err := e.k.link(lun)
-		if err != nil {
-			return err
-		}
-		if to != "" && path.Base(to) == l.Device {
-			continue
-		}
-		if to != "" {
-			if err := e.k.unlink(lun); err != nil {
-				return err
-			}
-		}
-		if err := e.leadTo(lun, l.Device, shownLink); err != nil {
-			return err
-		}
-	}
-	return e.k.set(path.Join(tpg, "attrib/generate_node_acls"), "1")
+	return nil
 }
 
 // hideAll ends dynamic ACLs with all that they see. Initiators that have one
 // keep it, and find no LUN.
 func (e *Engine) hideAll(w *targetWords, tpg string) error {
-	if err := e.k.set(path.Join(tpg, "attrib/generate_node_acls"), "0"); err != nil {
+	if err := e.k.setIfThere(path.Join(tpg, "attrib/generate_node_acls"), "0"); err != nil {
 		return err
 	}
 	luns, err := e.portLUNs(tpg)
@@ -167,7 +219,7 @@ func (e *Engine) hide(w *targetWords, tpg string, lun int) error {
 	}
 	left := slices.DeleteFunc(luns, func(l config.LUN) bool { return l.LUN == lun })
 	if on && len(left) == 0 && w.hasEverybody() == "" {
-		return e.k.set(path.Join(tpg, "attrib/generate_node_acls"), "0")
+		return e.k.setIfThere(path.Join(tpg, "attrib/generate_node_acls"), "0")
 	}
 	return nil
 }

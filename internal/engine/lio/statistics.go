@@ -19,16 +19,16 @@ func (e *Engine) Statistics(context.Context) (engine.Statistics, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var out engine.Statistics
-	err := e.eachTarget(func(target string) error {
-		w, err := e.words.target(target)
+	err := e.eachTarget(func(p place) error {
+		w, err := e.words.target(p)
 		if err != nil {
 			return err
 		}
-		tags, err := e.tags(target)
+		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
-		sums := sums{target: target, index: map[string]int{}, out: &out}
+		sums := sums{target: p.name, index: map[string]int{}, out: &out}
 		for _, tag := range tags {
 			if err := e.statisticsOf(w, tag, &sums); err != nil {
 				return err
@@ -61,7 +61,7 @@ func (s *sums) add(group string, l config.LUN, c engine.Counters) {
 }
 
 func (e *Engine) statisticsOf(w targetWords, tag int, s *sums) error {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	acls, err := e.k.list(path.Join(tpg, "acls"))
 	if err != nil {
 		return err
@@ -88,13 +88,18 @@ func (e *Engine) statisticsOf(w targetWords, tag int, s *sums) error {
 		return err
 	}
 	for _, l := range luns {
-		c, err := e.counters(path.Join(tpg, "lun", "lun_"+strconv.Itoa(l.LUN), "statistics/scsi_tgt_port"), "in_cmds")
+		c, err := e.shownCounters(tpg, l)
 		if err != nil {
 			return err
 		}
 		s.add(w.hasEverybody(), l, c)
 	}
 	return nil
+}
+
+// shownCounters are what a LUN that everybody sees counted.
+func (e *Engine) shownCounters(tpg string, l config.LUN) (engine.Counters, error) {
+	return e.counters(path.Join(tpg, "lun", "lun_"+strconv.Itoa(l.LUN), "statistics/scsi_tgt_port"), "in_cmds")
 }
 
 // counters reads a directory of statistics; what a kernel does not count is 0.

@@ -29,7 +29,10 @@ func Supports(d *config.Document) []error {
 		errs = append(errs, fmt.Errorf("discovery: %w", err))
 	}
 	for _, t := range d.Targets {
-		in("target", t.Name, targetProblems(t))
+		in("target", t.Name, targetProblems(t.WithDefaults()))
+	}
+	for _, g := range d.DeviceGroups {
+		in("device group", g.Name, deviceGroupProblems(g, d.Devices))
 	}
 	return errs
 }
@@ -43,11 +46,17 @@ func (p *problems) add(is bool, format string, args ...any) {
 	}
 }
 
-const useNative = "; use engine: native, which can"
+const (
+	useNative = "; use engine: native, which can"
+	useSCST   = "; use engine: scst, which can"
+)
 
 // deviceProblems says what of a device (with its defaults) LIO cannot have.
 func deviceProblems(d config.Device) []error {
 	var p problems
+	if d.Handler.PassThrough() {
+		return passThroughProblems(d)
+	}
 	if plugin(d.Handler) == "" {
 		p.add(true, "LIO has no handler %q%s", d.Handler, useNative)
 		return p
@@ -109,7 +118,8 @@ func discoveryProblems(a config.Auth) []error {
 // ownProblems says what of a target's own settings LIO cannot have.
 func ownProblems(t config.Target) []error {
 	p := chapProblems(t.Auth)
-	p.add(t.WithDefaults().Driver != "iscsi", "the LIO engine has no driver %q", t.Driver)
+	local := t.Driver == config.DriverLocal && !strings.HasPrefix(t.Name, "naa.") && !strings.HasPrefix(t.Name, "iqn.")
+	p.add(local, "LIO's loopback targets have names like naa.5001405b2a1c3d4e or iqn. names; take such a name, or use engine: scst")
 	p.add(t.Redirect != "", "LIO cannot send logins to another address; leave redirect out, or use engine: native")
 	p.add(strings.Contains(t.Alias, ","), "LIO takes no comma in an alias; leave it out, or use engine: native")
 	p.add(t.Alias != strings.TrimSpace(t.Alias), "LIO takes no blanks around an alias; leave them out, or use engine: native")
@@ -127,17 +137,31 @@ func ownProblems(t config.Target) []error {
 }
 
 // groupProblems says what of a host group LIO cannot have.
-func groupProblems(g config.Group) []error {
+func groupProblems(g config.Group, f fabric) []error {
 	var p problems
+	if !f.named {
+		p.add(true, "the initiator of a %s target is this machine, and LIO has no host groups there; map the LUNs in the target's own luns, or use engine: scst", f.driver.Human())
+		return p
+	}
+	for _, i := range g.Initiators {
+		if why := f.driver.InitiatorProblem(i); !f.portals() && why != "" && !strings.ContainsAny(i, "*?!") {
+			p.add(true, "LIO knows initiators of %s by their port names: %q %s", f.driver.Human(), i, why)
+		}
+		p.add(i == everybody && f.strange == refused,
+			"LIO lets no initiator in over %s that it does not know by name; name each initiator, or use engine: scst", f.driver.Human())
+	}
+	if len(p) > 0 {
+		return p
+	}
 	p.add(len(g.Name) > 63, "LIO takes a group's name of 63 characters at most")
 	p.add(strings.HasPrefix(g.Name, unset), "LIO takes no group whose name begins with %s", unset)
 	for _, i := range g.Initiators {
 		if i == everybody {
-			p.add(len(g.Initiators) > 1, "LIO has a list of names or \"*\" for everybody, not both in one group; leave only \"*\", or use engine: native or scst")
+			p.add(len(g.Initiators) > 1, "LIO has a list of names or \"*\" for everybody, not both in one group; leave only \"*\", or use engine: %s", f.elsewhere())
 			continue
 		}
-		p.add(strings.ContainsAny(i, "*?"), "LIO knows initiators by their whole names, and has no patterns but \"*\" for everybody: %q; name each initiator, or use engine: native or scst", i)
-		p.add(strings.HasPrefix(i, "!"), "LIO cannot except an initiator: %q; name each of the others, or use engine: native or scst", i)
+		p.add(strings.ContainsAny(i, "*?"), "LIO knows initiators by their whole names, and has no patterns but \"*\" for everybody: %q; name each initiator, or use engine: %s", i, f.elsewhere())
+		p.add(strings.HasPrefix(i, "!"), "LIO cannot except an initiator: %q; name each of the others, or use engine: %s", i, f.elsewhere())
 	}
 	return p
 }
@@ -145,16 +169,23 @@ func groupProblems(g config.Group) []error {
 // targetProblems says what of a whole target LIO cannot have.
 func targetProblems(t config.Target) []error {
 	p := problems(ownProblems(t))
+	f := fabricOf(t.Driver)
+	p.add(t.Disabled && f.gate == "", "LIO cannot disable a target of %s; remove it, or use engine: scst", f.driver.Human())
+	p.add(len(t.LUNs) > 0 && f.strange == refused,
+		"LIO lets no initiator in over %s that it does not know by name, so nobody would see the target's own LUNs; map them in a group that names initiators, or use engine: scst", f.driver.Human())
+	for _, l := range t.LUNs {
+		p.add(l.ReadOnly && f.strange == allowed, "LUN %d: "+noLocalReadOnly, l.LUN)
+	}
 	owner, shown := "", t.LUNs
 	named := ""
 	for _, g := range t.Groups {
-		for _, err := range groupProblems(g) {
+		for _, err := range groupProblems(g, f) {
 			p.add(true, "group %s: %w", g.Name, err)
 		}
 		switch {
 		case slices.Contains(g.Initiators, everybody):
 			p.add(owner != "", "groups %s and %s are both for every initiator", owner, g.Name)
-			p.add(len(t.LUNs) > 0, "group %s is for every initiator, so nobody is left for the target's own LUNs; remove those, or use engine: native or scst", g.Name)
+			p.add(len(t.LUNs) > 0, "group %s is for every initiator, so nobody is left for the target's own LUNs; remove those, or use engine: %s", g.Name, f.elsewhere())
 			owner, shown = g.Name, g.LUNs
 		case len(g.LUNs) > 0 && len(g.Initiators) > 0:
 			named = g.Name
@@ -165,17 +196,17 @@ func targetProblems(t config.Target) []error {
 			}
 		}
 	}
-	if owner == "" && len(t.LUNs) == 0 {
+	if f.strange != onDemand || owner == "" && len(t.LUNs) == 0 {
 		return p
 	}
-	p.add(named != "", "LIO shows initiators that it does not know by name all LUNs of a target, so those of group %s, too; put either on a target of its own, or use engine: native or scst", named)
-	p.add(len(t.Auth.Users) > 0, "LIO cannot ask initiators for CHAP that it does not know by name; put them into a group by their names, or use engine: native or scst")
+	p.add(named != "", "LIO shows initiators that it does not know by name all LUNs of a target, so those of group %s, too; put either on a target of its own, or use engine: %s", named, f.elsewhere())
+	p.add(len(t.Auth.Users) > 0, "LIO cannot ask initiators for CHAP that it does not know by name; put them into a group by their names, or use engine: %s", f.elsewhere())
 	ro := 0
 	for _, l := range shown {
 		if l.ReadOnly {
 			ro++
 		}
 	}
-	p.add(ro > 0 && ro < len(shown), "LUNs that LIO shows to everybody are all read-only or none is; put the others on a target of their own, or use engine: native or scst")
+	p.add(ro > 0 && ro < len(shown), "LUNs that LIO shows to everybody are all read-only or none is; put the others on a target of their own, or use engine: %s", f.elsewhere())
 	return p
 }

@@ -17,31 +17,34 @@ import (
 type setting struct{ file, value string }
 
 // PutTarget implements engine.Engine.
-func (e *Engine) PutTarget(_ context.Context, t config.Target) error {
+func (e *Engine) PutTarget(ctx context.Context, t config.Target) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.putTarget(t); err != nil {
+	if err := e.putTarget(ctx, t); err != nil {
 		return fmt.Errorf("put target %s: %w", t.Name, err)
 	}
 	return nil
 }
 
-func (e *Engine) putTarget(t config.Target) error {
+func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 	t = own(t)
 	if errs := ownProblems(t); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	w, err := e.words.target(t.Name)
+	p, there, err := e.locate(t.Name)
+	if err != nil {
+		return err
+	}
+	if there && p.driver != t.Driver {
+		return fmt.Errorf("it is served by driver %s, and a target's driver cannot change; delete the target and create it anew", p.driver)
+	}
+	p = place{fabricOf(t.Driver), t.Name}
+	w, err := e.words.target(p)
 	if err != nil {
 		return err
 	}
 	t.Groups, t.LUNs = w.Target.Groups, w.Target.LUNs
 	w.Target = t
-	at := "iscsi/" + t.Name
-	there, err := e.k.exists(at)
-	if err != nil {
-		return err
-	}
 	if !there {
 		// Words of a target that is gone say nothing of this one.
 		w.Target.Groups, w.Target.LUNs, w.Was = nil, nil, nil
@@ -50,10 +53,7 @@ func (e *Engine) putTarget(t config.Target) error {
 		return err
 	}
 	if !there {
-		if err := e.fabric(); err != nil {
-			return err
-		}
-		if err := e.k.mkdir(at); err != nil {
+		if err := e.make(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -71,13 +71,17 @@ func (e *Engine) putTarget(t config.Target) error {
 // tag, with the addresses that it is reached by.
 func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 	for _, tag := range tagsOf(w.Target, portals) {
-		tpg := tpgPath(w.Target.Name, tag)
+		tpg := w.place().tpg(tag)
 		there, err := e.k.exists(tpg)
 		if err != nil {
 			return err
 		}
 		if !there {
 			if err := e.k.mkdir(tpg); err != nil {
+				return err
+			}
+			// Fibre Channel's begin with letting in everybody.
+			if err := e.k.setIfThere(path.Join(tpg, "attrib/generate_node_acls"), "0"); err != nil {
 				return err
 			}
 		}
@@ -90,11 +94,13 @@ func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 		if err := e.copyAccess(w, tag); err != nil {
 			return err
 		}
-		if err := e.addresses(w, tag, portals); err != nil {
-			return err
+		if w.place().portals() {
+			if err := e.addresses(w, tag, portals); err != nil {
+				return err
+			}
 		}
 		// Last: who logs in finds all that there is.
-		if err := e.k.set(path.Join(tpg, "enable"), digit(!w.Target.Disabled)); err != nil {
+		if err := e.setGate(w, tpg, !w.Target.Disabled); err != nil {
 			return err
 		}
 	}
@@ -103,7 +109,7 @@ func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 
 // addresses opens the addresses of one portal group, and closes others.
 func (e *Engine) addresses(w *targetWords, tag int, portals []config.Portal) error {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	want := map[string]bool{}
 	for _, p := range portals {
 		if p.Group == tag && reaches(w.Target, p.Name) {
@@ -123,8 +129,8 @@ func (e *Engine) addresses(w *targetWords, tag int, portals []config.Portal) err
 		delete(want, a)
 	}
 	for _, p := range portals {
-		if a := kernelAddress(p.Address); p.Group == tag && want[a] {
-			if err := e.listen(tpg, a); err != nil {
+		if p.Group == tag && reaches(w.Target, p.Name) {
+			if err := e.listen(tpg, p, !want[kernelAddress(p.Address)]); err != nil {
 				return err
 			}
 		}
@@ -136,13 +142,13 @@ func (e *Engine) addresses(w *targetWords, tag int, portals []config.Portal) err
 // reached by any more.
 func (e *Engine) dropOtherTags(w targetWords, portals []config.Portal) error {
 	want := tagsOf(w.Target, portals)
-	have, err := e.tags(w.Target.Name)
+	have, err := e.tags(w.place())
 	if err != nil {
 		return err
 	}
 	for _, tag := range have {
 		if !slices.Contains(want, tag) {
-			if err := e.dropPortGroup(tpgPath(w.Target.Name, tag)); err != nil {
+			if err := e.dropPortGroup(w.place().tpg(tag)); err != nil {
 				return err
 			}
 		}
@@ -199,11 +205,26 @@ func yesNo(b *bool) string {
 
 // settings are the files of a portal group, but the one that enables it.
 func (w *targetWords) settings(tag int) []setting {
+	f := w.place().fabric
+	var all []setting
+	if f.portals() {
+		all = w.iscsiSettings()
+	}
+	if f.protects {
+		all = append(all, setting{"attrib/prod_mode_write_protect", "0"}) // see mapLUN
+	}
+	// A portal group that cannot be closed has its identifier from the start.
+	if id := w.Target.RelativeIDs[tag]; id != 0 && f.gate == enableGate {
+		all = append(all, setting{"rtpi", strconv.Itoa(id)})
+	}
+	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
+}
+
+func (w *targetWords) iscsiSettings() []setting {
 	t, p := w.Target, w.Target.Parameters
-	all := []setting{
+	return []setting{
 		{"attrib/authentication", digit(len(t.Auth.Users) > 0)},
-		{"attrib/demo_mode_discovery", "0"},     // who may not log in does not see the target
-		{"attrib/prod_mode_write_protect", "0"}, // see mapLUN
+		{"attrib/demo_mode_discovery", "0"}, // who may not log in does not see the target
 		w.optional("attrib/default_cmdsn_depth", count(p.QueuedCommands)),
 		w.optional("param/TargetAlias", t.Alias),
 		w.optional("param/HeaderDigest", strings.Join(p.HeaderDigest, ",")),
@@ -215,15 +236,11 @@ func (w *targetWords) settings(tag int) []setting {
 		w.optional("param/InitialR2T", yesNo(p.InitialR2T)),
 		w.optional("param/ImmediateData", yesNo(p.ImmediateData)),
 	}
-	if id := t.RelativeIDs[tag]; id != 0 {
-		all = append(all, setting{"rtpi", strconv.Itoa(id)})
-	}
-	return slices.DeleteFunc(all, func(s setting) bool { return s.value == "" })
 }
 
 // configure sets the files of a portal group and of its ACLs.
 func (e *Engine) configure(w *targetWords, tag int) error {
-	tpg := tpgPath(w.Target.Name, tag)
+	tpg := w.place().tpg(tag)
 	for _, s := range w.settings(tag) {
 		err := e.setSetting(tpg, s)
 		if err != nil {
@@ -268,7 +285,10 @@ func (e *Engine) setSetting(tpg string, s setting) error {
 func (e *Engine) DeleteTarget(_ context.Context, name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err := e.dropTarget(name)
+	p, there, err := e.locate(name)
+	if err == nil && there {
+		err = e.dropTarget(p)
+	}
 	if err == nil {
 		err = e.words.remove("targets", name)
 	}
@@ -278,24 +298,26 @@ func (e *Engine) DeleteTarget(_ context.Context, name string) error {
 	return nil
 }
 
-func (e *Engine) dropTarget(name string) error {
-	tags, err := e.tags(name)
+func (e *Engine) dropTarget(p place) error {
+	tags, err := e.tags(p)
 	if err != nil {
 		return err
 	}
 	for _, tag := range tags {
-		if err := e.dropPortGroup(tpgPath(name, tag)); err != nil {
+		if err := e.dropPortGroup(p.tpg(tag)); err != nil {
 			return err
 		}
 	}
-	return e.k.rmdir("iscsi/" + name)
+	return e.k.rmdir(p.path())
 }
 
 // dropPortGroup takes a portal group apart in the only order that the kernel
 // lets: who is logged in leaves first.
 func (e *Engine) dropPortGroup(tpg string) error {
-	if err := e.k.set(path.Join(tpg, "enable"), "0"); err != nil {
-		return err
+	if placeAt(tpg).gate == enableGate {
+		if err := e.k.set(path.Join(tpg, enableGate), "0"); err != nil {
+			return err
+		}
 	}
 	acls, err := e.k.list(path.Join(tpg, "acls"))
 	if err != nil {

@@ -26,8 +26,9 @@ type targetWords struct {
 	Target config.Target `json:"target"`
 	// Secrets are those of Target.Auth: its users' and then its mutual one.
 	Secrets []string `json:"secrets,omitempty"`
-	// Was holds the kernel's own values of what we set, by the file.
-	Was map[string]string `json:"was,omitempty"`
+	// Was holds the kernel's own values of what we set, by the file. Some
+	// fabrics have none to set.
+	Was map[string]string `json:"was"`
 
 	kept bool // there are words: the target is ours
 }
@@ -111,11 +112,12 @@ func all[T any](s store, kind string) ([]T, error) {
 }
 
 // target reads the words of a target; those of one without any are its name.
-func (s store) target(name string) (targetWords, error) {
-	w := targetWords{Target: config.Target{Name: name, Driver: "iscsi"}}
-	ok, err := s.get("targets", name, &w)
-	if err != nil || !ok || w.Target.Name != name {
-		return targetWords{Target: config.Target{Name: name, Driver: "iscsi"}}, err
+func (s store) target(p place) (targetWords, error) {
+	bare := func() targetWords { return targetWords{Target: config.Target{Name: p.name, Driver: p.driver}} }
+	w := bare()
+	ok, err := s.get("targets", p.name, &w)
+	if err != nil || !ok || w.Target.Name != p.name || w.Target.Driver != p.driver {
+		return bare(), err
 	}
 	a := &w.Target.Auth
 	want := len(a.Users)
@@ -124,7 +126,9 @@ func (s store) target(name string) (targetWords, error) {
 	}
 	w.kept = true
 	if len(w.Secrets) != want { // damaged: without them nobody logs in
-		return targetWords{Target: config.Target{Name: name, Driver: "iscsi"}, kept: true}, nil
+		w = bare()
+		w.kept = true
+		return w, nil
 	}
 	for i := range a.Users {
 		a.Users[i].Secret = config.Secret(w.Secrets[i])
@@ -147,6 +151,9 @@ func (s store) putTarget(w targetWords) error {
 	}
 	return s.put("targets", w.Target.Name, w)
 }
+
+// place is where the target is in the tree.
+func (w *targetWords) place() place { return place{fabricOf(w.Target.Driver), w.Target.Name} }
 
 // group returns a host group's words, nil if there are none.
 func (w *targetWords) group(name string) *config.Group {

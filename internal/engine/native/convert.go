@@ -78,7 +78,7 @@ func targetOut(t config.Target) control.Target {
 
 func targetIn(t control.Target) config.Target {
 	out := config.Target{
-		Name: t.Name, Driver: "iscsi", Alias: t.Alias, Disabled: t.Disabled, RelativeIDs: t.RelativeIDs, Portals: t.Portals,
+		Name: t.Name, Driver: config.DriverISCSI, Alias: t.Alias, Disabled: t.Disabled, RelativeIDs: t.RelativeIDs, Portals: t.Portals,
 		Auth: authIn(t.Auth), Parameters: config.Parameters(t.Parameters), Redirect: t.Redirect, LUNs: lunsIn(t.LUNs),
 	}
 	for _, g := range t.Groups {

@@ -102,13 +102,20 @@ func Supports(d *config.Document) []error {
 	for _, dev := range d.Devices {
 		switch dev.Handler {
 		case config.FileIO, config.BlockIO, config.NullIO, config.Memory, config.CDROM:
+		case config.PassDisk, config.PassTape, config.PassCDROM, config.PassChanger:
+			errs = append(errs, fmt.Errorf("device %s: the native engine serves files and block devices, and passes no SCSI device on (%s); use engine: lio or scst, which can", dev.Name, dev.Handler))
 		default:
-			errs = append(errs, fmt.Errorf("device %s: the native engine has no handler %q", dev.Name, dev.Handler))
+			errs = append(errs, fmt.Errorf("device %s: the native engine has no handler %q; use engine: scst, which can", dev.Name, dev.Handler))
+		}
+	}
+	for _, p := range d.ISCSI.Portals {
+		if p.ISER {
+			errs = append(errs, fmt.Errorf("portal %s: the native engine serves iSCSI over TCP only; leave iser out, or use engine: lio or scst, which can", p.Name))
 		}
 	}
 	for _, t := range d.Targets {
-		if t.WithDefaults().Driver != "iscsi" {
-			errs = append(errs, fmt.Errorf("target %s: the native engine has no driver %q", t.Name, t.Driver))
+		if driver := t.WithDefaults().Driver; driver != config.DriverISCSI {
+			errs = append(errs, fmt.Errorf("target %s: the native engine is a program and serves iSCSI; %s (driver %s) is the kernel's: use engine: lio or scst, which can", t.Name, driver.Human(), driver))
 		}
 	}
 	return errs

@@ -415,11 +415,21 @@ func TestProcessIsConfined(t *testing.T) {
 func TestSupports(t *testing.T) {
 	e := &Engine{}
 	errs := e.Supports(&config.Document{
-		Devices: []config.Device{{Name: "a", Handler: config.FileIO}, {Name: "t", Handler: "vdisk_tape"}},
-		Targets: []config.Target{{Name: "i"}, {Name: "f", Driver: "qla2x00t"}},
+		Devices: []config.Device{{Name: "a", Handler: config.FileIO}, {Name: "t", Handler: config.PassTape}, {Name: "r", Handler: config.PassRAID}},
+		ISCSI:   config.ISCSI{Portals: []config.Portal{{Name: "p"}, {Name: "q", ISER: true}}},
+		Targets: []config.Target{{Name: "i"}, {Name: "f", Driver: config.DriverFC}, {Name: "s", Driver: config.DriverSRP}},
 	})
-	if len(errs) != 2 {
-		t.Errorf("got %v, want two", errs)
+	want := []string{
+		"device t: ", "engine: lio or scst", "device r: ", "engine: scst", "portal q: ", "engine: lio or scst",
+		"target f: ", "Fibre Channel", "target s: ", "SRP",
+	}
+	if len(errs) != len(want)/2 {
+		t.Fatalf("got %v, want %d", errs, len(want)/2)
+	}
+	for i, err := range errs {
+		if text := err.Error(); !strings.HasPrefix(text, want[2*i]) || !strings.Contains(text, want[2*i+1]) {
+			t.Errorf("%q does not begin with %q and say %q", text, want[2*i], want[2*i+1])
+		}
 	}
 }
 

@@ -102,11 +102,19 @@ func (t Tree) Load(ctx context.Context, module string) error {
 	if _, err := os.Stat(t.Root); err == nil {
 		return nil
 	}
-	if err := host.Run(ctx, "", "modprobe", module); err != nil {
-		return fmt.Errorf("load the kernel module %s: %w", module, err)
+	if err := Modprobe(ctx, module); err != nil {
+		return err
 	}
 	if _, err := os.Stat(t.Root); err != nil {
 		return fmt.Errorf("the kernel module %s is loaded, but %s is not there (is configfs mounted? mount -t configfs configfs /sys/kernel/config): %w", module, t.Root, err)
+	}
+	return nil
+}
+
+// Modprobe has the kernel load a module, if it is not loaded.
+func Modprobe(ctx context.Context, module string) error {
+	if err := host.Run(ctx, "", "modprobe", module); err != nil {
+		return fmt.Errorf("load the kernel module %s: %w", module, err)
 	}
 	return nil
 }

@@ -49,10 +49,17 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 	for _, t := range declared.Targets {
 		names[t.Name] = true
 		want := own(t)
-		if have, ok := had[t.Name]; ok {
-			l.change(own(have), want, seen, b)
-		} else {
+		have, ok := had[t.Name]
+		switch {
+		case !ok:
 			l.create(want, b)
+		case own(have).Driver != want.Driver:
+			// Its initiators would be others, in groups that mean nothing to
+			// the new transport: nobody means that by one word.
+			b.Problem("target/"+t.Name, "is served by driver %s, and a target's driver does not change to %s; remove the target and apply, then declare it anew",
+				own(have).Driver, want.Driver)
+		default:
+			l.change(own(have), want, seen, b)
 		}
 	}
 	for _, have := range seen.Engine.Targets {

@@ -29,9 +29,15 @@ type Files interface {
 	Volatile(dir string) (string, error)
 }
 
+// SCSI finds the SCSI devices of this machine (host.SCSI).
+type SCSI interface {
+	Find(path string) (host.SCSIDevice, error)
+}
+
 // Layer plans image files.
 type Layer struct {
 	Files   Files
+	SCSI    SCSI
 	DataDir string // relative paths are below it; absolute, without symbolic links
 	// InMemory says that the root of this machine is in memory. Image files
 	// that would be gone at the next reboot are refused then.
@@ -46,7 +52,12 @@ func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *lay
 	seen.Stores = map[string]layer.Store{}
 	look := func(devices []config.Device) {
 		for _, d := range devices {
-			if _, known := seen.Stores[d.Path]; d.Path != "" && !known {
+			_, known := seen.Stores[d.Path]
+			switch {
+			case d.Path == "" || known:
+			case d.Handler.PassThrough():
+				seen.Stores[d.Path] = l.find(d.Path)
+			default:
 				seen.Stores[d.Path] = l.look(d.Path)
 			}
 		}
@@ -56,6 +67,20 @@ func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *lay
 		look(seen.InForce.Devices)
 	}
 	return ctx.Err()
+}
+
+// find looks at a SCSI device that is passed on. A disk is the same store as
+// when it is served as a block device.
+func (l Layer) find(path string) layer.Store {
+	d, err := l.SCSI.Find(path)
+	if err != nil {
+		return layer.Store{Err: err}
+	}
+	s := layer.Store{Exists: true}
+	if fi, err := l.Files.Stat(d.Node); err == nil && fi.Block {
+		s.Block, s.ID = true, fi.ID
+	}
+	return s
 }
 
 func (l Layer) look(path string) layer.Store {

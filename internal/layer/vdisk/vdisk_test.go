@@ -1,6 +1,8 @@
 package vdisk
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,52 @@ import (
 	"github.com/esos-project/esos/internal/layer/layertest"
 	"github.com/esos-project/esos/internal/plan"
 )
+
+// tapes is a machine with one tape drive and one disk.
+type tapes struct{ disk string }
+
+func (s tapes) Find(path string) (host.SCSIDevice, error) {
+	switch path {
+	case "3:0:0:0", "/dev/tape/by-id/lto":
+		return host.SCSIDevice{Address: "3:0:0:0", Type: 1, Node: "/dev/null"}, nil
+	case "2:0:0:0":
+		return host.SCSIDevice{Address: "2:0:0:0", Node: s.disk}, nil
+	}
+	return host.SCSIDevice{}, errors.New("find SCSI device " + path + ": this machine has none")
+}
+
+// blocks has one disk.
+type blocks struct{ blind }
+
+func (blocks) Stat(path string) (host.FileInfo, error) {
+	if path != "/dev/sda" {
+		return host.FileInfo{}, errors.New(path + " is neither a file nor a block device")
+	}
+	return host.FileInfo{Path: path, Size: 1 << 30, Block: true, ID: host.FileID{Device: 2048}}, nil
+}
+
+// A SCSI device that is missing is told before anything is touched; one that
+// was served before is left out, and the rest goes on. A disk that is passed on
+// is no block device besides.
+func TestPassThrough(t *testing.T) {
+	l := Layer{Files: blocks{}, SCSI: tapes{disk: "/dev/sda"}, DataDir: t.TempDir()}
+	doc := &config.Document{Devices: []config.Device{
+		{Name: "lto", Handler: config.PassTape, Path: "3:0:0:0"},
+		{Name: "gone", Handler: config.PassTape, Path: "9:0:0:0"},
+		{Name: "raw", Handler: config.PassDisk, Path: "2:0:0:0"},
+		{Name: "block", Handler: config.BlockIO, Path: "/dev/sda"},
+	}}
+	p := layertest.Planned(t, l, doc, nil)
+	text := fmt.Sprint(p.Problems)
+	if len(p.Steps) != 0 || !strings.Contains(text, "device/gone") || !strings.Contains(text, "this machine has none") ||
+		!strings.Contains(text, "device/block") || !strings.Contains(text, "is the store of device raw") || strings.Contains(text, "device/lto") {
+		t.Errorf("steps %v, problems %v", p.Steps, p.Problems)
+	}
+	p = layertest.Planned(t, l, &config.Document{Devices: doc.Devices[:2]}, doc)
+	if len(p.Problems) != 0 || !strings.Contains(fmt.Sprint(p.Notes), "left as it is") {
+		t.Errorf("of what was served before: problems %v, notes %v", p.Problems, p.Notes)
+	}
+}
 
 // On a real file system: an image is made, grown with progress, and a failed
 // creation never removes a file that was not made by it.

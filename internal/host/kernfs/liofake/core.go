@@ -14,7 +14,12 @@ import (
 // setDBRoot takes another place for what survives, as long as no fabric is
 // registered and no storage object exists, and only a directory.
 func (t *Tree) setDBRoot(text string) error {
-	if t.nodes["iscsi"] != nil || t.objects() > 0 {
+	for name := range transports() {
+		if t.nodes[name] != nil {
+			return unix.EINVAL
+		}
+	}
+	if t.objects() > 0 {
 		return unix.EINVAL
 	}
 	dir := strings.TrimSuffix(text, "\n")
@@ -58,9 +63,8 @@ func (t *Tree) make(p string) error {
 	t.add(p, &node{dir: true})
 	parts := strings.Split(p, "/")
 	switch {
-	case len(parts) == 1 && p == "iscsi":
-		t.fabric(p)
-		return nil
+	case len(parts) == 1 && isFabric(p):
+		return t.loadFabric(p)
 	case len(parts) == 2 && parts[0] == "core":
 		plugin, index, ok := cutLast(parts[1], "_")
 		if _, err := strconv.Atoi(index); !ok || err != nil {
@@ -83,6 +87,8 @@ func (t *Tree) make(p string) error {
 		return nil
 	case parts[0] == "iscsi":
 		return t.makeISCSI(p, parts)
+	case isFabric(parts[0]):
+		return t.makePort(p, parts)
 	}
 	return unix.EPERM
 }
@@ -104,6 +110,7 @@ type storage struct {
 	readonly, nullio   bool
 	enabled, sized     bool
 	hwBlock, blockSize int
+	place              [4]string // of a SCSI device: host, channel, target, LUN
 }
 
 // object makes a storage object (target_core_configfs.c).
@@ -173,6 +180,12 @@ func (s *storage) control(text string) error {
 			s.path = value
 		case s.plugin == "iblock" && key == "readonly" && bad == nil:
 			s.readonly = n == 1
+		case s.plugin == "pscsi" && bad == nil:
+			for i, known := range []string{"scsi_host_id", "scsi_channel_id", "scsi_target_id", "scsi_lun_id"} {
+				if key == known {
+					s.place[i] = value
+				}
+			}
 		case s.plugin == "rd_mcp" && key == "rd_pages" && bad == nil && n < 1<<31:
 			s.pages = n
 		case s.plugin == "rd_mcp" && key == "rd_nullio" && bad == nil:
@@ -205,6 +218,11 @@ func (t *Tree) enable(p string, s *storage, text string) error {
 			return unix.ENOENT
 		}
 	}
+	if s.plugin == "pscsi" {
+		if err := t.attach(p, s); err != nil {
+			return err
+		}
+	}
 	s.enabled = true
 	t.nodes[p+"/enable"].text = "1"
 	// target_configure_device: the hardware's values, over what was set before.
@@ -212,6 +230,28 @@ func (t *Tree) enable(p string, s *storage, text string) error {
 	t.nodes[p+"/attrib/block_size"].text = strconv.Itoa(s.hwBlock)
 	if s.buffered {
 		t.nodes[p+"/attrib/emulate_write_cache"].text = "1"
+	}
+	return nil
+}
+
+// attach finds the SCSI device (pscsi_configure_device). A disk is claimed by
+// its udev_path; of others the kernel does not notice that they are in use.
+func (t *Tree) attach(p string, s *storage) error {
+	switch {
+	case s.place[1] == "" || s.place[2] == "" || s.place[3] == "", t.text(p+"/udev_path") == "":
+		return unix.EINVAL
+	case s.place[0] == "":
+		return unix.ENODEV
+	}
+	kind, there := t.opt.SCSI[strings.Join(s.place[:], ":")]
+	if !there {
+		return unix.ENODEV
+	}
+	for _, other := range t.children(path.Dir(p)) {
+		at := path.Join(path.Dir(p), other)
+		if kind == 0 && at != p && t.text(at+"/enable") == "1" && t.text(at+"/udev_path") == t.text(p+"/udev_path") {
+			return unix.EBUSY
+		}
 	}
 	return nil
 }
@@ -226,6 +266,9 @@ func (s *storage) info() string {
 			mode = "Buffered-WCE"
 		}
 		return head + fmt.Sprintf("TCM FILEIO ID: 0        File: %s  Size: %d  Mode: %s Async: %d\n", s.path, s.size, mode, btoi(s.async))
+	case "pscsi":
+		return head + fmt.Sprintf("SCSI Device Bus Location: Channel ID: %s Target ID: %s LUN: %s Host ID: %s\n        Vendor: IBM      Model: ULTRIUM Rev: 1\n",
+			s.place[1], s.place[2], s.place[3], s.place[0])
 	case "iblock":
 		return head + fmt.Sprintf("iBlock device: sdz  UDEV PATH: %s  readonly: %d\n        Major: 8 Minor: 240  CLAIMED: IBLOCK\n", s.path, btoi(s.readonly))
 	}
@@ -364,5 +407,5 @@ func (t *Tree) portGroup(p string, def bool) {
 	t.number(p+"/alua_write_metadata", "0", func(n uint64) bool { return n <= 1 })
 	t.number(p+"/preferred", "0", func(n uint64) bool { return n <= 1 })
 	t.number(p+"/nonop_delay_msecs", "100", func(uint64) bool { return true })
-	t.file(p+"/members", "", 'r', nil).read = func() string { return t.members(p) }
+	t.file(p+"/members", "", 'r', nil).read = func() string { return t.membersText(p) }
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,12 +90,16 @@ func (t *Tree) makeISCSI(p string, parts []string) error {
 	return unix.EPERM
 }
 
-func (t *Tree) portalGroup(p string, tag uint64) {
+// enableFile lets initiators into a portal group.
+func (t *Tree) enableFile(p string) {
 	enable := t.file(p+"/enable", "0", 'b', nil)
 	enable.write = func(text string) error {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 1)
-		if err != nil {
+		switch v := strconv.FormatUint(n, 10); {
+		case err != nil:
 			return unix.EINVAL
+		case v == "1" && v == enable.text && strings.HasPrefix(p, "qla2xxx/"):
+			return unix.EEXIST
 		}
 		enable.text = strconv.FormatUint(n, 10)
 		if n == 0 {
@@ -113,6 +118,10 @@ func (t *Tree) portalGroup(p string, tag uint64) {
 			return nil
 		}
 	}
+}
+
+func (t *Tree) portalGroup(p string, tag uint64) {
+	t.enableFile(p)
 	t.file(p+"/dynamic_sessions", "", 'r', nil).read = func() string { return t.dynamicSessions(p) }
 	for _, dir := range []string{"attrib", "auth", "param", "np", "lun", "acls"} {
 		t.fixedDir(p + "/" + dir)
@@ -158,7 +167,18 @@ func (t *Tree) portal(p string, parts []string) error {
 			return unix.EEXIST
 		}
 	}
-	t.number(p+"/iser", "0", func(n uint64) bool { return n <= 1 })
+	iser := t.file(p+"/iser", "0", 'b', nil)
+	iser.write = func(text string) error { // lio_target_np_driver_store
+		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 1)
+		switch {
+		case err != nil || n == 1 && slices.Contains(t.opt.Absent, "ib_isert"):
+			return unix.EINVAL
+		case n == 1 && !slices.Contains(t.opt.RDMA, host):
+			return unix.ENODEV
+		}
+		iser.text = strconv.FormatUint(n, 10)
+		return nil
+	}
 	t.number(p+"/cxgbit", "0", func(n uint64) bool { return n <= 1 })
 	return nil
 }
@@ -175,7 +195,7 @@ func (t *Tree) lun(p string) {
 	group.write = func(text string) error {
 		text = strings.TrimSpace(text)
 		object := t.leadsTo(p)
-		if object == "" {
+		if object == "" || strings.HasPrefix(object, "core/pscsi_") {
 			return unix.ENODEV
 		}
 		if text == "NULL" {
@@ -222,6 +242,22 @@ func (t *Tree) acl(p string) {
 		}
 		return nil
 	}
+	t.tagFile(p)
+	t.fixedDir(p + "/auth")
+	t.credentials(p + "/auth")
+	t.fixedDir(p + "/attrib")
+	within := func(least, most uint64, zero bool) func(uint64) bool {
+		return func(n uint64) bool { return n >= least && n <= most || zero && n == 0 }
+	}
+	t.number(p+"/attrib/nopin_timeout", "15", within(3, 60, true))
+	t.number(p+"/attrib/nopin_response_timeout", "30", within(3, 60, false))
+	t.number(p+"/attrib/dataout_timeout", "3", within(2, 60, false))
+	t.fixedDir(p + "/param")
+	t.fixedDir(p + "/fabric_statistics")
+}
+
+// tagFile is a word of ours on an ACL.
+func (t *Tree) tagFile(p string) {
 	tag := t.file(p+"/tag", "", 'b', nil)
 	tag.read = func() string { return tag.text } // without a newline
 	tag.write = func(text string) error {
@@ -235,17 +271,6 @@ func (t *Tree) acl(p string) {
 		tag.text = text
 		return nil
 	}
-	t.fixedDir(p + "/auth")
-	t.credentials(p + "/auth")
-	t.fixedDir(p + "/attrib")
-	within := func(least, most uint64, zero bool) func(uint64) bool {
-		return func(n uint64) bool { return n >= least && n <= most || zero && n == 0 }
-	}
-	t.number(p+"/attrib/nopin_timeout", "15", within(3, 60, true))
-	t.number(p+"/attrib/nopin_response_timeout", "30", within(3, 60, false))
-	t.number(p+"/attrib/dataout_timeout", "3", within(2, 60, false))
-	t.fixedDir(p + "/param")
-	t.fixedDir(p + "/fabric_statistics")
 }
 
 // mappedLUN is a LUN of an ACL: what it leads to is seen by its initiator.
@@ -266,13 +291,21 @@ func (t *Tree) mappedLUN(p string) {
 	for _, name := range []string{"num_cmds", "read_mbytes", "write_mbytes"} {
 		t.file(p+"/statistics/scsi_auth_intr/"+name, "0", 'r', nil)
 	}
+	t.fixedDir(p + "/statistics/scsi_att_intr_port")
+	ident := t.file(p+"/statistics/scsi_att_intr_port/port_ident", path.Base(path.Dir(p))+"+i+0", 'r', nil)
+	ident.unreadable = func() error { // target_stat_iport_port_ident_show
+		if !t.sessionOf(path.Dir(p)) {
+			return unix.ENODEV
+		}
+		return nil
+	}
 }
 
 // relate makes a link, if the kernel would.
 func (t *Tree) relate(target, p string) error {
 	parts, to := strings.Split(p, "/"), strings.Split(target, "/")
 	switch {
-	case parts[0] == "iscsi" && len(parts) == 6 && parts[3] == "lun":
+	case isFabric(parts[0]) && len(parts) == 6 && parts[3] == "lun":
 		if to[0] != "core" || len(to) != 3 || t.nodes[target+"/enable"].text != "1" {
 			return unix.ENODEV
 		}
@@ -281,37 +314,62 @@ func (t *Tree) relate(target, p string) error {
 		}
 		t.add(p, &node{link: target, unlink: func() { t.unexport(path.Dir(p)) }})
 		t.nodes[path.Dir(p)+"/alua_tg_pt_gp"].text = "default_tg_pt_gp"
+		t.looked(path.Dir(p), true)
 		return nil
-	case parts[0] == "iscsi" && len(parts) == 7 && parts[3] == "acls":
-		if to[0] != "iscsi" || len(to) != 5 || to[3] != "lun" || to[1] != parts[1] || to[2] != parts[2] || t.leadsTo(target) == "" {
+	case isFabric(parts[0]) && len(parts) == 7 && parts[3] == "acls":
+		if to[0] != parts[0] || len(to) != 5 || to[3] != "lun" || to[1] != parts[1] || to[2] != parts[2] || t.leadsTo(target) == "" {
 			return unix.EINVAL
 		}
 		if t.leadsTo(path.Dir(p)) != "" {
 			return unix.EINVAL
 		}
 		t.add(p, &node{link: target})
-		t.nodes[path.Dir(p)+"/write_protect"].text = t.nodes[path.Join(parts[0], parts[1], parts[2], "attrib/prod_mode_write_protect")].text
+		t.nodes[path.Dir(p)+"/write_protect"].text = "0"
+		if protect := t.text(path.Join(parts[0], parts[1], parts[2], "attrib/prod_mode_write_protect")); protect != "" {
+			t.nodes[path.Dir(p)+"/write_protect"].text = protect
+		}
 		return nil
 	}
 	return unix.EPERM
 }
 
 // unexport is what becomes of a LUN whose link is taken away.
-func (t *Tree) unexport(lun string) { t.nodes[lun+"/alua_tg_pt_gp"].text = "" }
+func (t *Tree) unexport(lun string) {
+	t.nodes[lun+"/alua_tg_pt_gp"].text = ""
+	t.looked(lun, false)
+}
 
-// members lists the LUNs of a port group.
-func (t *Tree) members(group string) string {
+// members lists the LUNs of a port group, as paths.
+func (t *Tree) members(group string) []string {
 	object, name := path.Dir(path.Dir(group)), path.Base(group)
-	var b strings.Builder
-	for _, iqn := range t.children("iscsi") {
-		for _, tpg := range t.children("iscsi/" + iqn) {
-			for _, lun := range t.children("iscsi/" + iqn + "/" + tpg + "/lun") {
-				p := path.Join("iscsi", iqn, tpg, "lun", lun)
-				if t.leadsTo(p) == object && t.nodes[p+"/alua_tg_pt_gp"].text == name {
-					fmt.Fprintf(&b, "iSCSI/%s/%s/%s\n", iqn, tpg, lun)
+	var out []string
+	for fabric := range transports() {
+		for _, wwn := range t.children(fabric) {
+			for _, tpg := range t.children(path.Join(fabric, wwn)) {
+				for _, lun := range t.children(path.Join(fabric, wwn, tpg, "lun")) {
+					p := path.Join(fabric, wwn, tpg, "lun", lun)
+					if t.leadsTo(p) == object && t.nodes[p+"/alua_tg_pt_gp"].text == name {
+						out = append(out, p)
+					}
 				}
 			}
 		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// membersText is how a port group names them. A QLogic port calls itself
+// otherwise there than in its directory (tcm_qla2xxx_get_fabric_wwn).
+func (t *Tree) membersText(group string) string {
+	var b strings.Builder
+	for _, p := range t.members(group) {
+		parts := strings.Split(p, "/")
+		wwn := parts[1]
+		if parts[0] == "qla2xxx" {
+			wwn = "naa." + strings.ReplaceAll(wwn, ":", "")
+		}
+		fmt.Fprintf(&b, "%s/%s/%s/%s\n", transports()[parts[0]].member, wwn, parts[2], parts[4])
 	}
 	return b.String()
 }
@@ -321,13 +379,12 @@ func (t *Tree) removed(p string) {
 	parts := strings.Split(p, "/")
 	switch {
 	case len(parts) == 5 && parts[0] == "core" && parts[3] == "alua": // its members fall back
-		for _, m := range strings.Fields(t.members(p)) {
-			lun := strings.Split(m, "/")
-			t.nodes[path.Join("iscsi", lun[1], lun[2], "lun", lun[3], "alua_tg_pt_gp")].text = "default_tg_pt_gp"
+		for _, lun := range t.members(p) {
+			t.nodes[path.Join(lun, "alua_tg_pt_gp")].text = "default_tg_pt_gp"
 		}
-	case len(parts) == 5 && parts[0] == "iscsi" && parts[3] == "acls":
+	case len(parts) == 5 && isFabric(parts[0]) && parts[3] == "acls":
 		t.endSessions(path.Dir(path.Dir(p)), parts[4])
-	case len(parts) == 3 && parts[0] == "iscsi":
+	case len(parts) == 3 && isFabric(parts[0]):
 		t.endSessions(p, "")
 	}
 }

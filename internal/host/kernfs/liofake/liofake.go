@@ -25,6 +25,15 @@ type Options struct {
 	NoTransitioning bool
 	// Lacks are names of attributes that this kernel does not have.
 	Lacks []string
+	// Absent are modules that this machine does not have.
+	Absent []string
+	// Ports are those that it could serve at: GIDs as 0x and 32 hex digits,
+	// WWPNs with colons.
+	Ports []string
+	// RDMA are addresses of RDMA devices.
+	RDMA []string
+	// SCSI are the types of its SCSI devices by HOST:CHANNEL:ID:LUN.
+	SCSI map[string]int
 }
 
 // Tree is LIO's tree. Its methods are kernfs.Tree's.
@@ -39,23 +48,29 @@ type Tree struct {
 	fail     int                        // how many more requests are taken before all fail; < 0: no end
 	sid      int
 	sessions []Session
+	modules  map[string]bool
+	looped   map[string]int  // LUNs that a loopback portal group counts
+	devices  map[string]bool // its LUNs: whether its SCSI host made a device of them
 }
 
 // node is a directory, a file or a link.
 type node struct {
-	dir    bool
-	fixed  bool   // came with its parent: nobody makes or removes it
-	link   string // where a link leads
-	text   string // what a file reads
-	mode   byte   // 'r', 'w', or 'b' for both
-	read   func() string
-	write  func(text string) error
-	unlink func()
+	dir   bool
+	fixed bool   // came with its parent: nobody makes or removes it
+	link  string // where a link leads
+	text  string // what a file reads
+	mode  byte   // 'r', 'w', or 'b' for both
+	read  func() string
+	// unreadable says why reading fails, if it does.
+	unreadable func() error
+	write      func(text string) error
+	unlink     func()
 }
 
 // New makes the tree of a kernel that has just loaded target_core_mod.
 func New(opt Options) *Tree {
-	t := &Tree{opt: opt, nodes: map[string]*node{}, kids: map[string]map[string]bool{}, leads: map[string]int{}, fail: -1}
+	t := &Tree{opt: opt, nodes: map[string]*node{}, kids: map[string]map[string]bool{}, leads: map[string]int{}, fail: -1,
+		modules: map[string]bool{}, looped: map[string]int{}, devices: map[string]bool{}}
 	t.nodes["."] = &node{dir: true, fixed: true}
 	t.fixedDir("core")
 	t.fixedDir("core/alua")
@@ -215,6 +230,8 @@ func (t *Tree) ReadFile(p string) (string, error) {
 		return "", fail("read", p, unix.EISDIR)
 	case n.mode == 'w':
 		return "", fail("open", p, unix.EACCES) // EACCES is what a mode of 0200 comes to
+	case n.unreadable != nil && n.unreadable() != nil:
+		return "", fail("read", p, n.unreadable())
 	case n.read != nil:
 		return n.read(), nil
 	}

@@ -23,12 +23,12 @@ func (t *Tree) Login(s Session) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tpg := t.nodes[s.Group]
-	if tpg == nil || t.nodes[s.Group+"/enable"].text != "1" {
+	if enable := t.nodes[s.Group+"/enable"]; tpg == nil || enable != nil && enable.text != "1" {
 		return false
 	}
 	stats := path.Dir(s.Group) + "/fabric_statistics/iscsi_login_stats/"
 	s.dynamic = t.nodes[s.Group+"/acls/"+s.Initiator] == nil
-	if s.dynamic && t.nodes[s.Group+"/attrib/generate_node_acls"].text != "1" {
+	if s.dynamic && t.text(s.Group+"/attrib/generate_node_acls") != "1" {
 		t.count(stats+"authorize_fails", 1)
 		return false
 	}
@@ -54,6 +54,9 @@ func (t *Tree) Count(file string, n int) {
 }
 
 func (t *Tree) count(file string, n int) {
+	if t.nodes[file] == nil {
+		return // this fabric does not count it
+	}
 	have, _ := strconv.Atoi(t.nodes[file].text)
 	t.nodes[file].text = strconv.Itoa(have + n)
 }
@@ -79,12 +82,12 @@ func (t *Tree) Seen(group, initiator string) map[string]string {
 		}
 		return seen
 	}
-	if t.nodes[group+"/attrib/generate_node_acls"].text != "1" {
+	if t.text(group+"/nexus") != initiator && t.text(group+"/attrib/generate_node_acls") != "1" || t.text(group+"/attrib/demo_mode_login_only") == "1" {
 		return nil
 	}
 	for _, lun := range t.children(group + "/lun") { // all that the portal group has
 		if to := t.leadsTo(group + "/lun/" + lun); to != "" {
-			seen[lun] = path.Base(to) + mode(t.nodes[group+"/attrib/demo_mode_write_protect"].text == "1")
+			seen[lun] = path.Base(to) + mode(t.text(group+"/attrib/demo_mode_write_protect") == "1")
 		}
 	}
 	return seen
