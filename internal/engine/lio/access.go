@@ -155,7 +155,7 @@ func (e *Engine) dropACL(tpg, initiator string) error {
 func (e *Engine) PutGroup(_ context.Context, target string, g config.Group) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.putGroup(target, g); err != nil {
+	if err := e.releasing(target, func() error { return e.putGroup(target, g) }); err != nil {
 		return fmt.Errorf("put group %s of target %s: %w", g.Name, target, err)
 	}
 	return nil
@@ -292,7 +292,7 @@ func (e *Engine) setACLs(w *targetWords, tpg string, g config.Group, have []stri
 func (e *Engine) DeleteGroup(_ context.Context, target, group string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.deleteGroup(target, group); err != nil {
+	if err := e.releasing(target, func() error { return e.deleteGroup(target, group) }); err != nil {
 		return fmt.Errorf("delete group %s of target %s: %w", group, target, err)
 	}
 	return nil

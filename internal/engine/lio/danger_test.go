@@ -314,3 +314,29 @@ func TestDangerLUNNumbersAfterABoot(t *testing.T) {
 		}
 	}
 }
+
+// The kernel lets an initiator copy onto a disk that it sees read-only, and
+// unmap it by a WRITE SAME without data.
+func TestDangerReadOnlyLUNIsWrittenWithoutAWrite(t *testing.T) {
+	b := newBench(t, liofake.Options{})
+	b.serve()
+	const takesPart, unmaps = "core/fileio_0/d1/attrib/emulate_3pc", "core/fileio_0/d1/attrib/emulate_tpws"
+	b.reads(unmaps, "0")
+	ctx := t.Context()
+	b.group("reads", []string{alice}, config.LUN{LUN: 0, Device: "d0"}, config.LUN{LUN: 1, Device: "d1", ReadOnly: true})
+	b.group("writes", []string{bob}, config.LUN{LUN: 1, Device: "d1"})
+	b.reads(takesPart, "0") // one that writes does not open it for one that reads
+	b.reads("core/fileio_0/d0/attrib/emulate_3pc", "1")
+	b.ok(b.DeleteLUN(ctx, iqn, "writes", 1))
+	b.reads(takesPart, "0")
+	b.ok(b.PutLUN(ctx, iqn, "reads", config.LUN{LUN: 1, Device: "d1"}))
+	b.reads(takesPart, "1")
+	b.ok(b.PutLUN(ctx, iqn, "reads", config.LUN{LUN: 1, Device: "d1", ReadOnly: true}))
+	b.ok(b.DeleteGroup(ctx, iqn, "reads"))
+	b.reads(takesPart, "1")
+	b.ok(b.DeleteGroup(ctx, iqn, "writes"))
+	b.group("all", []string{"*"}, config.LUN{LUN: 1, Device: "d1", ReadOnly: true})
+	b.reads(takesPart, "0")
+	b.ok(b.DeleteTarget(ctx, iqn))
+	b.reads(takesPart, "1")
+}
