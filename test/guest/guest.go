@@ -43,7 +43,7 @@ var modules = []string{
 	"crc32c_generic", "ext4", "xfs", "isofs",
 	"iscsi_tcp", "sd_mod", "sr_mod", "sg", "scsi_dh_alua",
 	"dm_multipath", "dm_service_time", "dm_round_robin", "dm_queue_length",
-	"rdma_rxe", "ib_iser", "ib_srp", "nvme_tcp", "nvme_rdma", "fcoe",
+	"crc32_generic", "rdma_rxe", "ib_iser", "ib_srp", "nvme_tcp", "nvme_rdma", "fcoe", // rxe asks for crc32 by the name of an algorithm
 }
 
 // bootModules are those of the initramfs. crc32c_generic has to be there
