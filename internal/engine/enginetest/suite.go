@@ -30,6 +30,8 @@ type Subject struct {
 	// Trim takes out of a document, or says otherwise, what this engine refuses
 	// in Supports; nil if it refuses nothing.
 	Trim func(d *config.Document)
+	// NoMemory says that the engine has no memory disks: files take their place.
+	NoMemory bool
 }
 
 // Run runs the suite. start makes a subject for one test and cleans up by itself.
@@ -140,6 +142,18 @@ func disk(name string, handler config.Handler, size int64) config.Device {
 	return d.WithDefaults()
 }
 
+// memory declares a memory disk, or what takes its place, with its image.
+func (l *lab) memory(name string, size int64) config.Device {
+	l.Helper()
+	if !l.NoMemory {
+		return disk(name, config.Memory, size)
+	}
+	if _, err := os.Stat(filepath.Join(l.DataDir, name+".img")); err != nil {
+		l.image(name+".img", size)
+	}
+	return disk(name, config.FileIO, size)
+}
+
 // sum is a number for a name.
 func sum(name string) (n uint32) {
 	for _, c := range name {
@@ -152,7 +166,7 @@ func sum(name string) (n uint32) {
 // default map, and returns the portal's address.
 func (l *lab) serve() string {
 	l.Helper()
-	l.ok(l.Engine.PutDevice(l.Context(), disk("disk0", config.Memory, 1<<20)))
+	l.ok(l.Engine.PutDevice(l.Context(), l.memory("disk0", 1<<20)))
 	l.ok(l.Engine.PutTarget(l.Context(), config.Target{Name: iqn, RelativeIDs: map[int]int{1: 1}}))
 	l.ok(l.Engine.PutLUN(l.Context(), iqn, "", config.LUN{LUN: 0, Device: "disk0"}))
 	l.ok(l.Engine.PutPortal(l.Context(), config.Portal{Name: "main", Address: l.Portal, Group: 1}))
