@@ -61,26 +61,12 @@ func (e *Engine) nameOf(inKernel string) (string, error) {
 	return inKernel, nil
 }
 
-// address finds the SCSI device of a path.
-func (e *Engine) address(p string) (string, error) {
-	if a, ok := config.ParseHCIL(p); ok {
-		return a.String(), nil
-	}
-	if e.opt.Address == nil {
-		return "", fmt.Errorf("find the SCSI device %s: write its HOST:CHANNEL:ID:LUN", p)
-	}
-	a, err := e.opt.Address(p)
-	if err != nil {
-		return "", fmt.Errorf("find the SCSI device %s: %w", p, err)
-	}
-	return a.String(), nil
-}
-
 func (e *Engine) putPassThrough(ctx context.Context, d config.Device) error {
-	a, err := e.address(d.Path)
+	real, err := e.opt.SCSI.Find(d.Path)
 	if err != nil {
 		return err
 	}
+	a := real.Address
 	all, err := e.passedThrough()
 	if err != nil {
 		return err
@@ -113,7 +99,7 @@ func (e *Engine) putPassThrough(ctx context.Context, d config.Device) error {
 			return err
 		}
 		if err := e.k.write(ctx, path.Join("handlers", string(d.Handler), "mgmt"), "add_device "+a); err != nil {
-			return fmt.Errorf("have SCST pass %s on: %w (is it of the kind that %s is for?)", a, err, d.Handler)
+			return fmt.Errorf("have SCST pass %s on: %w (it is a SCSI device of type %d; is that the kind which %s is for?)", a, err, real.Type, d.Handler)
 		}
 	}
 	if err := e.words.Put(scsiWords, d.Name, passed{d, a}); err != nil {

@@ -64,6 +64,12 @@ type Files interface {
 	Grow(ctx context.Context, path string, size int64, allocate bool, progress func(done int64)) error
 }
 
+// SCSI finds SCSI devices of this machine (host.SCSI).
+type SCSI interface {
+	// Find returns the device that a path or an address leads to.
+	Find(path string) (host.SCSIDevice, error)
+}
+
 // Options say what the engine works with and where it keeps what.
 type Options struct {
 	Kernel Kernel
@@ -77,10 +83,8 @@ type Options struct {
 	// Ports lists the ports of this machine that a driver could serve at, for
 	// people who named another one; nil if nobody can tell.
 	Ports func(config.Driver) ([]string, error)
-	// Address finds a SCSI device of this machine that is passed on, by its
-	// path; nil takes HOST:CHANNEL:ID:LUN only.
-	Address func(path string) (config.HCIL, error)
-	Files   Files // host.Files if nil
+	SCSI  SCSI  // host.SCSI if nil
+	Files Files // host.Files if nil
 	// SameRoot says whether the kernel opens the files that we name; nil takes
 	// that for granted.
 	SameRoot func() error
@@ -130,6 +134,9 @@ func Start(ctx context.Context, opt Options) (*Engine, error) {
 func start(ctx context.Context, opt Options) (*Engine, error) {
 	if opt.Files == nil {
 		opt.Files = host.Files{}
+	}
+	if opt.SCSI == nil {
+		opt.SCSI = host.SCSI{}
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
