@@ -89,9 +89,9 @@ func (e *Engine) putUsers(ctx context.Context, at, attribute, add, del string, w
 		i := slices.IndexFunc(have, func(c credential) bool { return c.name == u.Name })
 		switch {
 		case i < 0:
-			err = e.k.write(ctx, mgmt, strings.Join([]string{add, attribute, u.Name, string(u.Secret)}, " "))
+			err = e.k.writeSecret(ctx, mgmt, strings.Join([]string{add, attribute, u.Name, string(u.Secret)}, " "))
 		case have[i].secret != string(u.Secret):
-			err = e.k.write(ctx, path.Join(at, have[i].file), u.Name+" "+string(u.Secret))
+			err = e.k.writeSecret(ctx, path.Join(at, have[i].file), u.Name+" "+string(u.Secret))
 		}
 		if err != nil {
 			return fmt.Errorf("set CHAP user %s: %w", u.Name, err)

@@ -2,6 +2,7 @@ package scst
 
 import (
 	"context"
+	"errors"
 
 	"os"
 	"path/filepath"
@@ -58,6 +59,31 @@ func (d *daemon) Stop(context.Context) error {
 	return nil
 }
 
+// srpPort is a port of the imitated machine.
+const srpPort = "fe80:0000:0000:0000:0002:c903:0005:f34b"
+
+// machine has the imitated hardware besides.
+func machine(o scstfake.Options) scstfake.Options {
+	o.Ports = map[string][]string{"ib_srpt": {srpPort, "fe80:0000:0000:0000:0002:c903:0005:f34c"}, "qla2x00t": {"50:01:43:80:24:26:bb:b4"}}
+	o.SCSI = map[string][]string{"dev_tape": {"3:0:0:0"}, "dev_disk": {"2:0:0:0"}}
+	return o
+}
+
+// scsi finds one SCSI device.
+type scsi struct{}
+
+func (scsi) Find(path string) (host.SCSIDevice, error) {
+	switch path {
+	case "/dev/tape/by-id/lto", "3:0:0:0":
+		return host.SCSIDevice{Address: "3:0:0:0", Type: 1}, nil
+	case "2:0:0:0":
+		return host.SCSIDevice{Address: "2:0:0:0"}, nil
+	case "9:0:0:0":
+		return host.SCSIDevice{Address: "9:0:0:0"}, nil
+	}
+	return host.SCSIDevice{}, errors.New("this machine has none")
+}
+
 // stat is what the imitated kernel sees of files.
 func stat(path string) (int64, error) {
 	fi, err := host.Files{}.Stat(path)
@@ -81,7 +107,7 @@ func newBench(t *testing.T, o scstfake.Options) *bench {
 	}
 	b.kernel = scstfake.New(o)
 	b.daemon = &daemon{kernel: b.kernel}
-	b.opt.Kernel, b.opt.KernelLog, b.opt.Daemon = b.kernel, b.kernel, b.daemon
+	b.opt.Kernel, b.opt.KernelLog, b.opt.Daemon, b.opt.SCSI = b.kernel, b.kernel, b.daemon, scsi{}
 	b.ok(os.MkdirAll(b.opt.DataDir, 0o700))
 	b.start()
 	return b

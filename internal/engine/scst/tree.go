@@ -34,12 +34,23 @@ const keyMark = "[key]"
 // write asks SCST for something and waits for its end. What the kernel writes
 // into its log meanwhile says why it refused: the error number seldom does.
 func (k *tree) write(ctx context.Context, p, text string) error {
+	said := k.listen()
+	err := k.writeSecret(ctx, p, text)
+	lines := said()
+	if err == nil || len(lines) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (the kernel says: %s)", err, strings.Join(lines, "; "))
+}
+
+// writeSecret does what write does, but for the kernel's log, where the secret
+// may be.
+func (k *tree) writeSecret(ctx context.Context, p, text string) error {
 	if k.running {
 		if _, err := k.result(ctx); err != nil {
 			return fmt.Errorf("wait for the request before this one: %w", err)
 		}
 	}
-	said := k.listen()
 	err := k.WriteFile(p, text)
 	if errors.Is(err, unix.EAGAIN) { // accepted, still running
 		k.running = true
@@ -50,12 +61,6 @@ func (k *tree) write(ctx context.Context, p, text string) error {
 		if no != 0 {
 			err = &fs.PathError{Op: "write", Path: p, Err: no}
 		}
-	}
-	if err == nil {
-		return nil
-	}
-	if lines := said(); len(lines) > 0 {
-		return fmt.Errorf("%w (the kernel says: %s)", err, strings.Join(lines, "; "))
 	}
 	return err
 }

@@ -56,6 +56,7 @@ type Tree struct {
 	work    func() error // accepted, still running
 	polls   int          // how often it was asked for since
 	last    int          // result of the last work
+	raced   int          // requests that came before the last one's end
 	reads   int
 	exports int // number of the next exportN
 	session int
@@ -112,6 +113,14 @@ func (t *Tree) Requests() []string {
 	l := t.log
 	t.log = nil
 	return l
+}
+
+// Raced counts requests that came while another one was running, and so took
+// the place of its result.
+func (t *Tree) Raced() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.raced
 }
 
 // FailAfter has every request fail once n more were taken, as if the engine's
@@ -174,7 +183,10 @@ func (t *Tree) WriteFile(p, text string) error {
 		return nil
 	}
 	if t.opt.EAGAIN {
-		t.finish() // a second writer's result takes the first one's place
+		if t.work != nil { // a second writer's result takes the first one's place
+			t.raced++
+			t.finish()
+		}
 		t.work, t.polls = work, 0
 		return fail("write", p, unix.EAGAIN)
 	}
