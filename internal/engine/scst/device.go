@@ -121,8 +121,8 @@ func (e *Engine) createParameters(d config.Device) []parameter {
 // request is what add_device is asked, with parameters that this SCST says it
 // has.
 func (a abilities) request(name string, all []parameter) (string, error) {
-	text := "add_device " + name
-	for i, p := range all {
+	var wanted []string
+	for _, p := range all {
 		if !slices.Contains(a.parameters, p.key) {
 			if p.value == p.fallback {
 				continue
@@ -130,13 +130,9 @@ func (a abilities) request(name string, all []parameter) (string, error) {
 			return "", fmt.Errorf("the SCST that runs has no create parameter %s for this handler (it has %s), so %s cannot be %s; a newer SCST, or engine: native, has it",
 				p.key, strings.Join(a.parameters, ", "), p.key, p.value)
 		}
-		separator := "; "
-		if i == 0 {
-			separator = " "
-		}
-		text += separator + p.key + "=" + p.value
+		wanted = append(wanted, p.key+"="+p.value)
 	}
-	return text, nil
+	return strings.TrimSpace("add_device " + name + " " + strings.Join(wanted, "; ")), nil
 }
 
 func (e *Engine) createDevice(ctx context.Context, d config.Device) error {

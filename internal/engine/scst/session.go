@@ -2,10 +2,14 @@ package scst
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,14 +98,27 @@ func (e *Engine) session(ctx context.Context, p place, name string, portals []co
 	return s, e.connection(ctx, at, &s, portals)
 }
 
-// isid is the initiator's part of a session's identifier: its six lower bytes
-// (union iscsi_sid).
+// isid is the initiator's part of a session's identifier: its first six bytes
+// (union iscsi_sid), which SCST writes as the number that this machine takes
+// all eight for.
 func isid(sid string) string {
-	if len(sid) == 0 || len(sid) > 16 {
+	n, err := strconv.ParseUint(sid, 16, 64)
+	if err != nil {
 		return ""
 	}
-	sid = strings.Repeat("0", 16-len(sid)) + sid
-	return sid[4:]
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], n)
+	return hex.EncodeToString(b[:6])
+}
+
+// plain is an address as we write it; SCST has brackets around those of IPv6,
+// and all their zeros.
+func plain(address string) string {
+	a, err := netip.ParseAddr(strings.Trim(address, "[]"))
+	if err != nil {
+		return address
+	}
+	return a.String()
 }
 
 // connection reads where the connection of a session is from and to: it is a
@@ -122,13 +139,13 @@ func (e *Engine) connection(ctx context.Context, at string, s *engine.Session, p
 		if !there {
 			continue
 		}
-		s.Address = address
+		s.Address = plain(address)
 		to, _, err := e.k.optional(ctx, path.Join(at, name, "target_ip"))
 		if err != nil {
 			return err
 		}
 		for _, p := range portals {
-			if a := pattern(p.Address); a == "" || to != "" && wild(a, to) {
+			if a := pattern(p.Address); a == "" || to != "" && wild(a, plain(to)) {
 				s.Portal = p.Name
 				break
 			}

@@ -26,8 +26,9 @@ type targetWords struct {
 	Target config.Target `json:"target"`
 	// Secrets are those of Target.Auth, beside it.
 	Secrets []string `json:"secrets,omitempty"`
-	// Was holds SCST's own values of what we set, by the file.
-	Was map[string]string `json:"was,omitempty"`
+	// Was holds SCST's own values of what we set, by the file; nil for a target
+	// that is not ours.
+	Was map[string]string `json:"was"`
 }
 
 func (w *targetWords) ours() bool { return w.Was != nil }

@@ -11,7 +11,8 @@ import (
 type Session struct {
 	Initiator string
 	SID       string // of an iSCSI session, in hex
-	Address   string // of the initiator
+	Address   string // of the initiator, as SCST writes it
+	Portal    string // that it came to
 }
 
 // Login logs an initiator in to a target ("iscsi/iqn..."), if it lets it, and
@@ -52,6 +53,7 @@ func (t *Tree) login(at string, s Session) string {
 		t.file(dir+"/sid", s.SID, 'r', nil)
 		t.dir(dir + "/" + s.Address) // one directory a connection, by its address
 		t.file(dir+"/"+s.Address+"/ip", s.Address, 'r', nil)
+		t.file(dir+"/"+s.Address+"/target_ip", s.Portal, 'r', nil)
 		t.file(dir+"/"+s.Address+"/cid", "0", 'r', nil)
 		t.file(dir+"/"+s.Address+"/state", "FULL", 'r', nil)
 	}
