@@ -32,15 +32,15 @@ func (e *Engine) PutGroup(ctx context.Context, target string, g config.Group) er
 }
 
 func (e *Engine) putGroup(ctx context.Context, target string, g config.Group) error {
-	if err := groupProblems(g).join(); err != nil {
-		return err
-	}
 	p, there, err := e.locate(target)
 	if err != nil {
 		return err
 	}
 	if !there {
 		return errors.New("there is no such target")
+	}
+	if err := groupProblems(p.driver, g).join(); err != nil {
+		return err
 	}
 	w, err := e.target(p)
 	if err != nil {

@@ -190,6 +190,37 @@ func targetDangers() []danger {
 			b.there("targets/qla2x00t/"+wwpn+"/ini_groups/g", false)
 			b.ok(b.DeleteDevice(b.Context(), "d0"))
 		}},
+		{name: "loopback has no initiator until one is made, and a target that nobody made", test: func(b *bench) {
+			local := config.Target{Name: "naa.5001405b2a1c3d4e", Driver: config.DriverLocal, RelativeIDs: map[int]int{1: 7}}
+			b.ok(b.PutDevice(b.Context(), b.disk("d0", config.FileIO)))
+			b.reads("targets/scst_local/scst_local_tgt/rel_tgt_id", "1")
+			if b.TookUp() {
+				b.Error("it passes for somebody's")
+			}
+			b.ok(b.PutTarget(b.Context(), config.Target{Name: iqn, RelativeIDs: map[int]int{1: 1}}))
+			b.reads(tgt+"/rel_tgt_id", "1")
+			b.reads("targets/scst_local/scst_local_tgt/rel_tgt_id", "65535")
+			b.ok(b.DeleteTarget(b.Context(), iqn))
+			b.ok(b.PutTarget(b.Context(), local))
+			b.ok(b.PutTarget(b.Context(), local))
+			b.there("targets/scst_local/naa.5001405b2a1c3d4e/sessions/esos", true)
+			b.refused(b.PutGroup(b.Context(), local.Name, config.Group{Name: "g"}), "one initiator")
+			b.ok(b.PutLUN(b.Context(), local.Name, "", config.LUN{LUN: 0, Device: "d0"}))
+			s, err := b.Observe(b.Context())
+			if err != nil || len(s.Targets) != 1 || len(s.Targets[0].LUNs) != 1 {
+				b.Errorf("observed %+v, %v", s.Targets, err)
+			}
+			if got, err := b.Sessions(b.Context()); err != nil || len(got) != 1 || got[0].LUNs != 1 {
+				b.Errorf("sessions %+v, %v", got, err)
+			}
+			b.ok(b.DeleteTarget(b.Context(), local.Name))
+			b.there("targets/scst_local/naa.5001405b2a1c3d4e", false)
+			// Something mapped there is somebody's.
+			b.taken("targets/scst_local/scst_local_tgt/luns/mgmt", "add d0 0")
+			if s, err = b.Observe(b.Context()); err != nil || len(s.Targets) != 1 {
+				b.Errorf("observed %+v, %v", s.Targets, err)
+			}
+		}},
 		{name: "a SCSI device is there before it is passed on", test: func(b *bench) {
 			b.serve()
 			d := config.Device{Name: "lto", Handler: config.PassTape, Path: "/dev/tape/by-id/lto"}

@@ -51,9 +51,27 @@ func driverModule(d config.Driver) string {
 	return string(d) // ib_srpt, fcst, scst_local
 }
 
-// targets are those of all drivers but SCST's own. A port of this machine that
-// is not enabled and has nothing mapped is not one yet: it is only there.
-func (e *Engine) targets() ([]place, error) {
+// targets are those of all drivers but SCST's own, and but those that are idle.
+func (e *Engine) targets(ctx context.Context) ([]place, error) {
+	all, err := e.everyTarget()
+	if err != nil {
+		return nil, err
+	}
+	used := all[:0]
+	for _, p := range all {
+		idle, err := e.idle(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if !idle {
+			used = append(used, p)
+		}
+	}
+	return used, nil
+}
+
+// everyTarget lists the idle ones, too.
+func (e *Engine) everyTarget() ([]place, error) {
 	drivers, err := e.k.list("targets")
 	if err != nil {
 		return nil, fmt.Errorf("list SCST's targets: %w", err)
@@ -157,6 +175,42 @@ func (e *Engine) make(ctx context.Context, p place) error {
 		hint = "; a port must be in target mode, which the parameter qlini_mode of the module qla2xxx says"
 	}
 	return fmt.Errorf("SCST has no such port to serve %s at; ports of this machine: %s%s", p.driver.Human(), here, hint)
+}
+
+// Loopback is this machine as its own initiator: it is logged in by a request.
+// The module makes a target by itself, which is nobody's as long as nothing is
+// mapped there (add_default_tgt of scst_local.c).
+const (
+	localSession = "esos"
+	localDefault = "scst_local_tgt"
+)
+
+// logInHere logs this machine in to a loopback target.
+func (e *Engine) logInHere(ctx context.Context, p place) error {
+	sessions, err := e.k.list(path.Join(p.path(), "sessions"))
+	if err != nil || len(sessions) > 0 {
+		return err
+	}
+	return e.k.write(ctx, path.Join(driverPath(p.driver), "mgmt"), "add_session "+p.name+" "+localSession)
+}
+
+// idle says whether a target is only there, made by nobody and serving nobody:
+// a port of this machine, or the one that the loopback's module makes.
+func (e *Engine) idle(ctx context.Context, p place) (bool, error) {
+	if virtual(p.driver) && (p.driver != config.DriverLocal || p.name != localDefault) {
+		return false, nil
+	}
+	w, err := e.target(p)
+	if err != nil || w.ours() {
+		return false, err
+	}
+	for _, dir := range []string{p.luns(""), path.Join(p.path(), "ini_groups")} {
+		if names, err := e.k.list(dir); err != nil || len(names) > 0 {
+			return false, err
+		}
+	}
+	enabled, _, err := e.k.optional(ctx, path.Join(p.path(), "enabled"))
+	return enabled != "1", err
 }
 
 // enable lets initiators in, or keeps them out from now on: who is logged in

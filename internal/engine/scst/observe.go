@@ -49,7 +49,7 @@ func (e *Engine) observe(ctx context.Context) (engine.State, error) {
 	if s.ISCSI.Discovery, err = e.observeAuth(ctx, driverPath(config.DriverISCSI), config.Auth{}); err != nil {
 		return s, err
 	}
-	targets, err := e.targets()
+	targets, err := e.targets(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -59,13 +59,11 @@ func (e *Engine) observe(ctx context.Context) (engine.State, error) {
 	}
 	o := observer{Engine: e, ctx: ctx, portals: portals, readOnly: readOnly}
 	for _, p := range targets {
-		t, there, err := o.target(p)
+		t, err := o.target(p)
 		if err != nil {
 			return s, fmt.Errorf("target %s: %w", p.name, err)
 		}
-		if there {
-			s.Targets = append(s.Targets, t)
-		}
+		s.Targets = append(s.Targets, t)
 	}
 	slices.SortFunc(s.Targets, func(a, b config.Target) int { return strings.Compare(a.Name, b.Name) })
 	s.DeviceGroups, err = e.observeDeviceGroups(ctx)
@@ -94,37 +92,34 @@ type observer struct {
 	readOnly map[string]bool // devices that are
 }
 
-// target reads a target in its words; false for a port that nobody uses.
-func (o *observer) target(p place) (config.Target, bool, error) {
+// target reads a target in its words.
+func (o *observer) target(p place) (config.Target, error) {
 	w, err := o.Engine.target(p)
 	if err != nil {
-		return w.Target, false, err
+		return w.Target, err
 	}
 	t := w.Target
 	t.Groups, t.LUNs = nil, nil
 	enabled, has, err := o.k.optional(o.ctx, path.Join(p.path(), "enabled"))
 	if err != nil {
-		return t, false, err
+		return t, err
 	}
 	if has {
 		t.Disabled = enabled != "1"
 	}
 	if err := o.relativeID(&t, p); err != nil {
-		return t, false, err
+		return t, err
 	}
 	if err := o.access(&t, p, &w); err != nil {
-		return t, false, err
-	}
-	if !w.ours() && !virtual(p.driver) && t.Disabled && len(t.Groups)+len(t.LUNs) == 0 {
-		return t, false, nil
+		return t, err
 	}
 	if p.driver != config.DriverISCSI {
-		return t, true, nil
+		return t, nil
 	}
 	for _, s := range w.settings() {
 		now, there, err := o.k.optional(o.ctx, path.Join(p.path(), s.file))
 		if err != nil {
-			return t, false, err
+			return t, err
 		}
 		if there && !equal(now, s.value) {
 			differ(&t, s.file, now)
@@ -132,10 +127,10 @@ func (o *observer) target(p place) (config.Target, bool, error) {
 	}
 	auth, err := o.observeAuth(o.ctx, p.path(), w.Target.Auth)
 	if err != nil {
-		return t, false, err
+		return t, err
 	}
 	t.Auth = auth
-	return t, true, o.addresses(&t)
+	return t, o.addresses(&t)
 }
 
 // relativeID puts the identifier that SCST has into t, unless its words leave

@@ -155,7 +155,7 @@ func (e *Engine) admitAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	targets, err := e.targets()
+	targets, err := e.targets(ctx)
 	if err != nil {
 		return err
 	}
@@ -184,17 +184,16 @@ func (e *Engine) admit(ctx context.Context, t config.Target, portals []config.Po
 	if err != nil {
 		return err
 	}
-	if len(want) > 0 && !slices.Contains(want, nobody) || slices.Contains(want, nobody) && len(have) == 0 {
+	missing := slices.DeleteFunc(slices.Clone(want), func(a string) bool { return slices.Contains(have, a) })
+	if len(missing) > 0 {
 		if err := e.canAdd(ctx, allowedPortal); err != nil {
 			return err
 		}
 	}
 	mgmt := path.Join(driverPath(p.driver), "mgmt")
-	for _, a := range want {
-		if !slices.Contains(have, a) {
-			if err := e.k.write(ctx, mgmt, strings.Join([]string{"add_target_attribute", t.Name, allowedPortal, a}, " ")); err != nil {
-				return err
-			}
+	for _, a := range missing {
+		if err := e.k.write(ctx, mgmt, strings.Join([]string{"add_target_attribute", t.Name, allowedPortal, a}, " ")); err != nil {
+			return err
 		}
 	}
 	for _, a := range have {
@@ -268,7 +267,7 @@ func (e *Engine) listenAt(ctx context.Context, port int) error {
 		return err
 	}
 	if now != 0 {
-		targets, err := e.targets()
+		targets, err := e.targets(ctx)
 		if err != nil {
 			return err
 		}

@@ -178,7 +178,7 @@ func start(ctx context.Context, opt Options) (*Engine, error) {
 	if _, err := e.k.read(ctx, "version"); err != nil {
 		return nil, fmt.Errorf("find SCST: is its module scst loaded? %w", err)
 	}
-	targets, err := e.targets()
+	targets, err := e.targets(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 }
 
 func (e *Engine) stop(ctx context.Context) error {
-	targets, err := e.targets()
+	targets, err := e.targets(ctx)
 	if err != nil {
 		return err
 	}

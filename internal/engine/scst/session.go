@@ -29,7 +29,7 @@ func (e *Engine) Sessions(ctx context.Context) ([]engine.Session, error) {
 }
 
 func (e *Engine) sessions(ctx context.Context) ([]engine.Session, error) {
-	targets, err := e.targets()
+	targets, err := e.targets(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (e *Engine) Statistics(ctx context.Context) (engine.Statistics, error) {
 
 func (e *Engine) statistics(ctx context.Context) (engine.Statistics, error) {
 	var out engine.Statistics
-	targets, err := e.targets()
+	targets, err := e.targets(ctx)
 	if err != nil {
 		return out, err
 	}

@@ -34,7 +34,7 @@ func Supports(d *config.Document) []error {
 	for _, t := range d.Targets {
 		in("target", t.Name, ownProblems(t.WithDefaults()))
 		for _, g := range t.Groups {
-			in("target "+t.Name+", group", g.Name, groupProblems(g))
+			in("target "+t.Name+", group", g.Name, groupProblems(t.Driver, g))
 		}
 	}
 	for _, g := range d.DeviceGroups {
@@ -158,8 +158,9 @@ func ownProblems(t config.Target) problems {
 // groupProblems says what of a host group SCST cannot have. A pattern with "!"
 // means there: everybody but these, whatever the other patterns say (wildcmp);
 // in a document it takes away from the others.
-func groupProblems(g config.Group) problems {
+func groupProblems(d config.Driver, g config.Group) problems {
 	var p problems
+	p.add(d == config.DriverLocal, "a loopback target has one initiator, this machine; map its LUNs in the target's own luns")
 	p.add(strings.ContainsAny(g.Name, separators), "SCST takes no blank, \"=\" or \";\" in a group's name")
 	for _, i := range g.Initiators {
 		p.add(strings.ContainsAny(i, separators), "SCST takes no blank, \"=\" or \";\" in an initiator's name: %q", i)

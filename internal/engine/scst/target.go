@@ -110,8 +110,11 @@ func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 	if err := e.enable(ctx, p, !t.Disabled); err != nil {
 		return err
 	}
-	if t.Disabled {
+	switch {
+	case t.Disabled:
 		return e.closeAll(ctx, p, func(string) bool { return true })
+	case t.Driver == config.DriverLocal:
+		return e.logInHere(ctx, p)
 	}
 	return nil
 }
@@ -241,24 +244,61 @@ func (e *Engine) setRelativeID(ctx context.Context, p place, id int) error {
 	if err != nil || now == strconv.Itoa(id) {
 		return err
 	}
-	targets, err := e.targets()
+	owner, err := e.ownerOf(ctx, id)
 	if err != nil {
 		return err
 	}
-	for _, other := range targets {
-		if other == p {
-			continue
-		}
-		has, err := e.k.read(ctx, path.Join(other.path(), "rel_tgt_id"))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if owner.name != "" {
+		idle, err := e.idle(ctx, owner)
+		if err != nil {
 			return err
 		}
-		if has == strconv.Itoa(id) {
-			return fmt.Errorf("relative target port identifier %d: target %s has it; write another one in relative_ids", id, other.name)
+		if !idle {
+			return fmt.Errorf("relative target port identifier %d: target %s has it; write another one in relative_ids", id, owner.name)
+		}
+		if err := e.moveAway(ctx, owner); err != nil {
+			return fmt.Errorf("take relative target port identifier %d from %s, which serves nobody: %w", id, owner.name, err)
 		}
 	}
 	return e.k.write(ctx, file, strconv.Itoa(id))
 }
+
+// ownerOf is the target that has a relative target port identifier; its name is
+// "" if none has.
+func (e *Engine) ownerOf(ctx context.Context, id int) (place, error) {
+	all, err := e.everyTarget()
+	if err != nil {
+		return place{}, err
+	}
+	for _, p := range all {
+		has, _, err := e.k.optional(ctx, path.Join(p.path(), "rel_tgt_id"))
+		if err != nil {
+			return place{}, err
+		}
+		if has == strconv.Itoa(id) {
+			return p, nil
+		}
+	}
+	return place{}, nil
+}
+
+// moveAway gives a target that nobody uses an identifier that nobody is likely
+// to write: the loopback's module takes the first one for its own.
+func (e *Engine) moveAway(ctx context.Context, p place) error {
+	for id := mostRelativeID; id > 0; id-- {
+		owner, err := e.ownerOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		if owner.name == "" {
+			return e.k.write(ctx, path.Join(p.path(), "rel_tgt_id"), strconv.Itoa(id))
+		}
+	}
+	return errors.New("all are taken")
+}
+
+// mostRelativeID is the largest one (SCST_MAX_REL_TGT_ID).
+const mostRelativeID = 65535
 
 // DeleteTarget implements engine.Engine. SCST deletes a target that is enabled
 // under its initiators; here they are closed first.

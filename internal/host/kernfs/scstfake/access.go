@@ -10,7 +10,7 @@ import (
 )
 
 // lunMap adds the requests of a LUN map.
-func (t *Tree) lunMap(luns, _ string) {
+func (t *Tree) lunMap(luns string) {
 	t.mgmt(luns, "Usage: echo \"add H:C:I:L lun [parameters]\" >mgmt\n       echo \"add VNAME lun [parameters]\" >mgmt\n       echo \"del lun\" >mgmt\n"+
 		"       echo \"replace H:C:I:L lun [parameters]\" >mgmt\n       echo \"replace VNAME lun [parameters]\" >mgmt\n"+
 		"       echo \"replace_no_ua H:C:I:L lun [parameters]\" >mgmt\n       echo \"replace_no_ua VNAME lun [parameters]\" >mgmt\n       echo \"clear\" >mgmt\n\n"+
@@ -97,7 +97,7 @@ func (t *Tree) manageGroups(target, verb string, args []string) error {
 		t.dir(at)
 		t.dir(at + "/luns")
 		t.dir(at + "/initiators")
-		t.lunMap(at+"/luns", target)
+		t.lunMap(at + "/luns")
 		for file, text := range map[string]string{"addr_method": "PERIPHERAL", "cpu_mask": "3", "io_grouping_type": "auto", "black_hole": "0"} {
 			t.file(at+"/"+file, text, 'b', nil)
 		}

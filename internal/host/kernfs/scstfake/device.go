@@ -1,7 +1,6 @@
 package scstfake
 
 import (
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"path"
@@ -277,11 +276,9 @@ func (t *Tree) unexport(name string) {
 	}
 }
 
-// Shrink has Stat say otherwise from now on.
+// Stat has another function look at backing files from now on.
 func (t *Tree) Stat(stat func(path string) (int64, error)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.opt.Stat = stat
 }
-
-var errNoLUN = errors.New("no such LUN")

@@ -5,6 +5,7 @@
 package scstfake
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -58,11 +59,9 @@ type Tree struct {
 	last    int          // result of the last work
 	raced   int          // requests that came before the last one's end
 	reads   int
-	exports int // number of the next exportN
-	session int
+	exports int                 // number of the next exportN
 	groups  map[string][]string // host groups of a target in the order of their making, by the target's path
 	order   map[string][]string // initiators of a group in the same order, by the group's path
-	users   map[string]map[string]string
 	daemon  bool
 	ending  map[string]int // sessions that were told to close, and how often they are still seen
 	gone    map[string]bool
@@ -90,7 +89,7 @@ func New(opt Options) *Tree {
 	}
 	t := &Tree{
 		opt: opt, nodes: map[string]*node{}, kids: map[string]map[string]bool{}, fail: -1, groups: map[string][]string{},
-		order: map[string][]string{}, users: map[string]map[string]string{}, ending: map[string]int{}, gone: map[string]bool{},
+		order: map[string][]string{}, ending: map[string]int{}, gone: map[string]bool{},
 	}
 	for _, dir := range []string{".", "devices", "handlers", "targets", "device_groups", "sgv"} {
 		t.dir(dir)
@@ -210,7 +209,8 @@ func shown(text string) string {
 }
 
 func errno(err error) unix.Errno {
-	if no, ok := err.(unix.Errno); ok {
+	var no unix.Errno
+	if errors.As(err, &no) {
 		return no
 	}
 	return 0

@@ -3,6 +3,7 @@ package scstfake
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,13 +80,13 @@ func (t *Tree) Vanish(target, name string) {
 // more times.
 func (t *Tree) linger(sessions string) {
 	for dir, left := range t.ending {
-		if dir[:max(0, len(dir))] != "" && len(dir) > len(sessions) && dir[:len(sessions)] == sessions {
-			if left <= 0 {
-				t.drop(dir)
-				delete(t.ending, dir)
-				continue
-			}
+		switch {
+		case !strings.HasPrefix(dir, sessions+"/"):
+		case left > 0:
 			t.ending[dir] = left - 1
+		default:
+			t.drop(dir)
+			delete(t.ending, dir)
 		}
 	}
 }

@@ -63,6 +63,8 @@ func (t *Tree) local() {
 			}
 			return unix.EINVAL
 		})
+	t.addTarget("scst_local", "scst_local_tgt") // which the module makes by itself
+	t.login(at+"/scst_local_tgt", Session{Initiator: "scst_local_host"})
 }
 
 func (t *Tree) iscsi() {
@@ -235,7 +237,7 @@ func (t *Tree) addTarget(driver, name string) {
 			"DataDigest": "None", "HeaderDigest": "None", "FirstBurstLength": "65536", "MaxBurstLength": "1048576",
 			"MaxRecvDataSegmentLength": "1048576", "MaxXmitDataSegmentLength": "1048576", "ImmediateData": "Yes", "InitialR2T": "No",
 			"MaxOutstandingR2T": "32", "MaxSessions": "0", "NopInInterval": "30", "NopInTimeout": "30", "RspTimeout": "90",
-			"QueuedCommands": "32", "per_portal_acl": "0", "redirect": "<none>", "alias": "",
+			"QueuedCommands": "32", "per_portal_acl": "0", "redirect": "", "alias": "",
 		} {
 			n := t.file(at+"/"+file, text, 'b', nil)
 			n.write = t.iscsiParameter(n, file, text)
@@ -246,7 +248,7 @@ func (t *Tree) addTarget(driver, name string) {
 		t.file(at+"/"+dir+"_io_count_kb", "0", 'b', nil)
 		t.file(at+"/"+dir+"_cmd_count", "0", 'b', nil)
 	}
-	t.lunMap(at+"/luns", at)
+	t.lunMap(at + "/luns")
 	t.mgmt(at+"/ini_groups", "Usage: echo \"create GROUP_NAME\" >mgmt\n       echo \"del GROUP_NAME\" >mgmt\n",
 		func(verb string, args []string, _ string) error { return t.manageGroups(at, verb, args) })
 }
@@ -264,8 +266,13 @@ func (t *Tree) iscsiParameter(n *node, file, fallback string) func(string) error
 				return unix.EINVAL
 			}
 		case "redirect":
-			if text == "" {
-				text = fallback
+			words := strings.Fields(text)
+			if len(words) > 0 && (len(words) != 2 || words[1] != "temp" && words[1] != "perm") {
+				return t.refuse(unix.EINVAL, "Redirection type required")
+			}
+			text = ""
+			if len(words) > 0 {
+				text = strings.TrimSuffix(words[0], ":3260") + " " + words[1]
 			}
 		}
 		n.text, n.key = text, text != fallback
