@@ -32,6 +32,8 @@ type Subject struct {
 	Trim func(d *config.Document)
 	// NoMemory says that the engine has no memory disks: files take their place.
 	NoMemory bool
+	// Lacks are tests that this engine cannot pass, by name, with what it lacks.
+	Lacks map[string]string
 }
 
 // Run runs the suite. start makes a subject for one test and cleans up by itself.
@@ -65,6 +67,9 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 			l := &lab{T: t, Subject: start(t)}
 			if c.in && l.Address == nil {
 				t.Skip("NOT TESTED: no initiator can log in to this engine here")
+			}
+			if why := l.Lacks[c.name]; why != "" {
+				t.Skip("NOT TESTED: " + why)
 			}
 			c.test(l)
 		})

@@ -109,6 +109,12 @@ func deviceDangers() []danger {
 			if got, err := os.ReadFile(kept); err != nil || string(got) != "x" {
 				b.Errorf("what was kept: %q, %v", got, err)
 			}
+			b.ok(os.RemoveAll(b.opt.Reservations))
+			b.ok(os.Symlink(filepath.Join(b.T.TempDir(), "gone"), b.opt.Reservations))
+			b.start()
+			if to, err := os.Readlink(b.opt.Reservations); err != nil || to != filepath.Join(b.opt.StateDir, "pr") {
+				b.Errorf("a link that leads nowhere is in the way: %q, %v", to, err)
+			}
 		}},
 		{name: "attributes that are read-only after creation", test: func(b *bench) {
 			d := b.disk("d0", config.FileIO)

@@ -25,29 +25,22 @@ func (e *Engine) keepReservations() error {
 		return fmt.Errorf("make the directory for persistent reservations: %w", err)
 	}
 	at := e.opt.Reservations
-	now, err := os.Readlink(at)
-	switch {
-	case err == nil && now == to:
+	if now, err := os.Readlink(at); err == nil && now == to {
 		return nil
-	case err == nil:
-		if err := os.Remove(at); err != nil {
-			return fmt.Errorf("have persistent reservations kept in %s: %w", to, err)
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		// A directory. What is in it is SCST's, and stays: somebody else's
-		// devices may be served.
-		left, err := os.ReadDir(at)
-		if err != nil {
-			return fmt.Errorf("look at SCST's persistent reservations: %w", err)
-		}
-		if len(left) > 0 {
-			e.log.Warn("SCST keeps persistent reservations where it did before, because some are there; move them and remove the directory to have them survive",
-				"now", at, "wanted", to)
-			return nil
-		}
-		if err := os.Remove(at); err != nil {
-			return fmt.Errorf("have persistent reservations kept in %s: %w", to, err)
-		}
+	}
+	left, err := os.ReadDir(at)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look at SCST's persistent reservations: %w", err)
+	}
+	if len(left) > 0 {
+		// What is there is SCST's, and stays: somebody else's devices may be served.
+		e.log.Warn("SCST keeps persistent reservations where it did before, because some are there; move them and remove the directory to have them survive",
+			"now", at, "wanted", to)
+		return nil
+	}
+	// An empty directory, or a link that leads elsewhere or nowhere.
+	if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("have persistent reservations kept in %s: %w", to, err)
 	}
 	if err := host.MakeDir(filepath.Dir(at), 0o755); err != nil {
 		return fmt.Errorf("make the directory for persistent reservations: %w", err)

@@ -108,7 +108,7 @@ func portalProblems(p config.Portal) problems {
 	out.add(p.Announce != "", "SCST announces the address that a target may be reached by, and no other; leave announce out, or use engine: native")
 	out.add(strings.HasSuffix(p.Address, ":0"), "SCST cannot have a port picked; write one, like 3260")
 	out.add(p.Group > config.LoneTag, "SCST tells initiators that every portal is in portal group 1 (target_print_addr of iscsi-scstd), so portal group tag %d cannot be had; leave group out%s", p.Group, useOther)
-	out.add(p.ISER, "SCST's iSER is a module of its own that listens at no address of its own (isert-scst), and is not in this engine yet; leave iser out, or use engine: lio, which can")
+	out.add(p.ISER, "SCST's iSER (the module isert-scst) listens wherever its daemon does, not at one portal, and is not in this engine yet; leave iser out, or use engine: lio, which can")
 	return out
 }
 
