@@ -203,6 +203,7 @@ func targetDangers() []danger {
 			b.ok(b.DeleteTarget(b.Context(), iqn))
 			b.ok(b.PutTarget(b.Context(), local))
 			b.ok(b.PutTarget(b.Context(), local))
+			b.refused(b.PutTarget(b.Context(), config.Target{Name: local.Name}), "driver scst_local", "cannot change")
 			b.there("targets/scst_local/naa.5001405b2a1c3d4e/sessions/esos", true)
 			b.refused(b.PutGroup(b.Context(), local.Name, config.Group{Name: "g"}), "one initiator")
 			b.ok(b.PutLUN(b.Context(), local.Name, "", config.LUN{LUN: 0, Device: "d0"}))

@@ -59,18 +59,12 @@ func (e *Engine) putLUN(ctx context.Context, target, group string, l config.LUN)
 	if err := e.noteReadOnly(p, group, l, readOnly == "1"); err != nil {
 		return err
 	}
-	luns, err := e.lunsOf(ctx, p.luns(group))
-	if err != nil {
+	have, there, err := e.lunAt(ctx, p.luns(group), l.LUN)
+	if err != nil || there && have.device == device && have.ReadOnly == (l.ReadOnly || readOnly == "1") {
 		return err
 	}
 	verb := "add"
-	for _, have := range luns {
-		if have.LUN.LUN != l.LUN {
-			continue
-		}
-		if have.device == device && have.ReadOnly == (l.ReadOnly || readOnly == "1") {
-			return nil
-		}
+	if there {
 		verb = "replace"
 	}
 	text := fmt.Sprintf("%s %s %d", verb, device, l.LUN)
@@ -80,7 +74,7 @@ func (e *Engine) putLUN(ctx context.Context, target, group string, l config.LUN)
 	if err := e.k.write(ctx, path.Join(p.luns(group), "mgmt"), text); err != nil {
 		return err
 	}
-	if l.LUN != 0 && !slices.ContainsFunc(luns, func(m mapped) bool { return m.LUN.LUN == 0 }) {
+	if zero, err := e.k.exists(path.Join(p.luns(group), "0")); err == nil && !zero {
 		e.log.Warn("a LUN map without LUN 0: some initiators find none of the others", "target", target, "group", group, "lun", l.LUN)
 	}
 	return nil
@@ -145,26 +139,35 @@ func (e *Engine) lunsOf(ctx context.Context, at string) ([]mapped, error) {
 		if err != nil {
 			continue
 		}
-		to, err := e.k.Readlink(path.Join(at, name, "device"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it went in the meantime
-		}
+		m, there, err := e.lunAt(ctx, at, n)
 		if err != nil {
 			return nil, err
 		}
-		ro, err := e.k.read(ctx, path.Join(at, name, "read_only"))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+		if there {
+			out = append(out, m)
 		}
-		device := path.Base(to)
-		ours, err := e.nameOf(device)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, mapped{config.LUN{LUN: n, Device: ours, ReadOnly: ro == "1"}, device})
 	}
 	slices.SortFunc(out, func(a, b mapped) int { return a.LUN.LUN - b.LUN.LUN })
 	return out, nil
+}
+
+// lunAt reads one LUN of a map; false if there is none of that number.
+func (e *Engine) lunAt(ctx context.Context, luns string, n int) (mapped, bool, error) {
+	at := path.Join(luns, strconv.Itoa(n))
+	to, err := e.k.Readlink(path.Join(at, "device"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return mapped{}, false, nil
+	}
+	if err != nil {
+		return mapped{}, false, err
+	}
+	ro, there, err := e.k.optional(ctx, path.Join(at, "read_only"))
+	if err != nil || !there {
+		return mapped{}, false, err // it went in the meantime
+	}
+	device := path.Base(to)
+	ours, err := e.nameOf(device)
+	return mapped{config.LUN{LUN: n, Device: ours, ReadOnly: ro == "1"}, device}, true, err
 }
 
 // DeleteLUN implements engine.Engine.

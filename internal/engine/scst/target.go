@@ -74,6 +74,11 @@ func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 		return err
 	}
 	p := place{t.Driver, t.Name}
+	if other, there, err := e.locate(t.Name); err != nil {
+		return err
+	} else if there && other.driver != p.driver {
+		return fmt.Errorf("it is served by driver %s, and a target's driver cannot change; delete the target and create it anew", other.driver)
+	}
 	if err := e.ready(ctx, p.driver); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func TestErrors(t *testing.T) {
 		{"targets/iscsi/t/rel_tgt_id", "70000", unix.EINVAL},
 		{"targets/iscsi/t/enabled", "1", nil},
 		{"targets/iscsi/mgmt", "add_target u", nil},
-		{"targets/iscsi/u/rel_tgt_id", "1", nil}, // nobody looks before it is enabled
+		{"targets/iscsi/u/rel_tgt_id", "2", nil}, // nobody looks before it is enabled
 		{"targets/iscsi/u/enabled", "1", unix.EBADSLT},
 		{"device_groups/mgmt", "create dg", nil},
 		{"device_groups/dg/devices/mgmt", "add none", unix.EINVAL},
@@ -74,7 +74,7 @@ func TestErrors(t *testing.T) {
 	if text, err := k.ReadFile("devices/d/naa_id"); err != nil || text != "0x3000000000000001\n[key]\n" {
 		t.Errorf("naa_id reads %q, %v", text, err)
 	}
-	if text, err := k.ReadFile("targets/iscsi/t/rel_tgt_id"); err != nil || text != "1\n[key]\n" {
+	if text, err := k.ReadFile("targets/iscsi/t/rel_tgt_id"); err != nil || text != "2\n[key]\n" /* the loopback's own has the first */ {
 		t.Errorf("rel_tgt_id reads %q, %v", text, err)
 	}
 	if _, err := k.ReadFile("devices/d/resync_size"); !errors.Is(err, fs.ErrPermission) {
