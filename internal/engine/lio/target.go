@@ -290,7 +290,7 @@ func (e *Engine) DeleteTarget(_ context.Context, name string) error {
 		err = e.dropTarget(p)
 	}
 	if err == nil {
-		err = e.words.Remove("targets", name)
+		err = e.words.remove("targets", name)
 	}
 	if err != nil {
 		return fmt.Errorf("delete target %s: %w", name, err)
