@@ -60,7 +60,23 @@ type State struct {
 	ISCSI        config.ISCSI
 	Targets      []config.Target
 	DeviceGroups []config.DeviceGroup
+
+	// Shared says that others than ESOS can change what is served, as everybody
+	// with a shell can in the kernel. What differs from the document is drift
+	// then, and somebody may need it as it is.
+	Shared bool
+	// Silent says that initiators are not told when a device grows.
+	Silent bool
+	// NoGrow says of handlers whose devices cannot grow why, and what to do.
+	NoGrow map[config.Handler]string
+	// Foreign are objects (device/D, target/T) that somebody else set up whole.
+	Foreign map[string]bool
 }
+
+// NotEverywhere ends a name in an observed object that is not the same in all
+// the places where the engine keeps it (an initiator's or a portal's view of a
+// host group). It differs from whatever can be declared.
+const NotEverywhere = " (not everywhere)"
 
 // Session is one initiator that is logged in.
 type Session struct {

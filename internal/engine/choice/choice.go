@@ -104,8 +104,11 @@ func (c *Engine) leave(ctx context.Context) error {
 	return nil
 }
 
-// Serves says whether somebody would miss what an engine serves.
-func Serves(s engine.State) bool { return len(s.Devices)+len(s.Targets)+len(s.DeviceGroups) > 0 }
+// Serves says whether somebody would miss what an engine serves. What others
+// set up goes on whoever serves.
+func Serves(s engine.State) bool {
+	return len(s.Devices)+len(s.Targets)+len(s.DeviceGroups) > len(s.Foreign)
+}
 
 // begin starts an engine, and has all listeners listen to it. The caller holds mu.
 func (c *Engine) begin(ctx context.Context, m Maker) error {

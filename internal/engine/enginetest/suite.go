@@ -32,8 +32,8 @@ type Subject struct {
 	Trim func(d *config.Document)
 	// NoMemory says that the engine has no memory disks: files take their place.
 	NoMemory bool
-	// Lacks are tests that this engine cannot pass, by name, with what it lacks.
-	Lacks map[string]string
+	// Untested are tests that this engine cannot pass, by name, and why.
+	Untested map[string]string
 }
 
 // Run runs the suite. start makes a subject for one test and cleans up by itself.
@@ -68,7 +68,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 			if c.in && l.Address == nil {
 				t.Skip("NOT TESTED: no initiator can log in to this engine here")
 			}
-			if why := l.Lacks[c.name]; why != "" {
+			if why := l.Untested[c.name]; why != "" {
 				t.Skip("NOT TESTED: " + why)
 			}
 			c.test(l)

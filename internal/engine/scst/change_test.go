@@ -162,8 +162,8 @@ func TestCutOffAnywhere(t *testing.T) {
 				}
 				b.kernel.FailAfter(-1)
 				b.start()
-				if _, err := b.Observe(t.Context()); err != nil {
-					t.Errorf("cut off after %d requests: %v", i, err)
+				if s, err := b.Observe(t.Context()); err != nil || len(s.Foreign) > 0 {
+					t.Errorf("cut off after %d requests: %v, and somebody else's are %v", i, err, s.Foreign)
 				}
 				everything(b)
 				if diff := cmp.Diff(want, b.observed()); diff != "" {

@@ -1,6 +1,7 @@
 package scst
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -243,6 +244,27 @@ func targetDangers() []danger {
 			b.ok(b.DeleteDevice(b.Context(), "lto"))
 			b.there("devices/3:0:0:0/handler", false)
 			b.there("devices/3:0:0:0", true)
+		}},
+		{name: "modules that are not loaded, and not there", test: func(b *bench) {
+			var asked []string
+			missing := errors.New("no such module")
+			b.opt.Load = func(_ context.Context, module string) error {
+				asked = append(asked, module)
+				return missing
+			}
+			b.start()
+			err := b.PutTarget(b.Context(), config.Target{Name: "50:01:43:80:24:26:bb:b4", Driver: config.DriverFCoE})
+			b.refused(err, "FCoE", "in the image", "hardware")
+			d := config.Device{Name: "x", Handler: config.PassRAID, Path: "2:0:0:0"}
+			if later := b.PutDevice(b.Context(), d); !errors.Is(err, missing) || !errors.Is(later, missing) {
+				b.Errorf("errors %v, %v", err, later)
+			}
+			if got := strings.Join(asked, " "); got != "fcst scst_raid" {
+				b.Errorf("asked for modules %q", got)
+			}
+			b.opt.Load = nil
+			b.start()
+			b.refused(b.PutDevice(b.Context(), d), "no handler dev_raid", "scst_raid")
 		}},
 		{name: "attributes that must be kept have a mark", test: func(b *bench) {
 			b.serve()

@@ -190,8 +190,7 @@ func deviceDangers() []danger {
 		{name: "a device of somebody else", test: func(b *bench) {
 			b.serve()
 			b.taken("handlers/vdisk_nullio/mgmt", "add_device theirs")
-			b.group("g", []string{alice}, config.LUN{LUN: 0, Device: "theirs"})
-			b.refused(b.PutDevice(b.Context(), b.disk("theirs", config.NullIO)), "somebody else", "LUN 0")
+			b.refused(b.PutDevice(b.Context(), b.disk("theirs", config.NullIO)), "somebody else", "identity")
 			b.there("devices/theirs", true)
 		}},
 		{name: "names that are too long, LUNs that are too large", test: func(b *bench) {

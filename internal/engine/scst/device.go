@@ -14,10 +14,16 @@ import (
 	"github.com/esos-project/esos/internal/host"
 )
 
-// deviceWords are devices as they were put, by name. They are written last, so
-// that a device without them is one that was never finished, or somebody
-// else's.
+// deviceWords are where devices are as they were put, by name. One without
+// words is somebody else's.
 const deviceWords = "devices"
+
+// wordsOfDevice are those of a device. They are there before it is, and say that it is
+// whole at the end.
+type wordsOfDevice struct {
+	Device config.Device `json:"device"`
+	Whole  bool          `json:"whole"`
+}
 
 // PutDevice implements engine.Engine. A file that is shorter than asked is
 // grown; a missing one is refused, since it is lost rather than new.
@@ -48,14 +54,14 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 			return err
 		}
 		return e.finish(ctx, d)
+	case have.foreign:
+		return fmt.Errorf("there is a device of that name already, which somebody else made (%s of it differ); remove it there, or give this one another name",
+			strings.Join(e.fixedDifferences(have.Device, d), ", "))
 	}
-	user, err := e.userOf(d.Name)
-	if err != nil {
+	if user, err := e.userOf(d.Name); err != nil {
 		return err
-	}
-	if user != "" {
-		return fmt.Errorf("there is a device of that name already, which somebody else made: %s of it differ, and it is %s; unmap it first, or give this one another name",
-			strings.Join(e.fixedDifferences(have.Device, d), ", "), user)
+	} else if user != "" {
+		return fmt.Errorf("it was not finished, and is %s all the same; unmap it first", user)
 	}
 	// It was never finished: nothing leads to it, so that it is begun anew.
 	if err := e.remove(ctx, have.handler, d.Name); err != nil {
@@ -155,6 +161,9 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if err := e.keepReservations(); err != nil { // add_device fails without the directory
 		return err
 	}
+	if err := e.words.Put(deviceWords, d.Name, wordsOfDevice{Device: d}); err != nil {
+		return err
+	}
 	if err := e.k.write(ctx, path.Join(at, "mgmt"), text); err != nil {
 		return fmt.Errorf("have SCST open it: %w (is it mounted, part of an array or volume group, or served by somebody else?)", err)
 	}
@@ -177,7 +186,7 @@ func (e *Engine) finish(ctx context.Context, d config.Device) error {
 	if err := e.joinGroups(ctx, d.Name); err != nil {
 		return err
 	}
-	return e.words.Put(deviceWords, d.Name, d)
+	return e.words.Put(deviceWords, d.Name, wordsOfDevice{d, true})
 }
 
 // handler reads what a handler of SCST can do, and has its module loaded.

@@ -19,7 +19,8 @@ import (
 type served struct {
 	config.Device
 	handler string // SCST's
-	ours    bool   // it is complete
+	ours    bool   // it is ours, and whole
+	foreign bool   // somebody else made it
 }
 
 // look reads a device; fs.ErrNotExist if there is none.
@@ -52,12 +53,14 @@ func (e *Engine) look(ctx context.Context, name string) (served, error) {
 	if r.err != nil {
 		return d, fmt.Errorf("read device %s of SCST: %w", name, r.err)
 	}
-	var w config.Device
-	if d.ours, err = e.words.Get(deviceWords, name, &w); err != nil {
+	var w wordsOfDevice
+	known, err := e.words.Get(deviceWords, name, &w)
+	if err != nil {
 		return d, err
 	}
-	d.ours = d.ours && w.Name == name && w.Handler == d.Handler
-	d.say(w, e.resolve)
+	known = known && w.Device.Name == name && w.Device.Handler == d.Handler
+	d.ours, d.foreign = known && w.Whole, !known
+	d.say(w.Device, e.resolve)
 	return d, nil
 }
 

@@ -14,11 +14,6 @@ import (
 	"github.com/esos-project/esos/internal/engine"
 )
 
-// deviates marks a part of the tree that is not as its words say and has no
-// words of its own: somebody changed it by hand, or a change was cut off. It
-// differs from whatever is declared, so that the next plan mends it.
-const deviates = " (not everywhere)"
-
 // Observe implements engine.Engine. Everything is read from SCST. Words that
 // were kept say only how to call what is there; where they do not agree with
 // it, it is told as it is.
@@ -33,7 +28,13 @@ func (e *Engine) Observe(ctx context.Context) (engine.State, error) {
 }
 
 func (e *Engine) observe(ctx context.Context) (engine.State, error) {
-	var s engine.State
+	s := engine.State{Shared: true}
+	foreign := func(object string) {
+		if s.Foreign == nil {
+			s.Foreign = map[string]bool{}
+		}
+		s.Foreign[object] = true
+	}
 	devices, err := e.devices(ctx)
 	if err != nil {
 		return s, err
@@ -41,6 +42,9 @@ func (e *Engine) observe(ctx context.Context) (engine.State, error) {
 	readOnly := map[string]bool{}
 	for _, d := range devices {
 		s.Devices = append(s.Devices, d.Device)
+		if d.foreign {
+			foreign("device/" + d.Name)
+		}
 		readOnly[d.Name] = d.ReadOnly
 	}
 	if s.ISCSI.Portals, err = e.observePortals(ctx); err != nil {
@@ -59,11 +63,18 @@ func (e *Engine) observe(ctx context.Context) (engine.State, error) {
 	}
 	o := observer{Engine: e, ctx: ctx, portals: portals, readOnly: readOnly}
 	for _, p := range targets {
-		t, err := o.target(p)
+		w, err := e.target(p)
+		if err != nil {
+			return s, err
+		}
+		t, err := o.target(p, w)
 		if err != nil {
 			return s, fmt.Errorf("target %s: %w", p.name, err)
 		}
 		s.Targets = append(s.Targets, t)
+		if !w.kept {
+			foreign("target/" + p.name)
+		}
 	}
 	slices.SortFunc(s.Targets, func(a, b config.Target) int { return strings.Compare(a.Name, b.Name) })
 	s.DeviceGroups, err = e.observeDeviceGroups(ctx)
@@ -93,11 +104,7 @@ type observer struct {
 }
 
 // target reads a target in its words.
-func (o *observer) target(p place) (config.Target, error) {
-	w, err := o.Engine.target(p)
-	if err != nil {
-		return w.Target, err
-	}
+func (o *observer) target(p place, w targetWords) (config.Target, error) {
 	t := w.Target
 	t.Groups, t.LUNs = nil, nil
 	enabled, has, err := o.k.optional(o.ctx, path.Join(p.path(), "enabled"))
@@ -238,7 +245,7 @@ func (o *observer) addresses(t *config.Target) error {
 		}
 	}
 	if slices.Equal(names, t.Portals) || len(names) == 0 {
-		names = append(names, t.Name+deviates)
+		names = append(names, t.Name+engine.NotEverywhere)
 	}
 	t.Portals = names
 	return nil

@@ -49,7 +49,7 @@ func realSuite(t *testing.T, root string) {
 		return enginetest.Subject{
 			Engine: e, DataDir: opt.DataDir, Portal: portal, Trim: trim, NoMemory: true,
 			Address: func(*testing.T, string) string { return portal },
-			Lacks: map[string]string{
+			Untested: map[string]string{
 				"PortalsComeAndGo":          "SCST's daemon has one port for all portals, and connections stay when one goes",
 				"StatisticsOutliveSessions": "SCST counts by session, and not how long commands take",
 				"EventsTellOfSessions":      "SCST tells of refused logins in its log only",

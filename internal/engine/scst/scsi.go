@@ -117,9 +117,9 @@ func (e *Engine) lookPassThrough(address string, all map[string]passed) (served,
 	if err != nil {
 		return served{}, false, fmt.Errorf("read device %s of SCST: %w", address, err)
 	}
-	d := served{handler: path.Base(to), Device: config.Device{Name: address, Handler: config.Handler(path.Base(to)), Path: address}}
+	d := served{handler: path.Base(to), foreign: true, Device: config.Device{Name: address, Handler: config.Handler(path.Base(to)), Path: address}}
 	if p, ok := all[address]; ok && p.Device.Handler == d.Handler {
-		d.Device, d.ours = p.Device, true
+		d.Device, d.ours, d.foreign = p.Device, true, false
 	}
 	return d, true, nil
 }

@@ -233,7 +233,7 @@ func (e *Engine) stop(ctx context.Context) error {
 			return err
 		}
 	}
-	devices, err := words.All[config.Device](e.words, deviceWords)
+	made, err := words.All[wordsOfDevice](e.words, deviceWords)
 	if err != nil {
 		return err
 	}
@@ -241,11 +241,15 @@ func (e *Engine) stop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range passed {
-		devices = append(devices, p.Device)
+	var names []string
+	for _, d := range made {
+		names = append(names, d.Device.Name)
 	}
-	for _, d := range devices {
-		if err := e.dropDevice(ctx, d.Name); err != nil {
+	for _, p := range passed {
+		names = append(names, p.Device.Name)
+	}
+	for _, name := range names {
+		if err := e.dropDevice(ctx, name); err != nil {
 			return err
 		}
 	}

@@ -134,6 +134,9 @@ func TestStop(t *testing.T) {
 				b.ok(err)
 			}
 			empty := b.observed()
+			if s, ok := empty.(engine.State); !ok || !s.Foreign["target/"+theirs] || !s.Foreign["device/theirs"] || !s.Shared {
+				t.Errorf("it is not told as somebody else's: %+v", empty)
+			}
 			b.start()
 			if !b.TookUp() || b.Name() != "scst" {
 				t.Error("what was there was not noticed")

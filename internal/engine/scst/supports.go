@@ -164,10 +164,19 @@ func groupProblems(d config.Driver, g config.Group) problems {
 	p.add(strings.ContainsAny(g.Name, separators), "SCST takes no blank, \"=\" or \";\" in a group's name")
 	for _, i := range g.Initiators {
 		p.add(strings.ContainsAny(i, separators), "SCST takes no blank, \"=\" or \";\" in an initiator's name: %q", i)
-		p.add(strings.HasPrefix(i, "!") && len(g.Initiators) > 1, "SCST takes %q for everybody else, besides the group's other patterns, rather than as an exception from them; leave it alone in its group, or use engine: native, which excepts", i)
+		p.add(strings.HasPrefix(i, "!") && len(g.Initiators) > 1, "SCST takes %q for everybody else, besides the group's other patterns, rather than as an exception from them; leave it alone in its group%s", i, excepting(d))
 		p.add(strings.Contains(strings.TrimPrefix(i, "!"), "!"), "SCST would turn %q around at its \"!\"; write it without", i)
 	}
 	return p
+}
+
+// excepting names the engine that can except an initiator, where it has the
+// driver.
+func excepting(d config.Driver) string {
+	if d.Portals() {
+		return ", or use engine: native, which excepts"
+	}
+	return ""
 }
 
 // deviceGroupProblems says what of a device group SCST would take and should

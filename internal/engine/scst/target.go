@@ -29,6 +29,8 @@ type targetWords struct {
 	// Was holds SCST's own values of what we set, by the file; nil for a target
 	// that is not ours.
 	Was map[string]string `json:"was"`
+
+	kept bool // there are words: nobody else made it
 }
 
 func (w *targetWords) ours() bool { return w.Was != nil }
@@ -41,6 +43,7 @@ func (e *Engine) target(p place) (targetWords, error) {
 	if err != nil || !ok || w.Target.Name != p.name || w.Target.Driver != p.driver || !words.Reveal(&w.Target.Auth, w.Secrets) {
 		return none, err
 	}
+	w.kept = true
 	return w, nil
 }
 
@@ -93,6 +96,9 @@ func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 	if !there {
 		// Words of a target that is gone say nothing of this one.
 		w = targetWords{}
+		if err := e.keep(targetWords{Target: t}); err != nil {
+			return err
+		}
 		if err := e.make(ctx, p); err != nil {
 			return err
 		}
