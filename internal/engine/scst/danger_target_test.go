@@ -253,7 +253,7 @@ func targetDangers() []danger {
 				return missing
 			}
 			b.start()
-			err := b.PutTarget(b.Context(), config.Target{Name: "50:01:43:80:24:26:bb:b4", Driver: config.DriverFCoE})
+			err := b.PutTarget(b.Context(), config.Target{Name: "50:01:43:80:24:26:bb:b5", Driver: config.DriverFCoE})
 			b.refused(err, "FCoE", "in the image", "hardware")
 			d := config.Device{Name: "x", Handler: config.PassRAID, Path: "2:0:0:0"}
 			if later := b.PutDevice(b.Context(), d); !errors.Is(err, missing) || !errors.Is(later, missing) {
