@@ -20,6 +20,8 @@ func answer(err error) error {
 	var conflicts *appliance.ConflictError
 	var refused *appliance.RefusedError
 	var destroys *appliance.DestroysError
+	var noDrift *appliance.NoDriftError
+	var notAdopted *appliance.AdoptError
 	switch {
 	case err == nil:
 		return nil
@@ -41,6 +43,10 @@ func answer(err error) error {
 		return f
 	case errors.As(err, &destroys):
 		return refusal(destroys)
+	case errors.As(err, &noDrift):
+		return problem(http.StatusNotFound, v1.ProblemNotFound, err.Error())
+	case errors.As(err, &notAdopted):
+		return problem(http.StatusUnprocessableEntity, v1.ProblemInvalid, err.Error())
 	case errors.Is(err, config.ErrNotFound), errors.Is(err, appliance.ErrNoRevision), errors.Is(err, appliance.ErrNoOperation):
 		return problem(http.StatusNotFound, v1.ProblemNotFound, err.Error())
 	case errors.Is(err, config.ErrExists):
@@ -91,9 +97,7 @@ func planOf(p *plan.Plan, doc *config.Document, destroy []string) v1.Plan {
 	for _, s := range p.Steps {
 		step := v1.Step{ID: string(s.ID), Layer: s.Layer, Object: s.Object, Action: string(s.Action), Sentence: s.Sentence,
 			Destroys: s.Destroys, Disrupts: s.Disrupts}
-		for _, c := range s.Changes {
-			step.Changes = append(step.Changes, v1.FieldChange(c))
-		}
+		step.Changes = fieldsOf(s.Changes)
 		w.Steps = append(w.Steps, step)
 	}
 	for _, x := range doc.Validate().Warnings() {
@@ -103,10 +107,23 @@ func planOf(p *plan.Plan, doc *config.Document, destroy []string) v1.Plan {
 	for _, n := range p.Notes {
 		w.Notes = append(w.Notes, v1.Fault{Location: n.Object, Message: n.Message})
 	}
+	for _, d := range p.Drift {
+		w.Drift = append(w.Drift, v1.Drift{Object: d.Object, What: string(d.What), Message: d.Message, Fields: fieldsOf(d.Fields), Foreign: d.Foreign, Left: d.Left})
+	}
+	for _, c := range p.Adopts {
+		w.Adopts = append(w.Adopts, v1.Adopts{Object: c.Object, Action: c.Action, Fields: fieldsOf(c.Fields)})
+	}
 	for _, n := range p.Problems {
 		w.Refused = append(w.Refused, v1.Fault{Location: n.Object, Message: n.Message})
 	}
 	return w
+}
+
+func fieldsOf(changes []config.FieldChange) (all []v1.FieldChange) {
+	for _, c := range changes {
+		all = append(all, v1.FieldChange(c))
+	}
+	return all
 }
 
 // operationOf is an operation as answers show it.
@@ -135,7 +152,7 @@ func (s *Server) status(ctx context.Context) (v1.Status, error) {
 		return v1.Status{}, answer(err)
 	}
 	w := v1.Status{Name: st.Name, Version: s.version, Engine: st.Engine, Started: s.started, Revision: revisionOf(st.Revision),
-		State: st.State, Problems: st.Problems, Devices: st.Devices, Targets: st.Targets, LUNs: st.LUNs, Sessions: st.Sessions,
+		State: st.State, Problems: st.Problems, Drift: st.Drift, Devices: st.Devices, Targets: st.Targets, LUNs: st.LUNs, Sessions: st.Sessions,
 		Portals: append([]string{}, st.Portals...), Alerts: s.activeAlerts(), Unconfirmed: unconfirmedOf(st.Unconfirmed)}
 	if w.API, w.Fingerprint, err = s.tcp.where(); w.API != "" {
 		w.API = "https://" + w.API

@@ -13,13 +13,13 @@ import (
 )
 
 // place says where in the document a request points: the variables of its path.
-type place struct{ target, group, name string }
+type place struct{ target, group, subsystem, name string }
 
 type placeKey struct{}
 
 // locate keeps the variables of the path for the handlers.
 func locate(ctx huma.Context, next func(huma.Context)) {
-	next(huma.WithValue(ctx, placeKey{}, place{ctx.Param("target"), ctx.Param("group"), ctx.Param("name")}))
+	next(huma.WithValue(ctx, placeKey{}, place{ctx.Param("target"), ctx.Param("group"), ctx.Param("subsystem"), ctx.Param("name")}))
 }
 
 func at(ctx context.Context) place {
@@ -29,7 +29,7 @@ func at(ctx context.Context) place {
 
 // pathParameters describes the variables of a path.
 func pathParameters(path string) []*huma.Param {
-	known := map[string]string{"target": "The target's name.", "group": "The host group's name.", "name": "The object's name; a LUN's number."}
+	known := map[string]string{"target": "The target's name.", "group": "The host group's name.", "subsystem": "The NVMe subsystem's NQN.", "name": "The object's name; a LUN's or namespace's number."}
 	var ps []*huma.Param
 	for _, part := range strings.Split(path, "/") {
 		if v, ok := strings.CutPrefix(part, "{"); ok {

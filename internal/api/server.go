@@ -20,6 +20,7 @@ import (
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/host/networking"
+	"github.com/esos-project/esos/internal/nvmet"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -88,6 +89,8 @@ func New(o Options) *Server {
 	s.huma.UseMiddleware(s.authorize, locate)
 	s.documents()
 	s.resources()
+	s.drift()
+	s.nvme()
 	s.state()
 	s.alerting()
 	s.network()
@@ -117,6 +120,7 @@ type Appliance interface {
 	Events(ctx context.Context, since int64) ([]appliance.Event, error)
 	Subscribe(ctx context.Context, since int64) (<-chan appliance.Event, error)
 	Note(e engine.Event)
+	NVMeControllers(ctx context.Context) (all []nvmet.Controller, known bool, err error)
 	Links() ([]networking.Link, error)
 	Unconfirmed() *appliance.Unconfirmed
 	ConfirmNetwork(ctx context.Context, revision int, who string) error

@@ -39,10 +39,11 @@ func (a *Appliance) adoptDocument(ctx context.Context, doc *config.Document) err
 	// be made.
 	known := next.Clone()
 	known.Devices = slices.DeleteFunc(known.Devices, func(d config.Device) bool { return d.Handler == config.FileIO })
-	p, _, err := a.plan(ctx, next, known, nil)
+	k, err := a.plan(ctx, next, known, nil)
 	if err != nil {
 		return err
 	}
+	p := a.leaveDrift(k)
 	if len(p.Problems) > 0 {
 		return &RefusedError{Problems: p.Problems}
 	}
@@ -54,10 +55,18 @@ func (a *Appliance) adoptDocument(ctx context.Context, doc *config.Document) err
 	if err != nil {
 		return fmt.Errorf("keep the document as a revision: %w", err)
 	}
+	if err := a.beginWork(p); err != nil {
+		pending.abandon()
+		return err
+	}
 	failures, err := plan.Runner{Repair: func(*plan.Step) bool { return true }}.Run(ctx, p)
 	if err != nil {
 		pending.abandon()
 		return err // ctx ended
+	}
+	if err := a.endWork(p, failures); err != nil {
+		pending.abandon()
+		return err
 	}
 	kept, err := pending.commit()
 	if err != nil {

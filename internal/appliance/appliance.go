@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/esos-project/esos/internal/config"
@@ -24,6 +25,7 @@ import (
 	"github.com/esos-project/esos/internal/layer/group"
 	"github.com/esos-project/esos/internal/layer/lun"
 	"github.com/esos-project/esos/internal/layer/network"
+	"github.com/esos-project/esos/internal/layer/nvme"
 	"github.com/esos-project/esos/internal/layer/portal"
 	"github.com/esos-project/esos/internal/layer/target"
 	"github.com/esos-project/esos/internal/layer/vdisk"
@@ -34,7 +36,10 @@ import (
 type Options struct {
 	DataDir string        // revisions, events and, by default, images are below it
 	Engine  engine.Engine // who serves
-	Log     *slog.Logger  // slog.Default if nil
+	// NVMe serves over NVMe-oF, beside the engine; documents that declare that
+	// are refused if it is nil.
+	NVMe nvme.Target
+	Log  *slog.Logger // slog.Default if nil
 	// First is carried out if there is no revision yet; nil leaves the array
 	// empty.
 	First *config.Document
@@ -79,6 +84,7 @@ type Options struct {
 // same time.
 type Appliance struct {
 	engine      engine.Engine
+	nvme        nvme.Target
 	log         *slog.Logger
 	kept        func(ctx context.Context, reason string) error
 	layers      []layer.Layer
@@ -102,10 +108,14 @@ type Appliance struct {
 	confirmTime time.Duration
 	confirm     confirmation
 
+	shared atomic.Bool // others than this daemon can change what is served
+
 	mu         sync.Mutex // guards what follows; never held while the engine is asked
 	current    *config.Document
 	revision   Revision
-	problems   []plan.Note // why what is declared is not all served
+	problems   []plan.Note  // why what is declared is not all served
+	drift      []plan.Drift // what was changed by hand, as of the last look
+	unfinished unfinished
 	operations []*Operation
 	nextOp     int
 }
@@ -149,10 +159,11 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 		return nil, fmt.Errorf("open data directory %s: %w", o.DataDir, err)
 	}
 	a := &Appliance{
-		engine: o.Engine, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
+		engine: o.Engine, nvme: o.NVMe, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
 		layers:  append(layers(o), systemLayers(o)...),
 		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
-		applies: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		unfinished: unfinished{path: filepath.Join(o.DataDir, unfinishedFile)},
+		applies:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
 	}
 	a.applies <- struct{}{}
 	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -178,6 +189,7 @@ func layers(o Options) []layer.Layer {
 		group.Layer{Engine: o.Engine},
 		lun.Layer{Engine: o.Engine},
 		alua.Layer{Engine: o.Engine},
+		nvme.Layer{Target: o.NVMe, DataDir: o.DataDir},
 	}
 }
 
@@ -198,6 +210,9 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 		if err := a.empty(); err != nil {
 			return err
 		}
+	}
+	if err := a.unfinished.load(); err != nil {
+		return err
 	}
 	if err := a.undoInterrupted(); err != nil {
 		return err

@@ -24,6 +24,13 @@ type Change struct {
 	Destroy  []string // objects that are given up, like device/db01 or image/db01
 	IfMatch  string   // the ETag that must be in force; any when empty
 	DryRun   bool     // plan only
+	// Revert undoes what was changed by hand, and Adopt writes it into the
+	// document instead and changes nothing else: of Objects, of all if there are
+	// none. Either stands in place of Document and Edit.
+	Revert, Adopt bool
+	Objects       []string
+	// Permit, if not nil, may refuse the document that the change leads to.
+	Permit func(before, next *config.Document) error
 	// ConfirmWithin is how long a change of the network waits to be confirmed
 	// before it is undone: ConfirmTime if 0, MaxConfirmTime at most.
 	ConfirmWithin time.Duration
@@ -76,18 +83,44 @@ func (a *Appliance) Plan(ctx context.Context, doc *config.Document) (*plan.Plan,
 // PlanChange is Plan for any change: it minds Edit, Destroy and IfMatch too.
 func (a *Appliance) PlanChange(ctx context.Context, c Change) (*plan.Plan, error) {
 	before, rev := a.inForce()
+	_, k, err := a.planned(ctx, c, before, rev)
+	if err != nil {
+		return nil, err
+	}
+	if c.Revert {
+		a.noteDrift(k.plan.Drift)
+	}
+	return k.plan, nil
+}
+
+// planned is the document that a change leads to, and the plan that leads there
+// and is carried out, with what it leaves left out. Before it is carried out its
+// Problems and Needs have to be looked at.
+func (a *Appliance) planned(ctx context.Context, c Change, before *config.Document, rev Revision) (*config.Document, *look, error) {
+	if c.Adopt {
+		return a.planAdoption(ctx, c, before, rev)
+	}
 	next, err := a.next(c, before, rev)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p, repair, err := a.plan(ctx, next, before, c.Destroy)
+	k, err := a.plan(ctx, next, before, c.Destroy)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if len(p.Problems) > 0 {
-		return p, nil
+	if c.Revert {
+		if err := known(k.plan.Drift, c.Objects); err != nil {
+			return nil, nil, err
+		}
+		k.plan = onlyObjects(k.plan, c.Objects)
+	} else if rev.Number == 0 || len(config.Diff(before, next)) > 0 {
+		k.plan = a.leaveDrift(k)
 	}
-	return withoutForbiddenRepairs(p, repair, c.Destroy), nil // as Apply does
+	if len(k.plan.Problems) == 0 {
+		k.plan = withoutForbiddenRepairs(k.plan, k.repair, k.seen.Engine.Foreign, c.Destroy)
+	}
+	markLeft(k.plan)
+	return next, k, nil
 }
 
 // next is the complete and checked document that a change leads to.
@@ -97,6 +130,8 @@ func (a *Appliance) next(c Change, before *config.Document, rev Revision) (*conf
 	}
 	var next *config.Document
 	switch {
+	case c.Revert:
+		next = before.Clone()
 	case c.Document != nil:
 		next = c.Document.Clone()
 	case c.Edit != nil:
@@ -120,28 +155,40 @@ func (a *Appliance) next(c Change, before *config.Document, rev Revision) (*conf
 	return next, nil
 }
 
-// plan looks at the machine and plans. repair tells steps that restore what
-// was declared already from those that the change wants.
-func (a *Appliance) plan(ctx context.Context, next, before *config.Document, destroy []string) (p *plan.Plan, repair func(*plan.Step) bool, err error) {
+// look is a plan and what it is made from.
+type look struct {
+	plan *plan.Plan
+	// repair tells steps that restore what was declared already from those that
+	// the change wants.
+	repair func(*plan.Step) bool
+	seen   *layer.Observed
+}
+
+// plan looks at the machine and plans.
+func (a *Appliance) plan(ctx context.Context, next, before *config.Document, destroy []string) (*look, error) {
 	seen := &layer.Observed{InForce: before, Destroy: destroy}
 	for _, l := range a.layers {
 		if err := l.Observe(ctx, next, seen); err != nil {
-			return nil, nil, fmt.Errorf("plan: layer %s: %w", l.Name(), err)
+			return nil, fmt.Errorf("plan: layer %s: %w", l.Name(), err)
 		}
 	}
+	a.shared.Store(seen.Engine.Shared) // before another engine is planned for
 	var b plan.Builder
 	a.planEngine(next, before, seen, &b)
-	for _, unable := range a.engine.Supports(next) {
+	for _, unable := range a.engine.Supports(next.SCSI()) {
 		b.Problem("engine/"+next.EngineName(), "%v", unable)
 	}
 	for _, l := range a.layers {
 		b.Layer()
 		l.Plan(next, seen, &b)
 	}
-	if p, err = b.Plan(); err != nil {
-		return nil, nil, err
+	p, err := b.Plan()
+	if err != nil {
+		return nil, err
 	}
-	return p, repairs(seen.Before, next, p), nil
+	k := &look{plan: p, repair: repairs(seen.Before, next, p), seen: seen}
+	p.Drift = slices.DeleteFunc(findDrift(k, before), a.notByHand())
+	return k, nil
 }
 
 // repairs returns what tells repairs: steps whose object has the same words in
@@ -235,21 +282,20 @@ func (a *Appliance) Apply(ctx context.Context, c Change) (*Operation, error) {
 // begin prepares a change up to the point where the machine is touched.
 func (a *Appliance) begin(ctx context.Context, c Change) (*Operation, func(), error) {
 	before, rev := a.inForce()
-	next, err := a.next(c, before, rev)
+	next, k, err := a.planned(ctx, c, before, rev)
+	if err == nil && c.Permit != nil {
+		err = c.Permit(before, next)
+	}
 	if err == nil {
 		err = a.refuseWhileUnconfirmed(before, next)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	p, repair, err := a.plan(ctx, next, before, c.Destroy)
-	if err != nil {
-		return nil, nil, err
-	}
+	p, repair := k.plan, k.repair
 	if len(p.Problems) > 0 {
 		return nil, nil, &RefusedError{Problems: p.Problems}
 	}
-	p = withoutForbiddenRepairs(p, repair, c.Destroy)
 	if needs := p.Needs(c.Destroy); len(needs) > 0 {
 		return nil, nil, &DestroysError{Needs: needs, Plan: p}
 	}
@@ -287,7 +333,7 @@ func (a *Appliance) begin(ctx context.Context, c Change) (*Operation, func(), er
 // withoutForbiddenRepairs leaves out steps that destroy, that nobody asked for
 // in this change and that were not named: they become notes. What is tied to
 // them goes with them, or LUNs would be unmapped for a device that stays.
-func withoutForbiddenRepairs(p *plan.Plan, repair func(*plan.Step) bool, destroy []string) *plan.Plan {
+func withoutForbiddenRepairs(p *plan.Plan, repair func(*plan.Step) bool, foreign map[string]bool, destroy []string) *plan.Plan {
 	forbidden := func(s *plan.Step) bool { return !s.Allowed(destroy) && repair(s) }
 	out := linked(p, forbidden)
 	kept := *p
@@ -295,7 +341,7 @@ func withoutForbiddenRepairs(p *plan.Plan, repair func(*plan.Step) bool, destroy
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if forbidden(s) {
-			kept.Notes = append(kept.Notes, plan.Note{Object: s.Object, Degraded: true,
+			kept.Notes = append(kept.Notes, plan.Note{Object: s.Object, Degraded: !foreign[s.Object], // nobody misses what others set up
 				Message: fmt.Sprintf("left: %s (%s); name --destroy %s to have it done", s.Sentence, s.Destroys, s.Object)})
 		}
 		if !out[s.ID] {
@@ -309,7 +355,11 @@ func withoutForbiddenRepairs(p *plan.Plan, repair func(*plan.Step) bool, destroy
 func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Document, pending *pendingRevision, repair func(*plan.Step) bool) {
 	_, rev := a.inForce()
 	runner := plan.Runner{Repair: repair, Closing: a.undoing, Observe: op.observe}
-	failures, err := runner.Run(ctx, op.Plan)
+	var failures []plan.Note
+	err := a.beginWork(op.Plan)
+	if err == nil {
+		failures, err = runner.Run(ctx, op.Plan)
+	}
 	if err == nil && pending != nil {
 		var kept Revision
 		if kept, err = pending.commit(); err != nil {
@@ -319,6 +369,11 @@ func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Documen
 		}
 	} else if pending != nil {
 		pending.abandon()
+	}
+	if err == nil {
+		if err := a.endWork(op.Plan, failures); err != nil {
+			a.log.Warn("a change has ended", "err", err) // the next look puts that right
+		}
 	}
 	changed := pending != nil || !op.Plan.Empty()
 	problems := append(degraded(op.Plan.Notes), failures...)
@@ -336,6 +391,7 @@ func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Documen
 	a.mu.Unlock()
 	a.nowUnconfirmed(op, rev)
 	a.setProblems(problems)
+	a.noteDrift(slices.DeleteFunc(slices.Clone(op.Plan.Drift), func(d plan.Drift) bool { return !d.Left }))
 	if changed {
 		problems = append(problems, a.keep(ctx, op)...)
 		a.event("apply.done", "array", fmt.Sprintf("revision %d by %s is in force (steps: %d)", rev.Number, op.Who, len(op.Plan.Steps)))

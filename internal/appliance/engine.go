@@ -35,7 +35,7 @@ func (a *Appliance) planEngine(next, before *config.Document, seen *layer.Observ
 		b.Problem("engine", "this program serves with engine %s only", old)
 		return
 	}
-	if s := seen.Engine; len(s.Devices)+len(s.Targets)+len(s.DeviceGroups) > 0 {
+	if s := seen.Engine; len(s.Devices)+len(s.Targets)+len(s.DeviceGroups) > len(s.Foreign) {
 		b.Problem("engine", "cannot change from %s to %s while something is served (devices: %d, targets: %d): its initiators would be cut off; apply a document without devices and targets first, then one with engine: %s and all of them",
 			old, name, len(s.Devices), len(s.Targets), name)
 		return
@@ -58,7 +58,7 @@ func (a *Appliance) planEngine(next, before *config.Document, seen *layer.Observ
 // LUNs need their targets.
 func needing(d *config.Document) []plan.ID {
 	needs := []plan.ID{plan.StepID(plan.Change, "discovery")}
-	for _, x := range d.Devices {
+	for _, x := range d.SCSI().Devices {
 		needs = append(needs, plan.StepID(plan.Create, "device/"+x.Name))
 	}
 	for _, x := range d.ISCSI.Portals {

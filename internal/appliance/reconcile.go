@@ -12,7 +12,10 @@ import (
 
 // Reconcile brings what is served to what is declared: after a start, after
 // the target process died, and when something that was missing may be back.
-// It does what it can; the rest is told by Status. It never destroys.
+// It does what it can; the rest is told by Status. It never destroys, and what
+// somebody changed by hand it leaves: only what is not there at all is put in
+// place. Where a change was cut off everything is brought back: what differs
+// there is of that change's making.
 func (a *Appliance) Reconcile(ctx context.Context) error {
 	select {
 	case <-a.applies:
@@ -22,20 +25,37 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 	defer func() { a.applies <- struct{}{} }()
 	doc, _ := a.inForce()
 	doc = a.confirm.overlay(doc)
-	p, repair, err := a.plan(ctx, doc, doc, nil)
+	k, err := a.plan(ctx, doc, doc, nil)
 	if err != nil {
 		a.setProblems([]plan.Note{{Object: "array", Message: err.Error(), Degraded: true}})
 		return nil
 	}
-	p = withoutForbiddenRepairs(p, repair, nil)
-	failures, err := plan.Runner{Repair: func(*plan.Step) bool { return true }}.Run(ctx, p)
+	p := a.leaveDrift(k)
+	p = withoutForbiddenRepairs(p, k.repair, k.seen.Engine.Foreign, nil)
+	markLeft(p)
+	a.noteDrift(slices.DeleteFunc(slices.Clone(p.Drift), func(d plan.Drift) bool { return !d.Left }))
+	if err := a.beginWork(p); err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
+	var skipped []plan.Note
+	runner := plan.Runner{Repair: func(*plan.Step) bool { return true }, Observe: func(i int, s plan.State, _ float64, _ error) {
+		if s == plan.Skipped {
+			skipped = append(skipped, plan.Note{Object: p.Steps[i].Object})
+		}
+	}}
+	failures, err := runner.Run(ctx, p)
 	if err != nil {
 		return fmt.Errorf("reconcile: %w", err) // ctx ended
+	}
+	// Whatever was not finished was in this plan, or is as declared.
+	still := slices.Concat(degraded(p.Notes), failures)
+	if err := a.finish(append(skipped, still...), func(string) bool { return true }); err != nil {
+		return fmt.Errorf("reconcile: %w", err)
 	}
 	if n := len(p.Steps) - len(failures); n > 0 {
 		a.event("array.reconciled", "array", fmt.Sprintf("what is served was brought to what is declared (steps: %d, failed: %d)", len(p.Steps), len(failures)))
 	}
-	a.setProblems(slices.Concat(p.Problems, degraded(p.Notes), failures))
+	a.setProblems(slices.Concat(p.Problems, still))
 	return nil
 }
 
@@ -74,10 +94,14 @@ func (a *Appliance) Retry() {
 	}
 }
 
+// driftTicks is how many retry times pass between two looks for drift.
+const driftTicks = 10
+
 // watch reconciles when asked, and from time to time while not all is served.
 func (a *Appliance) watch() {
 	timer := time.NewTicker(a.retry)
 	defer timer.Stop()
+	ticks := 0
 	for {
 		select {
 		case <-a.ctx.Done():
@@ -87,7 +111,10 @@ func (a *Appliance) watch() {
 			a.mu.Lock()
 			well := len(a.problems) == 0
 			a.mu.Unlock()
-			if well {
+			if ticks++; well {
+				if ticks%driftTicks == 0 && a.shared.Load() {
+					a.lookForDrift()
+				}
 				continue
 			}
 		}

@@ -19,7 +19,9 @@ type Status struct {
 	Revision Revision `json:"revision"`
 	State    string   `json:"state"`
 	Problems []string `json:"problems,omitempty"` // sentences with their object
-	Devices  int      `json:"devices"`            // declared, as are the next two
+	// Drift names what was changed by hand, as of the last look.
+	Drift    []string `json:"drift,omitempty"`
+	Devices  int      `json:"devices"` // declared, as are the next two
 	Targets  int      `json:"targets"`
 	LUNs     int      `json:"luns"`
 	Sessions int      `json:"sessions"`
@@ -45,6 +47,9 @@ func (a *Appliance) Status(ctx context.Context) (Status, error) {
 	a.mu.Lock()
 	for _, p := range a.problems {
 		s.Problems = append(s.Problems, p.Object+": "+p.Message)
+	}
+	for _, d := range a.drift {
+		s.Drift = append(s.Drift, d.Object+": "+d.Message)
 	}
 	applying := slices.ContainsFunc(a.operations, (*Operation).running)
 	a.mu.Unlock()

@@ -34,6 +34,8 @@ var forbidden = []struct {
 		reason: "host is the gate to Linux; everybody stands on it and it on nobody"},
 	{from: "internal/engine/...", to: "internal/layer/...", reason: "layers drive engines, never the other way"},
 	{from: "internal/engine/...", to: "internal/appliance/...", reason: "the appliance drives engines through layers"},
+	{from: "internal/nvmet/...", to: "internal/...", except: []string{"internal/nvmet/...", "internal/config/...", "internal/host/..."},
+		reason: "it serves beside whichever engine is chosen; a layer drives it"},
 	{from: "internal/layer/...", to: "internal/appliance/...", reason: "the conductor calls the layers; a layer does not know the whole"},
 	{from: "internal/appliance/...", to: "internal/api/...", reason: "faces stand on the appliance"},
 	{from: "internal/client/...", to: "internal/appliance/...", reason: "faces reach the appliance through the API only, from any machine"},

@@ -23,6 +23,10 @@ func (t *Told) Miss(what, why string) {
 // Machine notes what belongs to the machine and not to its targets.
 func (t *Told) Machine(d *config.Document) {
 	c := d.Clone()
+	if c.NVMe.Declared() {
+		t.Leave("nvme", "the file is of SCSI targets only; the devices of namespaces are in it without a LUN")
+		c.NVMe = config.NVMe{}
+	}
 	c.Version, c.Name, c.ID, c.Devices, c.ISCSI, c.Targets, c.DeviceGroups = 0, "", "", nil, config.ISCSI{}, nil, nil
 	for _, part := range config.Fields(config.Document{}, *c) {
 		if part.New != "" {

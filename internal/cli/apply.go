@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
+	"github.com/esos-project/esos/internal/client"
 )
 
 func (a *app) plan() *cobra.Command {
@@ -14,30 +16,38 @@ func (a *app) plan() *cobra.Command {
 	var destroy []string
 	var code bool
 	c := &cobra.Command{
-		Use:   "plan -f FILE",
+		Use:   "plan [-f FILE | FILE]",
 		Short: "Show what a document would change",
 		Long: `Show what would be done to make the array what a document says, in which order,
-and what that would destroy. Nothing is changed.`,
-		Example: "  esos plan -f esos.yaml\n  esos config show | sed s/10GiB/20GiB/ | esos plan -f -",
-		Args:    cobra.NoArgs,
+and what that would destroy. What somebody changed by hand is shown apart from
+that ('esos drift' deals with it). Without a document, show what would make the
+array again what the document in force says. Nothing is changed.`,
+		Example: "  esos plan -f esos.yaml\n  esos config show | sed s/10GiB/20GiB/ | esos plan -f -\n  esos plan",
+		Args:    cobra.MaximumNArgs(1),
 	}
-	c.Flags().StringVarP(&file, "file", "f", "", "document, - is standard input (needed)")
+	c.Flags().StringVarP(&file, "file", "f", "", "document, - is standard input")
 	c.Flags().StringSliceVar(&destroy, "destroy", nil, "`object` that the change would name, such as image/db01 (more than once, or with commas)")
 	c.Flags().BoolVar(&code, "exit-code", false, "exit with 10 if there are changes")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if file == "" {
-			return usageError{errors.New("which document? name it with -f FILE")}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			if file != "" {
+				return usageError{errors.New("name one document, with -f or without")}
+			}
+			file = args[0]
 		}
-		text, err := a.readDocument(file)
-		if err != nil {
-			return err
+		var text []byte
+		if file != "" {
+			var err error
+			if text, err = a.readDocument(file); err != nil {
+				return err
+			}
 		}
 		cl, err := a.connect()
 		if err != nil {
 			return err
 		}
 		defer cl.Close()
-		p, err := cl.Plan(c.Context(), text, destroy)
+		p, err := planOf(c.Context(), cl, file != "", text, destroy)
 		if err != nil {
 			return err
 		}
@@ -50,6 +60,14 @@ and what that would destroy. Nothing is changed.`,
 		return nil
 	}
 	return c
+}
+
+// planOf plans a document, or without one what would undo drift.
+func planOf(ctx context.Context, cl *client.Client, given bool, text []byte, destroy []string) (v1.Plan, error) {
+	if given {
+		return cl.Plan(ctx, text, destroy)
+	}
+	return cl.PlanDrift(ctx, client.RevertDrift, v1.DriftChange{Destroy: destroy})
 }
 
 func (a *app) showPlan(p v1.Plan) error {

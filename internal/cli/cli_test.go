@@ -25,7 +25,9 @@ import (
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
+	"github.com/esos-project/esos/internal/host/kernfs/nvmetfake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
+	"github.com/esos-project/esos/internal/nvmet"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -85,6 +87,7 @@ func TestScripts(t *testing.T) {
 			"exits":  exits,
 			"remote": remote,
 			"raise":  raise,
+			"nvme":   nvmeConnect,
 		},
 	})
 }
@@ -165,6 +168,11 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 	}
 	log := slog.New(slog.NewTextHandler(logFile, nil))
 	o := appliance.Options{DataDir: filepath.Join(env.WorkDir, "data"), Engine: e, Log: log}
+	if filepath.Base(env.WorkDir) == "script-nvme" {
+		kernel := nvmetfake.New(nvmetfake.Options{})
+		o.NVMe = nvmet.New(nvmet.Options{Kernel: kernel, Debug: kernel.Debug(), RunDir: filepath.Join(env.WorkDir, "run")})
+		env.Values[nvmeKernel{}] = kernel
+	}
 	if filepath.Base(env.WorkDir) == "script-network" {
 		o.OwnsMachine, o.Network = true, networktest.New("eth0", "eth1", "eth2")
 	}

@@ -56,6 +56,8 @@ func (a *app) deviceShow() *cobra.Command {
 				t.pair("Vendor", d.Identity.Vendor)
 				t.pair("Product", d.Identity.Product)
 				t.pair("Revision", d.Identity.Revision)
+				namespace, _ := doc.NVMe.NamespaceOf(d.Name)
+				t.pair("Namespace", strings.TrimPrefix(namespace, "nvme-namespace/"))
 				t.pair("LUNs", strings.Join(lunsOf(doc, d.Name), "\n\t"))
 			})
 		}),
@@ -234,16 +236,19 @@ func (a *app) deviceDelete() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete DEVICE...",
 		Short: "Delete devices",
-		Long: `Delete devices. A device that LUNs lead to is not deleted; unmap them first, or
-with --unmap. The file of a device stays, unless the plan asks to have it named
+		Long: `Delete devices. A device that LUNs or a namespace lead to is not deleted; unmap them
+first, or with --unmap. The file of a device stays, unless the plan asks to have it named
 with --destroy and it is.`,
 		Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeDevices,
 	}
-	c.Flags().BoolVar(&unmap, "unmap", false, "also remove the LUNs that lead to it")
+	c.Flags().BoolVar(&unmap, "unmap", false, "also remove the LUNs or the namespace that lead to it")
 	return a.edited(c, func(_ *cobra.Command, args []string, doc *config.Document) error {
 		for _, name := range args {
 			if luns := lunsOf(doc, name); len(luns) > 0 && !unmap {
 				return codeError{fmt.Errorf("device %s is in use: %s; unmap it first, or use --unmap", name, strings.Join(luns, ", ")), exitConflict}
+			}
+			if ns, ok := doc.NVMe.NamespaceOf(name); ok && !unmap {
+				return codeError{fmt.Errorf("device %s is in use: %s; delete that first, or use --unmap", name, ns), exitConflict}
 			}
 			if err := doc.RemoveDevice(name, unmap); err != nil {
 				return err

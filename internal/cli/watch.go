@@ -31,11 +31,20 @@ func (a *app) asking(ask func(ctx context.Context, c *client.Client, args []stri
 func (a *app) status() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show the array at a glance", Args: cobra.NoArgs,
-		Long: "Show the array at a glance: what it serves, and what is wrong. 'degraded' means that\nwhat is served differs from what the document declares; it says how.",
+		Long: "Show the array at a glance: what it serves, and what is wrong. 'degraded' means that\nwhat is served differs from what the document declares; it says how. 'By hand' is\nwhat somebody changed, which is left as it is ('esos drift').",
 		RunE: a.asking(func(ctx context.Context, c *client.Client, _ []string) error {
 			s, err := c.Status(ctx)
 			if err != nil {
 				return err
+			}
+			// As of now; the array itself looks every few minutes.
+			p, err := c.Drift(ctx)
+			if err != nil {
+				return err
+			}
+			s.Drift = nil
+			for _, d := range p.Drift {
+				s.Drift = append(s.Drift, d.Object+": "+d.Message)
 			}
 			return a.print(s, func(t *table) {
 				t.pair("Array", s.Name)
@@ -45,6 +54,9 @@ func (a *app) status() *cobra.Command {
 				}
 				for _, p := range s.Problems {
 					t.pair("Problem", p)
+				}
+				for _, d := range s.Drift {
+					t.pair("By hand", d)
 				}
 				if u := s.Unconfirmed; u != nil {
 					t.pair("Network", fmt.Sprintf("revision %d changed it; undone in %d s unless: esos network confirm", u.Revision, secondsLeft(u.Deadline)))

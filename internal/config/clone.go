@@ -14,6 +14,7 @@ func (d *Document) Clone() *Document {
 	for _, g := range d.DeviceGroups {
 		c.DeviceGroups = append(c.DeviceGroups, g.Clone())
 	}
+	c.NVMe = d.NVMe.Clone()
 	c.Network = d.Network.Clone()
 	c.Clock = d.Clock.Clone()
 	c.Mail = d.Mail.Clone()

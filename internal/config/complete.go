@@ -11,7 +11,7 @@ import (
 )
 
 // Complete fills what the administrator leaves to us: the array's ID, image
-// paths, identities and relative target port identifiers. What previous (the
+// paths, identities, relative target port identifiers and NVMe port numbers. What previous (the
 // document in force, or nil) has for the same object stays, so that
 // initiators go on knowing it; the rest comes from the document alone, and
 // only an array's first ID from chance. Completing twice changes nothing.
@@ -34,6 +34,9 @@ func Complete(d, previous *Document) error {
 	}
 	for i := range d.Devices {
 		completeDevice(&d.Devices[i], before[d.Devices[i].Name], d.ID)
+	}
+	if err := completeNVMe(d, previous); err != nil {
+		return err
 	}
 	if err := completeUsers(d, previous); err != nil {
 		return err

@@ -76,8 +76,8 @@ func Diff(a, b *Document) []Change {
 // Objects returns the parts of a document by their names, each with its own
 // settings only: a target is without its groups and LUNs. The names are those
 // of plans: array, api, clock, mail, user/U, service/S, discovery, portal/P, device/D, target/T, group/T/G,
-// lun/T/N (default map), lun/T/G/N, device-group/D, hostname, dns,
-// interface/I.
+// lun/T/N (default map), lun/T/G/N, device-group/D, nvme-port/P,
+// nvme-subsystem/NQN, nvme-namespace/NQN/NSID, hostname, dns, interface/I.
 func Objects(d *Document) map[string]any {
 	objects := make(map[string]any, len(d.Devices)+8*len(d.Targets)+8)
 	walkObjects(d, func(name string, object any) { objects[name] = object })
@@ -118,6 +118,7 @@ func walkObjects(d *Document, visit func(name string, object any)) {
 	for _, g := range d.DeviceGroups {
 		visit("device-group/"+g.Name, g)
 	}
+	d.NVMe.walk(visit)
 	visit("api", d.API)
 	d.Network.walk(visit)
 	visit("clock", d.Clock)
@@ -162,6 +163,17 @@ func Fields(old, new any) []FieldChange {
 		}
 	}
 	return changes
+}
+
+// FieldIndex finds the field of a struct type of documents by its key there, -1
+// if it has none of that key.
+func FieldIndex(t reflect.Type, key string) int {
+	for _, f := range fieldsOf(t) {
+		if f.key == key {
+			return f.index
+		}
+	}
+	return -1
 }
 
 // leaf is one setting: what is compared and what is shown.
@@ -229,8 +241,10 @@ func (f *flat) list(key string, v reflect.Value) {
 	}
 	for i := range v.Len() {
 		item, name := v.Index(i), strconv.Itoa(i)
-		if n := item.FieldByName("Name"); n.IsValid() {
-			name = n.String()
+		for _, field := range []string{"Name", "NQN"} {
+			if n := item.FieldByName(field); n.IsValid() {
+				name = n.String()
+			}
 		}
 		at := key + "[" + name + "]"
 		if _, twice := f.leaves[at]; twice {

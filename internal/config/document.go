@@ -19,6 +19,7 @@ type Document struct {
 	ISCSI        ISCSI         `yaml:"iscsi,omitempty" json:"iscsi,omitempty" doc:"what all iSCSI targets share"`
 	Targets      []Target      `yaml:"targets,omitempty" json:"targets,omitempty" doc:"what initiators log in to"`
 	DeviceGroups []DeviceGroup `yaml:"device_groups,omitempty" json:"device_groups,omitempty" doc:"asymmetric access (ALUA): devices and the target groups that lead to them"`
+	NVMe         NVMe          `yaml:"nvme,omitempty" json:"nvme,omitempty" doc:"what is served over NVMe-oF (TCP, RDMA, FC) by the kernel, beside the engine"`
 	Network      Network       `yaml:"network,omitempty" json:"network,omitempty" doc:"the appliance's name and interfaces; what is left out stays as the image has it"`
 	Clock        Clock         `yaml:"clock,omitempty" json:"clock,omitempty" doc:"the machine's time; left as it is without this section"`
 	Mail         Mail          `yaml:"mail,omitempty" json:"mail,omitempty" doc:"where the appliance sends its alerts; nowhere without this section"`

@@ -110,8 +110,8 @@ func add[T any](list *[]T, what, name string, v T, nameOf func(T) string) error 
 	return nil
 }
 
-// RemoveDevice removes a device that no LUN leads to; with its LUNs and its
-// place in a device group if unmap is set.
+// RemoveDevice removes a device that no LUN or namespace leads to; with these
+// and its place in a device group if unmap is set.
 func (d *Document) RemoveDevice(name string, unmap bool) error {
 	if _, err := d.FindDevice(name); err != nil {
 		return err
@@ -125,6 +125,13 @@ func (d *Document) RemoveDevice(name string, unmap bool) error {
 	})
 	if err != nil {
 		return err
+	}
+	if object, ok := d.NVMe.NamespaceOf(name); ok && !unmap {
+		return fmt.Errorf("remove device %q: %s leads to it; delete that first", name, object)
+	}
+	for i := range d.NVMe.Subsystems {
+		s := &d.NVMe.Subsystems[i]
+		s.Namespaces = slices.DeleteFunc(s.Namespaces, func(ns NVMeNamespace) bool { return ns.Device == name })
 	}
 	d.eachMap(func(_, _ string, luns *[]LUN) { *luns = slices.DeleteFunc(*luns, leads) })
 	for i := range d.DeviceGroups {

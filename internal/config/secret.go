@@ -85,6 +85,12 @@ func (d *Document) eachSecret(visit func(path string, s *Secret)) {
 	for i := range d.Targets {
 		auth("target/"+d.Targets[i].Name, &d.Targets[i].Auth)
 	}
+	for _, s := range d.NVMe.Subsystems {
+		for i := range s.Hosts {
+			visit("nvme/"+s.NQN+"/"+s.Hosts[i].NQN+"/key", &s.Hosts[i].DHCHAPKey)
+			visit("nvme/"+s.NQN+"/"+s.Hosts[i].NQN+"/ctrl-key", &s.Hosts[i].DHCHAPCtrlKey)
+		}
+	}
 	visit("mail/password", &d.Mail.Password)
 	for i := range d.Users {
 		visit("users/"+d.Users[i].Name+"/password", &d.Users[i].Password)

@@ -23,6 +23,7 @@ func (d *Document) Validate() Problems {
 	c.checkPortals()
 	c.checkTargets()
 	c.checkDeviceGroups()
+	c.checkNVMe()
 	c.checkAPI()
 	c.checkNetwork()
 	c.checkClock()

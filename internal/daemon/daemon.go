@@ -79,12 +79,15 @@ func Run(ctx context.Context, o Options) (err error) {
 	shareSocket(ctx, o, socket)
 	starting, stopped, cancel := untilStopped(ctx, o.Stop)
 	defer cancel()
-	eng := engines(o)
-	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, Log: o.Log, First: o.First, Adopt: adoption(o.Seed), InMemory: o.InMemory, OwnsMachine: o.InMemory, Kept: kept(o.Saver)})
+	eng, nvme := engines(o), nvmeTarget(o)
+	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, NVMe: nvme, Log: o.Log, First: o.First, Adopt: adoption(o.Seed), InMemory: o.InMemory, OwnsMachine: o.InMemory, Kept: kept(o.Saver)})
 	if err != nil {
 		if eng.TookUp() && stopped() != os.Interrupt {
 			// It served before we came: our trouble is none of the initiators'.
 			return errors.Join(err, eng.Close())
+		}
+		if stopped() == os.Interrupt {
+			err = errors.Join(err, stopNVMe(nvme))
 		}
 		return errors.Join(err, stop(eng))
 	}
@@ -95,7 +98,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	err = errors.Join(err, app.Close())
 	if sig == os.Interrupt {
-		return errors.Join(err, stop(eng))
+		return errors.Join(err, stopNVMe(nvme), stop(eng))
 	}
 	// SIGTERM, or a fault of the daemon's own.
 	o.Log.Info("the daemon ends; what is served is served on", "engine", eng.Name())

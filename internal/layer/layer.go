@@ -29,6 +29,7 @@ type Observed struct {
 	Engine   engine.State
 	Sessions []engine.Session
 	Stores   map[string]Store // by the path as declared
+	NVMe     NVMe
 	Network  Network
 	Clock    Clock
 	Mail     Mail
@@ -94,6 +95,19 @@ func (o *Observed) Device(name string) *config.Device {
 		return &o.Engine.Devices[i]
 	}
 	return nil
+}
+
+// Loss is what is lost when an object that is served is taken away: what the
+// layer says, and that it is somebody else's, who did not ask for it.
+func (o *Observed) Loss(object, lost string) string {
+	const others = "it was not set up by ESOS"
+	switch {
+	case !o.Engine.Foreign[object]:
+		return lost
+	case lost == "":
+		return others
+	}
+	return others + "; " + lost
 }
 
 // Before returns an object of the document in force (config.Objects).

@@ -82,6 +82,11 @@ type Plan struct {
 	Notes []Note `json:"notes,omitempty"`
 	// Problems forbid to carry the plan out.
 	Problems []Note `json:"problems,omitempty"`
+	// Drift is what somebody changed by hand, which is no wish of the document.
+	Drift []Drift `json:"drift,omitempty"`
+	// Adopts is what is written into the document instead of changing the
+	// machine.
+	Adopts []config.Change `json:"adopts,omitempty"`
 }
 
 // Empty says whether there is nothing to do.

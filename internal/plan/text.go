@@ -6,10 +6,19 @@ import (
 )
 
 // Text renders the plan for people: a line a step, what it changes below it,
-// what it destroys marked with !!, and a summary at the end. destroy is what
-// is named already.
+// what it destroys marked with !!, what was changed by hand apart from that, and
+// a summary at the end. destroy is what is named already.
 func (p *Plan) Text(destroy []string) string {
 	var b strings.Builder
+	if len(p.Adopts) > 0 {
+		b.WriteString("written into the document, as it is on the machine:\n")
+		for _, c := range p.Adopts {
+			for line := range strings.Lines(c.String()) {
+				b.WriteString("  " + line)
+			}
+			b.WriteByte('\n')
+		}
+	}
 	var create, change, remove int
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -47,8 +56,9 @@ func (p *Plan) Text(destroy []string) string {
 	for _, n := range p.Problems {
 		fmt.Fprintf(&b, "  refused: %s: %s\n", n.Object, n.Message)
 	}
+	b.WriteString(p.DriftText())
 	switch {
-	case p.Empty() && len(p.Problems) > 0:
+	case p.Empty() && (len(p.Problems) > 0 || len(p.Adopts) > 0):
 	case p.Empty():
 		b.WriteString("no changes\n")
 	default:

@@ -149,13 +149,18 @@ func reasons(out string) string {
 	return strings.Join(list, "; ")
 }
 
-// parseTable returns the tests that a page names in the rows of its table: the
-// code span in a row's first cell, with the reason in the second.
-func parseTable(page string) map[string]string {
+// Rows returns the tests that a part of a page names in the rows of its tables:
+// the code span in a row's first cell, with the reason in the second. The part
+// goes from its heading of level two to the next one.
+func Rows(page, heading string) map[string]string {
 	rows := map[string]string{}
+	in := false
 	for line := range strings.Lines(page) {
+		if title, ok := strings.CutPrefix(line, "## "); ok {
+			in = strings.TrimSpace(title) == heading
+		}
 		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) < 4 || cells[0] != "" {
+		if !in || len(cells) < 4 || cells[0] != "" {
 			continue
 		}
 		name := strings.TrimSpace(cells[1])

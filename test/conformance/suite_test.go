@@ -49,11 +49,14 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-func TestParseTable(t *testing.T) {
-	const page = "# Title\n| test | why |\n|---|---|\n| `SCSI.A.B` | no such disk |\n| `not a test` | x |\n`SCSI.C.D` | outside |\n"
-	want := map[string]string{"SCSI.A.B": "no such disk"}
-	if diff := cmp.Diff(want, parseTable(page)); diff != "" {
-		t.Errorf("parseTable (-want +got):\n%s", diff)
+func TestRows(t *testing.T) {
+	const page = "# Title\n| `SCSI.E.F` | before |\n## Ours\n| test | why |\n|---|---|\n| `SCSI.A.B` | no such disk |\n| `not a test` | x |\n" +
+		"`SCSI.C.D` | outside |\n## Theirs\n| `SCSI.G.H` | other |\n"
+	if diff := cmp.Diff(map[string]string{"SCSI.A.B": "no such disk"}, Rows(page, "Ours")); diff != "" {
+		t.Errorf("Rows (-want +got):\n%s", diff)
+	}
+	if got := Rows(page, "Nobody's"); len(got) != 0 {
+		t.Errorf("a heading that is not there has rows: %v", got)
 	}
 }
 

@@ -64,28 +64,21 @@ targets:
 		t.Fatal(err)
 	}
 	defer m.Close()
-	for _, text := range []string{"esos-cdrom: grub", guest.Marker} {
-		if err := m.WaitFor(ctx, text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sh, err := m.Shell(ctx)
-	if err != nil {
+	if err := m.WaitFor(ctx, "esos-cdrom: grub"); err != nil {
 		t.Fatal(err)
 	}
-	defer sh.Close()
-	s := &server{sh: sh}
-	s.run(t, "mkdir -p /tmp/cd; mount -t iso9660 -o ro /dev/sr0 /tmp/cd")
-	if got := s.run(t, "cat /tmp/cd/disc.txt; cmp /tmp/cd/vmlinuz /boot/vmlinuz && echo same"); got != "first disc\nsame\n" {
+	s := &server{Server: guest.Up(t, m)}
+	s.Run(t, "mkdir -p /tmp/cd; mount -t iso9660 -o ro /dev/sr0 /tmp/cd")
+	if got := s.Run(t, "cat /tmp/cd/disc.txt; cmp /tmp/cd/vmlinuz /boot/vmlinuz && echo same"); got != "first disc\nsame\n" {
 		t.Errorf("the first disc reads as %q", got)
 	}
 	// The guest locked the drive: the disc comes out when the guest lets it.
 	if out, err := a.Try(t, "device", "eject", "--yes", "cd"); err == nil {
 		t.Errorf("a locked drive was emptied:\n%s", out)
 	}
-	s.run(t, "umount /tmp/cd && eject /dev/sr0")
+	s.Run(t, "umount /tmp/cd && eject /dev/sr0")
 	a.Run(t, "device", "eject", "--yes", "cd")
-	if out, code := s.status(t, "mount -t iso9660 -o ro /dev/sr0 /tmp/cd"); code == 0 {
+	if out, code := s.Status(t, "mount -t iso9660 -o ro /dev/sr0 /tmp/cd"); code == 0 {
 		t.Errorf("an empty drive was mounted: %s", out)
 	}
 	a.Run(t, "device", "insert", "--yes", "cd", second)

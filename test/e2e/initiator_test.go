@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/esos-project/esos/internal/vm"
 	"github.com/esos-project/esos/test/array"
 	"github.com/esos-project/esos/test/guest"
 	"github.com/esos-project/esos/test/level"
@@ -63,93 +61,24 @@ func serverDocument(portals []string, state string) string {
 	return b.String()
 }
 
-// server is a Linux server in a virtual machine: the array's customer.
+// server is the array's customer.
 type server struct {
-	sh      *vm.Shell
+	*guest.Server
 	portals []string // as the guest sees them
-}
-
-// run runs a script that must succeed, and returns its output.
-func (s *server) run(t *testing.T, script string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	out, err := s.sh.Run(ctx, script)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// status runs a script and returns its output and exit status.
-func (s *server) status(t *testing.T, script string) (string, int) {
-	t.Helper()
-	out := s.run(t, "(\n"+script+"\n)\necho \"status=$?\"")
-	i := strings.LastIndex(out, "status=")
-	if i < 0 {
-		t.Fatalf("no status in %q", out)
-	}
-	var code int
-	if _, err := fmt.Sscanf(out[i:], "status=%d", &code); err != nil {
-		t.Fatal(err)
-	}
-	return out[:i], code
 }
 
 // eventually runs a script until it succeeds.
 func (s *server) eventually(t *testing.T, what string, timeout time.Duration, script string) {
 	t.Helper()
-	deadline := time.Now().Add(timeout)
-	for {
-		out, code := s.status(t, script)
-		if code == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s:\n%s\n%s", what, timeout, out, s.run(t, "multipathd show paths; dmesg | tail -n 20"))
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
+	s.Eventually(t, what, timeout, script, "multipathd show paths")
 }
 
 func startServer(t *testing.T, portals []string) *server {
 	t.Helper()
-	ctx := t.Context()
-	image, err := guest.Build(ctx, level.Cache(t), t.Output())
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := vm.Start(context.WithoutCancel(ctx), vm.Config{
-		Name: "server", Dir: level.ShortDir(t), Memory: 768, CPUs: 2, Network: true,
-		Kernel: image.Kernel, Initrd: image.Initrd, Append: guest.Append,
-		Drives: []vm.Drive{{File: image.Disk, Snapshot: true}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the server's console, the end:\n%s", m.Console().Tail(40))
-		}
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	boot, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
-	if err := m.WaitFor(boot, guest.Marker); err != nil {
-		t.Fatal(err)
-	}
-	sh, err := m.Shell(boot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sh.Close() })
-	s := &server{sh: sh}
+	s := &server{Server: guest.Start(t)}
 	for _, p := range portals {
 		s.portals = append(s.portals, "10.0.2.2"+p[strings.LastIndexByte(p, ':'):])
 	}
-	s.run(t, "mount -o remount,rw /")
 	return s
 }
 
@@ -197,7 +126,7 @@ multipaths {
 		fmt.Fprintf(&b, "\tmultipath {\n\t\twwid 3%s\n\t\talias %s\n\t}\n", d.naa, d.name)
 	}
 	b.WriteString("}\nCONF\niscsid\nmultipathd\n")
-	s.run(t, b.String())
+	s.Run(t, b.String())
 }
 
 // TestKernelInitiator is bar 4: a Linux server uses the array as it would any
@@ -228,7 +157,7 @@ func TestKernelInitiator(t *testing.T) {
 	step("alua", func(t *testing.T) { changeState(t, s, a, portals) })
 	step("resize", func(t *testing.T) { resize(t, s, a) })
 	step("logout", func(t *testing.T) {
-		s.run(t, "multipath -F; iscsiadm -m node --logout")
+		s.Run(t, "multipath -F; iscsiadm -m node --logout")
 	})
 	a.CheckProcesses(t)
 }
@@ -236,7 +165,7 @@ func TestKernelInitiator(t *testing.T) {
 // wrongSecret shows that CHAP is in force, both ways.
 func wrongSecret(t *testing.T, s *server) {
 	for _, key := range []string{"password", "password_in"} {
-		out, code := s.status(t, fmt.Sprintf(`cp /etc/iscsi/iscsid.conf /run/good.conf
+		out, code := s.Status(t, fmt.Sprintf(`cp /etc/iscsi/iscsid.conf /run/good.conf
 sed -i 's/\.%s = .*/.%s = not-the-secret-at-all/' /etc/iscsi/iscsid.conf
 iscsiadm -m discovery -t sendtargets -p %s; status=$?
 cp /run/good.conf /etc/iscsi/iscsid.conf
@@ -248,14 +177,14 @@ exit $status`, key, key, s.portals[0]))
 }
 
 func login(t *testing.T, s *server) {
-	out := s.run(t, "iscsiadm -m discovery -t sendtargets -p "+s.portals[0])
+	out := s.Run(t, "iscsiadm -m discovery -t sendtargets -p "+s.portals[0])
 	for i, p := range s.portals {
 		if want := fmt.Sprintf("%s,%d %s", p, i+1, serverTarget); !strings.Contains(out, want) {
 			t.Fatalf("discovery does not name %q:\n%s", want, out)
 		}
 	}
-	s.run(t, "iscsiadm -m node --login && udevadm settle")
-	out = s.run(t, "iscsiadm -m session -P 3")
+	s.Run(t, "iscsiadm -m node --login && udevadm settle")
+	out = s.Run(t, "iscsiadm -m session -P 3")
 	for _, want := range []string{"HeaderDigest: CRC32C", "DataDigest: CRC32C", "username: linux", "username_in: array"} {
 		if n := strings.Count(out, want); n != len(s.portals) {
 			t.Errorf("%d sessions show %q, want %d:\n%s", n, want, len(s.portals), out)
@@ -274,9 +203,9 @@ var bothPaths = fmt.Sprintf(`[ "$(multipathd show paths raw format '%%m %%t' | g
 func multipath(t *testing.T, s *server) {
 	s.eventually(t, "two active paths to every disk", time.Minute, bothPaths)
 	for _, d := range disks {
-		s.run(t, "test -b /dev/mapper/"+d.name)
+		s.Run(t, "test -b /dev/mapper/"+d.name)
 	}
-	out := s.run(t, "multipath -ll ext4")
+	out := s.Run(t, "multipath -ll ext4")
 	for _, want := range []string{"3" + disks[0].naa, "ESOS", "hwhandler='1 alua'", "size=256M"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("multipath -ll does not show %q:\n%s", want, out)
@@ -290,7 +219,7 @@ func fileSystems(t *testing.T, s *server) {
 		{"ext4", "e2fsck -fn"},
 		{"xfs", "xfs_repair -n"},
 	} {
-		out, code := s.status(t, fmt.Sprintf(`set -e
+		out, code := s.Status(t, fmt.Sprintf(`set -e
 dev=/dev/mapper/%[1]s
 mkfs.%[1]s -q $dev
 mount -t %[1]s -o discard $dev /mnt
@@ -320,28 +249,7 @@ func pathFailure(t *testing.T, s *server, a *array.Array, portals []string) {
 	if have, err := level.Of(); err == nil && have >= level.Full {
 		runtime = 120
 	}
-	s.run(t, fmt.Sprintf(`cat >/run/load.fio <<'JOB'
-[global]
-filename=/dev/mapper/load
-direct=1
-ioengine=libaio
-iodepth=8
-rw=randrw
-bs=4k
-size=48M
-offset_increment=48M
-verify=crc32c
-verify_backlog=64
-verify_fatal=1
-time_based=1
-runtime=%d
-[verified]
-numjobs=4
-JOB
-rm -f /run/fio.status
-(fio --output=/run/fio.out /run/load.fio; echo $? >/run/fio.status) >/run/fio.err 2>&1 &`, runtime))
-	time.Sleep(5 * time.Second)
-
+	load := s.Load(t, "/dev/mapper/load", time.Duration(runtime)*time.Second)
 	a.Apply(t, serverDocument([]string{portals[0], ""}, "active"))
 	s.eventually(t, "the closed portal's paths fail", time.Minute,
 		fmt.Sprintf(`[ "$(multipathd show paths raw format '%%m %%t' | grep -c ' active$')" = %d ]`, len(disks)))
@@ -349,28 +257,18 @@ rm -f /run/fio.status
 	a.Apply(t, serverDocument(portals, "active"))
 	s.eventually(t, "the opened portal's paths come back", 90*time.Second, bothPaths)
 
-	s.eventually(t, "the end of fio", time.Duration(runtime)*time.Second+2*time.Minute, "test -s /run/fio.status")
-	out := s.run(t, "cat /run/fio.status /run/fio.err /run/fio.out")
-	status, report, _ := strings.Cut(out, "\n")
-	if status != "0" || strings.Count(report, "err= 0") != 4 {
-		t.Fatalf("fio ended with status %s:\n%s", status, report)
-	}
-	for line := range strings.Lines(report) {
-		if f := strings.TrimSpace(line); strings.HasPrefix(f, "read:") || strings.HasPrefix(f, "write:") {
-			t.Log(f)
-		}
-	}
+	load.Wait(t)
 }
 
 // resize grows a disk that is in use; the server sees it after a rescan.
 func resize(t *testing.T, s *server, a *array.Array) {
 	a.Run(t, "device", "resize", "--yes", "ext4", "384MiB")
-	s.run(t, `set -e
+	s.Run(t, `set -e
 iscsiadm -m session --rescan >/dev/null
 udevadm settle
 multipathd resize map ext4`)
 	s.eventually(t, "the map grows", 30*time.Second, `[ "$(blockdev --getsize64 /dev/mapper/ext4)" = 402653184 ]`)
-	out, code := s.status(t, `mount /dev/mapper/ext4 /mnt && resize2fs /dev/mapper/ext4 2>&1 && df -k /mnt; s=$?; umount /mnt; exit $s`)
+	out, code := s.Status(t, `mount /dev/mapper/ext4 /mnt && resize2fs /dev/mapper/ext4 2>&1 && df -k /mnt; s=$?; umount /mnt; exit $s`)
 	if code != 0 {
 		t.Errorf("grow the file system: %s", out)
 	}
@@ -380,7 +278,7 @@ multipathd resize map ext4`)
 // GROUPS and multipath's priority follow.
 func changeState(t *testing.T, s *server, a *array.Array, portals []string) {
 	a.Apply(t, serverDocument(portals, "nonoptimized"))
-	out := s.run(t, "sg_rtpg -d "+s.path(t, "scratch", 0))
+	out := s.Run(t, "sg_rtpg -d "+s.path(t, "scratch", 0))
 	if !strings.Contains(out, "active/non optimized") {
 		t.Errorf("sg_rtpg after the change:\n%s", out)
 	}

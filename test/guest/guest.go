@@ -34,7 +34,7 @@ const recipe = "3"
 // packages are installed with what they depend on.
 var packages = []string{
 	"linux-image-amd64", "busybox-static", "kmod", "udev", "util-linux", "e2fsprogs", "xfsprogs",
-	"open-iscsi", "multipath-tools", "sg3-utils", "fio", "eject",
+	"open-iscsi", "multipath-tools", "sg3-utils", "fio", "eject", "nvme-cli", "iproute2",
 }
 
 // modules are the kernel modules that the root has, besides those they need.
@@ -43,6 +43,7 @@ var modules = []string{
 	"crc32c_generic", "ext4", "xfs", "isofs",
 	"iscsi_tcp", "sd_mod", "sr_mod", "sg", "scsi_dh_alua",
 	"dm_multipath", "dm_service_time", "dm_round_robin", "dm_queue_length",
+	"rdma_rxe", "ib_iser", "ib_srp", "nvme_tcp", "nvme_rdma", "fcoe",
 }
 
 // bootModules are those of the initramfs. crc32c_generic has to be there

@@ -148,7 +148,8 @@ type Flushed struct {
 }
 
 // Flush sends what is due, oldest first. It stops at the first that the server
-// does not take now.
+// does not take now, and when ctx ends; what the server has taken by then is
+// out of the outbox.
 func (o *Outbox) Flush(ctx context.Context) (f Flushed, err error) {
 	all, err := o.list()
 	if err != nil {
@@ -157,6 +158,9 @@ func (o *Outbox) Flush(ctx context.Context) (f Flushed, err error) {
 	hurry := o.hurry
 	o.hurry = false
 	for _, w := range all {
+		if ctx.Err() != nil {
+			break
+		}
 		// A time further away than any pause is that of a clock that was wrong.
 		if wait := w.Next.Sub(o.Now()); wait > 0 && wait <= longestPause && !hurry {
 			if len(w.To) > 0 {
@@ -165,8 +169,8 @@ func (o *Outbox) Flush(ctx context.Context) (f Flushed, err error) {
 			break // those behind it wait, too: mails arrive in order
 		}
 		sendErr := o.Send(ctx, w.Message)
-		if ctx.Err() != nil && sendErr != nil {
-			break
+		if partly := (*PartlyError)(nil); ctx.Err() != nil && sendErr != nil && !errors.As(sendErr, &partly) {
+			break // cut off, which says nothing of the server
 		}
 		again, err := o.judge(w, sendErr, &f)
 		if err != nil {

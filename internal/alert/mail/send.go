@@ -91,11 +91,12 @@ func Send(ctx context.Context, m config.Mail, host string, msg Message) (answer 
 }
 
 func send(ctx context.Context, m config.Mail, host string, msg Message) (string, error) {
-	all, err := compose(m, host, msg, m.To)
+	var d delivery
+	all, err := compose(m, host, msg, m.To, &d)
 	if err != nil {
 		return "", &PermanentError{err}
 	}
-	c, err := client(ctx, m, host)
+	c, err := client(ctx, m, host, &d)
 	if err != nil {
 		return "", err
 	}
@@ -115,15 +116,16 @@ func send(ctx context.Context, m config.Mail, host string, msg Message) (string,
 // sendEach sends a mail to each receiver by itself: an address that is refused
 // must not cost the others their mail.
 func sendEach(ctx context.Context, m config.Mail, host string, msg Message) error {
+	var d delivery
 	var each []*gomail.Msg
 	for _, to := range m.To {
-		one, err := compose(m, host, msg, []string{to})
+		one, err := compose(m, host, msg, []string{to}, &d)
 		if err != nil {
 			return &PermanentError{err}
 		}
 		each = append(each, one)
 	}
-	c, err := client(ctx, m, host)
+	c, err := client(ctx, m, host, &d)
 	if err != nil {
 		return err
 	}
@@ -159,8 +161,8 @@ func sendEach(ctx context.Context, m config.Mail, host string, msg Message) erro
 
 // compose makes the mail. Nothing of an alert's text can become a header: the
 // library encodes what is no plain text, and line ends are taken out before.
-func compose(m config.Mail, host string, msg Message, to []string) (*gomail.Msg, error) {
-	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+func compose(m config.Mail, host string, msg Message, to []string, d *delivery) (*gomail.Msg, error) {
+	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithMiddleware(d))
 	from := m.From
 	if from == "" {
 		from = "esos@" + host

@@ -20,7 +20,7 @@ import (
 const answerTime = 20 * time.Second
 
 // client is what speaks to the server, until ctx ends.
-func client(ctx context.Context, m config.Mail, host string) (*gomail.Client, error) {
+func client(ctx context.Context, m config.Mail, host string, d *delivery) (*gomail.Client, error) {
 	roots, err := authorities(m.CA)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func client(ctx context.Context, m config.Mail, host string) (*gomail.Client, er
 	secure := &tls.Config{ServerName: m.Server, RootCAs: roots, MinVersion: tls.VersionTLS12}
 	o := []gomail.Option{
 		gomail.WithPort(m.Port), gomail.WithHELO(host), gomail.WithTimeout(answerTime), gomail.WithoutNoop(),
-		gomail.WithTLSConfig(secure), gomail.WithDialContextFunc(dial(ctx, m.Security == config.MailTLS, secure)),
+		gomail.WithTLSConfig(secure), gomail.WithDialContextFunc(dial(ctx, d, m.Security == config.MailTLS, secure)),
 	}
 	switch m.Security {
 	case config.MailTLS:
@@ -49,7 +49,7 @@ func client(ctx context.Context, m config.Mail, host string) (*gomail.Client, er
 
 // dial connects so that the end of a context ends whatever is waited for: a
 // server that says nothing must not keep the daemon from ending.
-func dial(ctx context.Context, encrypted bool, secure *tls.Config) gomail.DialContextFunc {
+func dial(ctx context.Context, delivering *delivery, encrypted bool, secure *tls.Config) gomail.DialContextFunc {
 	return func(dialing context.Context, network, address string) (net.Conn, error) {
 		var d net.Dialer
 		conn, err := d.DialContext(dialing, network, address)
@@ -57,7 +57,7 @@ func dial(ctx context.Context, encrypted bool, secure *tls.Config) gomail.DialCo
 			return nil, err
 		}
 		// The library's context ends once it is connected; ours does not.
-		context.AfterFunc(ctx, func() { _ = conn.Close() }) // it may be closed already
+		delivering.closeWith(ctx, conn)
 		bounded := &limited{Conn: conn}
 		if !encrypted {
 			return bounded, nil

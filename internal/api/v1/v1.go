@@ -83,6 +83,33 @@ type Plan struct {
 	Needs    []string `json:"needs_destroy,omitempty" doc:"What must be named in destroy."`
 	Notes    []Fault  `json:"notes,omitempty" doc:"What is left as it is, and why."`
 	Refused  []Fault  `json:"refused,omitempty" doc:"Why it cannot be carried out at all."`
+	Drift    []Drift  `json:"drift,omitempty" doc:"What was changed by hand, not by ESOS."`
+	Adopts   []Adopts `json:"adopts,omitempty" doc:"What is written into the document, as it is on the machine, instead of changing the machine."`
+}
+
+// Drift is a part of the machine that is otherwise than the document in force
+// says.
+type Drift struct {
+	Object  string        `json:"object" doc:"Such as lun/iqn.2026-11.com.example:disk/hosts/3."`
+	What    string        `json:"what" enum:"added,changed,missing"`
+	Message string        `json:"message"`
+	Fields  []FieldChange `json:"fields,omitempty" doc:"What differs: old is as declared, new as it is. Secrets read (secret)."`
+	Foreign bool          `json:"foreign,omitempty" doc:"Somebody else set it up whole."`
+	Left    bool          `json:"left,omitempty" doc:"This plan leaves it as it is."`
+}
+
+// Adopts is a change of the document that follows the machine.
+type Adopts struct {
+	Object string        `json:"object"`
+	Action string        `json:"action" enum:"create,change,delete"`
+	Fields []FieldChange `json:"fields,omitempty"`
+}
+
+// DriftChange says which drift is to be undone, or adopted.
+type DriftChange struct {
+	Objects []string `json:"objects,omitempty" maxItems:"1000" doc:"As the drift names them; all when left out."`
+	Why     string   `json:"why,omitempty" maxLength:"500"`
+	Destroy []string `json:"destroy,omitempty" maxItems:"1000" doc:"Objects that may be destroyed, such as target/iqn.2026-11.com.example:old; of use to undo drift only."`
 }
 
 // Rollback asks for an older revision to be carried out again.
@@ -133,6 +160,7 @@ type Status struct {
 	Revision    Revision            `json:"revision"`
 	State       string              `json:"state" enum:"ok,applying,degraded" doc:"degraded: what is served differs from what is declared; Problems says how."`
 	Problems    []string            `json:"problems,omitempty"`
+	Drift       []string            `json:"drift,omitempty" doc:"What was changed by hand, as of the last look; /drift looks now."`
 	Alerts      []Alert             `json:"alerts,omitempty" doc:"What of the machine needs somebody, the gravest first."`
 	Devices     int                 `json:"devices"`
 	Targets     int                 `json:"targets"`

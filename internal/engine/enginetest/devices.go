@@ -107,9 +107,16 @@ func deviceGrows(l *lab) {
 	l.ok(err)
 	l.ok(s.Write(1, 2047, bytes.Repeat([]byte{0xa5}, 512), 512, false))
 
-	for lun, d := range map[uint16]config.Device{0: l.memory("disk0", 3<<20), 1: disk("file", config.FileIO, 3<<20)} {
+	grown := map[uint16]config.Device{0: l.memory("disk0", 3<<20), 1: disk("file", config.FileIO, 3<<20)}
+	if l.Lacks.Memory {
+		l.refused("growth of a memory disk", l.Engine.PutDevice(ctx, grown[0]))
+		delete(grown, 0)
+	}
+	for lun, d := range grown {
 		l.ok(l.Engine.PutDevice(ctx, d))
-		l.attention(s, lun, 0x2a09) // CAPACITY DATA HAS CHANGED
+		if !l.Lacks.Growth {
+			l.attention(s, lun, 0x2a09) // CAPACITY DATA HAS CHANGED
+		}
 		blocks, _, err := s.Capacity(lun)
 		l.ok(err)
 		if blocks != 3<<20/512 {
@@ -158,6 +165,10 @@ func cdromTakesAnotherMedium(l *lab) {
 		l.ok(os.WriteFile(filepath.Join(l.DataDir, name), bytes.Repeat([]byte(fill), 64<<10), 0o600))
 	}
 	cd := config.Device{Name: "cd", Handler: config.CDROM, Path: "one.iso"}
+	if len(l.Engine.Supports(&config.Document{Devices: []config.Device{cd}})) > 0 {
+		l.refused("a CD-ROM drive, which Supports refuses", l.Engine.PutDevice(ctx, cd))
+		return
+	}
 	l.ok(l.Engine.PutDevice(ctx, cd))
 	l.ok(l.Engine.PutLUN(ctx, iqn, "", config.LUN{LUN: 2, Device: "cd"}))
 	s := l.login(address, alice)

@@ -5,6 +5,7 @@ package enginetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -18,6 +19,9 @@ type Memory struct {
 	Fail func(op, object string) error
 	// Unsupported is returned by Supports.
 	Unsupported []error
+	// Shared and Foreign are returned by Observe.
+	Shared  bool
+	Foreign map[string]bool
 
 	mu       sync.Mutex
 	state    engine.State
@@ -84,7 +88,8 @@ func (m *Memory) Observe(context.Context) (engine.State, error) {
 	defer m.mu.Unlock()
 	d := config.Document{Devices: m.state.Devices, ISCSI: m.state.ISCSI, Targets: m.state.Targets, DeviceGroups: m.state.DeviceGroups}
 	c := d.Clone()
-	return engine.State{Devices: c.Devices, ISCSI: c.ISCSI, Targets: c.Targets, DeviceGroups: c.DeviceGroups}, nil
+	return engine.State{Devices: c.Devices, ISCSI: c.ISCSI, Targets: c.Targets, DeviceGroups: c.DeviceGroups,
+		Shared: m.Shared, Foreign: maps.Clone(m.Foreign)}, nil
 }
 
 // put replaces the item that same finds, or appends it.

@@ -27,6 +27,8 @@ type Subject struct {
 	// can log in: what initiators see is not tested then.
 	Portal  string
 	Address func(t *testing.T, portal string) string
+	// Second is another address; Portal again if that is port 0.
+	Second string
 	// Trim takes out of a document, or says otherwise, what this engine refuses
 	// in Supports; nil if it refuses nothing.
 	Trim func(d *config.Document)
@@ -34,6 +36,19 @@ type Subject struct {
 	NoMemory bool
 	// Untested are tests that this engine cannot pass, by name, and why.
 	Untested map[string]string
+	// Lacks is what no engine on this kernel can do.
+	Lacks Lacks
+}
+
+// Lacks names what a kernel's target does not do or tell, whatever its engine
+// asks it for. The suite then holds the engine to all the rest.
+type Lacks struct {
+	Growth   bool // initiators are not told that a device grew
+	Memory   bool // a memory disk keeps its size
+	Patterns bool // initiators are known by their whole names, or not at all; strangers see what everybody sees
+	Portals  bool // sessions outlive the portal that they came by
+	Announce bool // discovery tells the address that was asked
+	Kinds    bool // reads and writes are not counted apart, nor single bytes, nor how long they took
 }
 
 // Run runs the suite. start makes a subject for one test and cleans up by itself.
@@ -51,6 +66,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"TargetsAreObservedAsPut", targetsAreObservedAsPut, false},
 		{"EverythingIsDeletedTwice", everythingIsDeletedTwice, false},
 		{"HostGroupsDecideWhatIsSeen", hostGroupsDecide, true},
+		{"ReadOnlyStaysAsItIs", readOnlyStays, true},
 		{"LUNsChangeUnderASession", lunsChangeUnderASession, true},
 		{"TargetChangesUnderASession", targetChangesUnderASession, true},
 		{"DisabledTargetEndsItsSessions", disabledTargetEndsItsSessions, true},
@@ -181,6 +197,15 @@ func (l *lab) serve() string {
 	return l.Address(l.T, "main")
 }
 
+// byName has initiators seen LUN 0 of the target of serve in a group of their
+// own, and takes it away from everybody else.
+func (l *lab) byName(group string, initiators ...string) {
+	l.Helper()
+	l.ok(l.Engine.DeleteLUN(l.Context(), iqn, "", 0))
+	l.ok(l.Engine.PutGroup(l.Context(), iqn, config.Group{Name: group, Initiators: initiators}))
+	l.ok(l.Engine.PutLUN(l.Context(), iqn, group, config.LUN{LUN: 0, Device: "disk0"}))
+}
+
 // login logs an initiator in and reads the first unit attentions away.
 func (l *lab) login(address, name string) *initiator.Session {
 	l.Helper()
@@ -208,6 +233,15 @@ func (l *lab) attention(s *initiator.Session, lun, code uint16) {
 	if !slices.Contains(codes, code) {
 		l.Errorf("LUN %d: unit attentions %04x, want %04x among them", lun, codes, code)
 	}
+}
+
+// luns are what an initiator sees; they come in no order (SPC-5 6.33).
+func (l *lab) luns(s *initiator.Session) []uint16 {
+	l.Helper()
+	luns, err := s.LUNs()
+	l.ok(err)
+	slices.Sort(luns)
+	return luns
 }
 
 // soon waits for something to become true.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 )
 
 // everybody is the one pattern that LIO has: initiators without an ACL get one
@@ -21,7 +22,7 @@ const everybody = "*"
 // of a target, or for all initiators of a group: somebody changed it by hand,
 // or a change was cut off. It differs from whatever is declared, so that the
 // next plan mends it.
-const deviates = " (not everywhere)"
+const deviates = engine.NotEverywhere
 
 // aclSettings are the files of an ACL besides its credentials.
 func (w *targetWords) aclSettings() []setting {
@@ -68,16 +69,16 @@ func (e *Engine) configureACL(w *targetWords, tpg, initiator string) error {
 	return e.setCredentials(path.Join(at, "auth"), c)
 }
 
-// groupOf is the host group that an ACL belongs to: its tag, or the initiator
-// itself for one that is not ours. ACLs of some fabrics have no tag; words say
-// it then.
+// groupOf is the host group that an ACL belongs to: its tag, or one that is
+// named after the initiator for one that is not ours. ACLs of some fabrics have
+// no tag; words say it then.
 func (e *Engine) groupOf(tpg, initiator string) (string, error) {
 	tag, err := e.k.read(path.Join(tpg, "acls", initiator, "tag"))
 	switch {
 	case err == nil && tag != "":
 		return tag, nil
 	case err == nil, !errors.Is(err, fs.ErrNotExist):
-		return initiator, err
+		return handName(initiator), err
 	}
 	w, err := e.words.target(placeAt(tpg))
 	for _, g := range w.Target.Groups {
@@ -154,7 +155,7 @@ func (e *Engine) dropACL(tpg, initiator string) error {
 func (e *Engine) PutGroup(_ context.Context, target string, g config.Group) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.putGroup(target, g); err != nil {
+	if err := e.releasing(target, func() error { return e.putGroup(target, g) }); err != nil {
 		return fmt.Errorf("put group %s of target %s: %w", g.Name, target, err)
 	}
 	return nil
@@ -291,7 +292,7 @@ func (e *Engine) setACLs(w *targetWords, tpg string, g config.Group, have []stri
 func (e *Engine) DeleteGroup(_ context.Context, target, group string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.deleteGroup(target, group); err != nil {
+	if err := e.releasing(target, func() error { return e.deleteGroup(target, group) }); err != nil {
 		return fmt.Errorf("delete group %s of target %s: %w", group, target, err)
 	}
 	return nil

@@ -106,16 +106,27 @@ func (e *Engine) joinGroup(g config.DeviceGroup, at string) error {
 	return nil
 }
 
+// implicitOnly keeps initiators from changing access states by SET TARGET PORT
+// GROUPS: they are the document's. It reads back in words.
+const implicitOnly = "1"
+
 func (e *Engine) putPortGroup(at string, tg config.TargetGroup) error {
 	if err := e.k.mkdir(at); err != nil {
 		return err
 	}
 	for _, s := range []setting{
 		{"tg_pt_gp_id", strconv.Itoa(tg.ID)},
+		{"alua_access_type", implicitOnly},
 		{"preferred", digit(tg.Preferred)},
 		{"alua_access_state", stateCodes()[tg.State]},
 	} {
-		err := e.k.set(path.Join(at, s.file), s.value)
+		now, err := e.k.read(path.Join(at, s.file))
+		if err == nil && (now == s.value || s.file == "alua_access_type" && now == "Implicit") {
+			continue
+		}
+		if err == nil {
+			err = e.k.WriteFile(path.Join(at, s.file), s.value)
+		}
 		if errors.Is(err, unix.EINVAL) && s.file == "alua_access_state" {
 			return fmt.Errorf("this kernel's LIO does not take the state %s: %w; use another one, or engine: native or scst", tg.State, err)
 		}

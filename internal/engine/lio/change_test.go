@@ -36,7 +36,7 @@ func TestOneChangeIsAllThatIsAskedFor(t *testing.T) {
 			}
 		}},
 		{"read-only", func() error { return b.PutLUN(ctx, iqn, "g", config.LUN{LUN: 1, Device: "d1", ReadOnly: true}) }, func() []string {
-			return []string{"write " + a + "/lun_1/write_protect 1", "write " + c + "/lun_1/write_protect 1"}
+			return []string{"write core/fileio_0/d1/attrib/emulate_3pc 0", "write " + a + "/lun_1/write_protect 1", "write " + c + "/lun_1/write_protect 1"}
 		}},
 		{"an alias", func() error {
 			return b.PutTarget(ctx, config.Target{Name: iqn, Alias: "x", RelativeIDs: map[int]int{1: 7}})
@@ -60,7 +60,7 @@ func TestOneChangeIsAllThatIsAskedFor(t *testing.T) {
 		b.ok(step.do())
 		got := b.kernel.Requests()
 		if step.name == "a LUN less" {
-			if len(got) != 4 || !strings.HasPrefix(got[2], "unlink "+tpg1+"/lun/lun_") || !strings.HasPrefix(got[3], "rmdir "+tpg1+"/lun/lun_") {
+			if len(got) != 5 || got[4] != "write core/fileio_0/d1/attrib/emulate_3pc 1" || !strings.HasPrefix(got[2], "unlink "+tpg1+"/lun/lun_") || !strings.HasPrefix(got[3], "rmdir "+tpg1+"/lun/lun_") {
 				t.Errorf("%s: %q", step.name, got)
 				continue
 			}

@@ -68,6 +68,16 @@ func TestDangerMissingPRDirectory(t *testing.T) {
 	b.ok(b.kernel.SavePR("core/fileio_0/d0"))
 }
 
+// A name that is shorter than the one before has to be ended.
+func TestDangerDBRootKeepsTheEndOfALongerName(t *testing.T) {
+	b := newBench(t, liofake.Options{})
+	long := filepath.Join(t.TempDir(), strings.Repeat("long", 20))
+	b.ok(os.Mkdir(long, 0o700))
+	b.ok(b.kernel.WriteFile("dbroot", long+"\n"))
+	b.start()
+	b.reads("dbroot", b.opt.StateDir)
+}
+
 func TestDangerDBRootWrittenTooLate(t *testing.T) {
 	b := newBench(t, liofake.Options{})
 	b.ok(b.PutDevice(t.Context(), b.disk("d0", config.FileIO)))
@@ -303,4 +313,30 @@ func TestDangerLUNNumbersAfterABoot(t *testing.T) {
 			t.Errorf("device %s is LUN %d and LUN %d", name, a[name], b[name])
 		}
 	}
+}
+
+// The kernel lets an initiator copy onto a disk that it sees read-only, and
+// unmap it by a WRITE SAME without data.
+func TestDangerReadOnlyLUNIsWrittenWithoutAWrite(t *testing.T) {
+	b := newBench(t, liofake.Options{})
+	b.serve()
+	const takesPart, unmaps = "core/fileio_0/d1/attrib/emulate_3pc", "core/fileio_0/d1/attrib/emulate_tpws"
+	b.reads(unmaps, "0")
+	ctx := t.Context()
+	b.group("reads", []string{alice}, config.LUN{LUN: 0, Device: "d0"}, config.LUN{LUN: 1, Device: "d1", ReadOnly: true})
+	b.group("writes", []string{bob}, config.LUN{LUN: 1, Device: "d1"})
+	b.reads(takesPart, "0") // one that writes does not open it for one that reads
+	b.reads("core/fileio_0/d0/attrib/emulate_3pc", "1")
+	b.ok(b.DeleteLUN(ctx, iqn, "writes", 1))
+	b.reads(takesPart, "0")
+	b.ok(b.PutLUN(ctx, iqn, "reads", config.LUN{LUN: 1, Device: "d1"}))
+	b.reads(takesPart, "1")
+	b.ok(b.PutLUN(ctx, iqn, "reads", config.LUN{LUN: 1, Device: "d1", ReadOnly: true}))
+	b.ok(b.DeleteGroup(ctx, iqn, "reads"))
+	b.reads(takesPart, "1")
+	b.ok(b.DeleteGroup(ctx, iqn, "writes"))
+	b.group("all", []string{"*"}, config.LUN{LUN: 1, Device: "d1", ReadOnly: true})
+	b.reads(takesPart, "0")
+	b.ok(b.DeleteTarget(ctx, iqn))
+	b.reads(takesPart, "1")
 }

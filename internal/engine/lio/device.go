@@ -41,6 +41,10 @@ type alias struct {
 	Handler config.Handler `json:"h,omitempty"` // of a SCSI device that is passed on
 }
 
+// begun is the alias of a device that is being made, so that nobody takes one
+// that was cut off for somebody else's.
+const begun = "esos: not finished"
+
 // mostAlias is what fits into an alias file (SE_DEV_ALIAS_LEN).
 const mostAlias = 511
 
@@ -87,6 +91,12 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 		if err != nil && have.enabled {
 			return err
 		}
+		if have.foreign && have.enabled && len(fixedDifferences(have.Device, d)) == 0 {
+			if err := e.takeOver(at, d); err != nil {
+				return err
+			}
+			have.ours = true
+		}
 		if have.ours {
 			return e.changeDevice(ctx, have, d)
 		}
@@ -96,6 +106,15 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 		}
 	}
 	return e.createDevice(ctx, d)
+}
+
+// takeOver makes a device ours that somebody else made just as it is declared.
+func (e *Engine) takeOver(at string, d config.Device) error {
+	words, err := json.Marshal(alias{Path: d.Path, T10ID: d.Identity.T10ID})
+	if err == nil && len(words) <= mostAlias {
+		err = e.k.set(path.Join(at, "alias"), string(words))
+	}
+	return err
 }
 
 // fit looks at what holds the bytes of d, and makes an image file as long as
@@ -151,6 +170,9 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if err := e.k.mkdir(at); err != nil {
 		return err
 	}
+	if err := e.k.set(path.Join(at, "alias"), begun); err != nil {
+		return err
+	}
 	if err := e.k.WriteFile(path.Join(at, "control"), e.control(d, fi.Size)); err != nil {
 		return err
 	}
@@ -173,8 +195,9 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	}
 	switch d.Handler {
 	case config.FileIO:
-		thin := digit(d.Provisioning == config.Thin)
-		set = append(set, setting{"attrib/emulate_tpu", thin}, setting{"attrib/emulate_tpws", thin})
+		// UNMAP only: a WRITE SAME that unmaps and comes without data passes
+		// the kernel's check whether its LUN is read-only.
+		set = append(set, setting{"attrib/emulate_tpu", digit(d.Provisioning == config.Thin)}, setting{"attrib/emulate_tpws", "0"})
 	case config.NullIO, config.Memory:
 		set = append(set, setting{"attrib/emulate_write_cache", digit(!d.WriteThrough)})
 	}
@@ -302,6 +325,10 @@ func (e *Engine) devices() ([]served, error) {
 	return out, nil
 }
 
+// noGrow says why a memory disk does not grow: its pages are allocated once
+// (rd_configure_device).
+const noGrow = "LIO cannot grow a memory disk; remove it and make a new one, or use engine: native, which can"
+
 // changeDevice does what can be done while a device is served: it grows.
 func (e *Engine) changeDevice(ctx context.Context, have served, want config.Device) error {
 	if fixed := fixedDifferences(have.Device, want); len(fixed) > 0 {
@@ -327,7 +354,7 @@ func (e *Engine) changeDevice(ctx context.Context, have served, want config.Devi
 	case want.Size < have.Size:
 		return fmt.Errorf("a device cannot become smaller (%d to %d bytes)", have.Size, want.Size)
 	case want.Handler == config.Memory:
-		return errors.New("LIO cannot grow a memory disk; remove it and make a new one, or use engine: native, which can")
+		return errors.New(noGrow)
 	}
 	return e.k.WriteFile(path.Join(have.at, "control"), fmt.Sprintf("rd_pages=%d", want.Size/pageSize))
 }
@@ -335,6 +362,9 @@ func (e *Engine) changeDevice(ctx context.Context, have served, want config.Devi
 // fixedDifferences names what differs and cannot change in a device that is served.
 func fixedDifferences(have, want config.Device) []string {
 	want.Identity.NAA = strings.ToLower(want.Identity.NAA)
+	if have.Identity.T10ID == "" { // of somebody else's: the kernel keeps none
+		want.Identity.T10ID = ""
+	}
 	var names []string
 	for _, f := range []struct {
 		name string

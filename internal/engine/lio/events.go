@@ -106,8 +106,8 @@ func (g glance) changes(now glance) []engine.Event {
 		}
 	}
 	for _, target := range slices.Sorted(maps.Keys(now.refused)) {
-		was, known := g.refused[target]
-		if n := now.refused[target]; known && n > was {
+		was := g.refused[target] // 0 of a target that is new
+		if n := now.refused[target]; n > was {
 			out = append(out, engine.Event{
 				Time: time.Now(), Kind: "login.refused", Object: target,
 				Message: fmt.Sprintf("target %s refused %d logins: the initiator is in no host group, or did not prove who it is (the kernel's log may say more)", target, n-was),

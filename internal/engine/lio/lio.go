@@ -165,9 +165,14 @@ func (e *Engine) keepReservations() error {
 	if err != nil || now == e.opt.StateDir {
 		return err
 	}
-	err = e.k.WriteFile("dbroot", e.opt.StateDir)
+	// The newline ends the name: without one, the end of a longer name that
+	// was there before is kept (target_core_item_dbroot_store).
+	err = e.k.WriteFile("dbroot", e.opt.StateDir+"\n")
 	if err == nil {
-		return nil
+		if now, err = e.k.read("dbroot"); err == nil && now != e.opt.StateDir {
+			err = fmt.Errorf("the kernel took %q as the directory for persistent reservations, not %q", now, e.opt.StateDir)
+		}
+		return err
 	}
 	// Too late: somebody has set up a target before us. Reservations that are
 	// to survive go where the kernel puts them then.

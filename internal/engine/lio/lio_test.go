@@ -1,6 +1,7 @@
 package lio
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine/enginetest"
+	"github.com/esos-project/esos/internal/host/kernfs"
 	"github.com/esos-project/esos/internal/host/kernfs/liofake"
 )
 
@@ -119,6 +121,43 @@ func (b *bench) sees(initiator string, want map[string]string) {
 	if diff := cmp.Diff(want, b.kernel.Seen(tpg1, initiator)); diff != "" {
 		b.Errorf("what %s sees (-want +got):\n%s", initiator, diff)
 	}
+}
+
+// TreeVariable names the kernel's own tree: with it, the suite runs against the
+// real thing. It must serve nothing, and port 3261 of the loopback be free.
+const TreeVariable = "ESOS_LIO_TREE"
+
+// TestSuiteOnKernel needs a machine that may lose its targets: a virtual one.
+func TestSuiteOnKernel(t *testing.T) {
+	root := os.Getenv(TreeVariable)
+	if root == "" {
+		t.Skipf("NOT TESTED: no kernel is at hand (%s); test/kernel has one", TreeVariable)
+	}
+	kernel := kernfs.Tree{Root: root}
+	if err := kernel.Load(t.Context(), "target_core_mod"); err != nil {
+		t.Fatal(err)
+	}
+	portals := map[string]string{"main": "127.0.0.1:3261", "second": "127.0.0.2:3261"}
+	enginetest.Run(t, func(t *testing.T) enginetest.Subject {
+		dir := t.TempDir()
+		e, err := Start(t.Context(), Options{
+			Kernel: kernel, SameRoot: kernfs.SameRoot, Poll: 10 * time.Millisecond,
+			RunDir: filepath.Join(dir, "run"), StateDir: filepath.Join(dir, "state"), DataDir: dir,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := e.Stop(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+		return enginetest.Subject{
+			Engine: e, DataDir: dir, Portal: portals["main"], Second: portals["second"], Trim: trim,
+			Address: func(_ *testing.T, portal string) string { return portals[portal] },
+			Lacks:   enginetest.Lacks{Growth: true, Memory: true, Patterns: true, Portals: true, Announce: true, Kinds: true},
+		}
+	})
 }
 
 func TestSuite(t *testing.T) {

@@ -21,6 +21,7 @@ type served struct {
 	address string // of the SCSI device that is passed on
 	enabled bool
 	ours    bool // it is complete
+	foreign bool // somebody else made it
 }
 
 // find returns a device's directory, "" if there is none.
@@ -70,7 +71,9 @@ func (e *Engine) look(at string) (served, error) {
 	d.enabled = r.text("enable") == "1"
 	info := r.text("info")
 	var words alias
-	d.ours = json.Unmarshal([]byte(r.text("alias")), &words) == nil && d.enabled
+	text := r.text("alias")
+	d.ours = json.Unmarshal([]byte(text), &words) == nil && d.enabled
+	d.foreign = !d.ours && text != begun
 	d.BlockSize = int(r.number("attrib/block_size"))
 	d.Rotational = r.number("attrib/is_nonrot") == 0
 	switch p := strings.TrimRight(path.Base(path.Dir(at)), "0123456789"); p {

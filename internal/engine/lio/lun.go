@@ -31,7 +31,11 @@ func (e *Engine) PutLUN(_ context.Context, target, group string, l config.LUN) e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l.Device = strings.TrimSuffix(l.Device, deviates)
-	if err := e.putLUN(target, group, l); err != nil {
+	err := e.putLUN(target, group, l)
+	if err == nil && !l.ReadOnly {
+		err = e.unguard(l.Device)
+	}
+	if err != nil {
 		return fmt.Errorf("put LUN %d of %s: %w", l.LUN, mapName(target, group), err)
 	}
 	return nil
@@ -144,6 +148,11 @@ func (e *Engine) mapLUN(tpg, initiator string, l config.LUN) error {
 	_, to, err := e.k.link(at)
 	if err != nil {
 		return err
+	}
+	if l.ReadOnly {
+		if err := e.guard(l.Device); err != nil {
+			return err
+		}
 	}
 	protect := path.Join(at, "write_protect")
 	if to == lun {
@@ -282,7 +291,7 @@ func (e *Engine) dropUnused(tpg string, luns ...string) error {
 func (e *Engine) DeleteLUN(_ context.Context, target, group string, lun int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.deleteLUN(target, group, lun); err != nil {
+	if err := e.releasing(target, func() error { return e.deleteLUN(target, group, lun) }); err != nil {
 		return fmt.Errorf("delete LUN %d of %s: %w", lun, mapName(target, group), err)
 	}
 	return nil

@@ -29,7 +29,8 @@ func (e *Engine) Observe(context.Context) (engine.State, error) {
 }
 
 func (e *Engine) observe() (engine.State, error) {
-	var s engine.State
+	// It has no unit attention for a new capacity (target_core_ua.h).
+	s := engine.State{Shared: true, Silent: true, NoGrow: map[config.Handler]string{config.Memory: noGrow}}
 	devices, err := e.devices()
 	if err != nil {
 		return s, err
@@ -37,12 +38,15 @@ func (e *Engine) observe() (engine.State, error) {
 	slices.SortFunc(devices, func(a, b served) int { return strings.Compare(a.Name, b.Name) })
 	for _, d := range devices {
 		s.Devices = append(s.Devices, d.Device)
+		if d.foreign {
+			foreign(&s, "device/"+d.Name)
+		}
 	}
 	portals, err := e.portals()
 	if err != nil {
 		return s, err
 	}
-	o := observer{Engine: e, portals: portals, open: map[string]bool{}, rdma: map[string]bool{}}
+	o := observer{Engine: e, portals: portals, open: map[string]bool{}, rdma: map[string]bool{}, strange: map[place]bool{}, strangers: map[config.Portal]int{}}
 	for _, p := range portals {
 		o.open[p.Name] = true
 	}
@@ -50,6 +54,9 @@ func (e *Engine) observe() (engine.State, error) {
 		t, there, err := o.target(p)
 		if err == nil && there {
 			s.Targets = append(s.Targets, t)
+			if o.strange[p] {
+				foreign(&s, "target/"+t.Name)
+			}
 		}
 		return err
 	}); err != nil {
@@ -61,12 +68,19 @@ func (e *Engine) observe() (engine.State, error) {
 			s.ISCSI.Portals = append(s.ISCSI.Portals, p)
 		}
 	}
-	s.ISCSI.Portals = append(s.ISCSI.Portals, o.foreign...)
+	s.ISCSI.Portals = append(s.ISCSI.Portals, o.unnamed()...)
 	if s.ISCSI.Discovery, err = e.observeDiscovery(); err != nil {
 		return s, err
 	}
 	s.DeviceGroups, err = o.deviceGroups(devices)
 	return s, err
+}
+
+func foreign(s *engine.State, object string) {
+	if s.Foreign == nil {
+		s.Foreign = map[string]bool{}
+	}
+	s.Foreign[object] = true
 }
 
 func (e *Engine) observeDiscovery() (config.Auth, error) {
@@ -91,8 +105,10 @@ type observer struct {
 	portals []config.Portal
 	open    map[string]bool // portals by name: not missing in any target
 	rdma    map[string]bool // portals by name: open to RDMA otherwise than their words say
-	foreign []config.Portal // addresses that no portal has
-	exports []export
+	// strangers are addresses that no portal has, and in how many targets.
+	strangers map[config.Portal]int
+	strange   map[place]bool // targets that somebody else made
+	exports   []export
 }
 
 // export is a LUN of a portal group and where it leads.
@@ -105,7 +121,7 @@ func (o *observer) target(p place) (config.Target, bool, error) {
 		return w.Target, false, err
 	}
 	tags, err := o.tags(p)
-	if err != nil || len(tags) == 0 && w.Was != nil {
+	if err != nil || len(tags) == 0 && w.kept {
 		return w.Target, false, err // it was just begun
 	}
 	t := own(w.Target)
@@ -118,8 +134,11 @@ func (o *observer) target(p place) (config.Target, bool, error) {
 			return t, false, err
 		}
 	}
-	if p.portals() {
+	if o.strange[p] = !w.kept; w.kept && p.portals() {
 		o.addresses(&t, views)
+	}
+	if err := o.chap(&t, &w, views); err != nil {
+		return t, false, err
 	}
 	o.access(&t, w, views)
 	return t, true, nil
@@ -218,19 +237,6 @@ func (o *observer) settings(t *config.Target, w *targetWords, tag int, v view) e
 				differ(t, tag, s.file, now)
 			}
 		}
-		want, wrong := credentialsFor(w.Target.Auth, initiator)
-		now, err := o.readCredentials(path.Join(at, "auth"))
-		if err != nil {
-			return err
-		}
-		if wrong != nil || want != now {
-			// What this initiator has, told as a user of its own.
-			t.Auth.Users = append(slices.Clone(t.Auth.Users), now.auth(initiator).Users...)
-			if len(now.auth(initiator).Users) == 0 {
-				t.Auth.Users = nil
-			}
-			t.Auth.Mutual = now.auth(initiator).Mutual
-		}
 	}
 	return nil
 }
@@ -307,9 +313,7 @@ func (o *observer) addresses(t *config.Target, views []view) {
 		for _, a := range v.addresses {
 			i := slices.IndexFunc(o.portals, func(p config.Portal) bool { return kernelAddress(p.Address) == a && p.Group == v.tag })
 			if i < 0 {
-				if !slices.ContainsFunc(o.foreign, func(p config.Portal) bool { return p.Name == a }) {
-					o.foreign = append(o.foreign, config.Portal{Name: a, Address: a, Group: v.tag, ISER: v.iser[a]})
-				}
+				o.strangers[config.Portal{Name: handName(a), Address: a, Group: v.tag, ISER: v.iser[a]}]++
 				continue
 			}
 			names = append(names, o.portals[i].Name)
@@ -320,4 +324,35 @@ func (o *observer) addresses(t *config.Target, views []view) {
 		slices.Sort(names)
 		t.Portals = names
 	}
+}
+
+// unnamed are the addresses that no portal has, as portals. One that is not in
+// all of our targets is no portal: those are in all that are not limited.
+func (o *observer) unnamed() []config.Portal {
+	ours := 0
+	for p, strange := range o.strange {
+		if !strange && p.portals() {
+			ours++
+		}
+	}
+	var all []config.Portal
+	for p, times := range o.strangers {
+		if times < ours {
+			p.Address += deviates
+		}
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b config.Portal) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// handName names something that somebody made by hand after what it is, as
+// documents can name it.
+func handName(of string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
+			return r
+		}
+		return '-'
+	}, of), "-.")
 }

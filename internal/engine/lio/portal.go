@@ -8,7 +8,6 @@ import (
 	"net"
 	"path"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -85,7 +84,7 @@ func (e *Engine) putPortal(p config.Portal) error {
 		}
 	}
 	if old != nil && (kernelAddress(old.Address) != kernelAddress(p.Address) || old.Group != p.Group) {
-		if err := e.closeAddress(kernelAddress(old.Address)); err != nil {
+		if err := e.closeAddress(func(a string) bool { return a == kernelAddress(old.Address) }); err != nil {
 			return err
 		}
 	}
@@ -127,36 +126,47 @@ func (e *Engine) listen(tpg string, p config.Portal, open bool) error {
 	return err
 }
 
-// closeAddress closes an address in all targets.
-func (e *Engine) closeAddress(address string) error {
+// closeAddress closes an address in all targets that are ours.
+func (e *Engine) closeAddress(which func(address string) bool) error {
 	return e.eachTarget(func(p place) error {
+		if w, err := e.words.target(p); err != nil || !w.kept {
+			return err
+		}
 		tags, err := e.tags(p)
 		if err != nil {
 			return err
 		}
 		for _, tag := range tags {
-			if err := e.k.rmdir(path.Join(p.tpg(tag), "np", address)); err != nil {
+			np := path.Join(p.tpg(tag), "np")
+			addresses, err := e.k.list(np)
+			if err != nil {
 				return err
+			}
+			for _, a := range addresses {
+				if !which(a) {
+					continue
+				}
+				if err := e.k.rmdir(path.Join(np, a)); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
 }
 
-// DeletePortal implements engine.Engine. A portal that is not ours is known by
-// its address.
+// DeletePortal implements engine.Engine. A portal that is not ours is named
+// after its address.
 func (e *Engine) DeletePortal(_ context.Context, name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var p config.Portal
 	known, err := e.words.get("portals", name, &p)
 	if err == nil {
-		address := name
 		if known {
-			address = p.Address
-		}
-		if strings.Contains(address, ":") {
-			err = e.closeAddress(kernelAddress(address))
+			err = e.closeAddress(func(a string) bool { return a == kernelAddress(p.Address) })
+		} else {
+			err = e.closeAddress(func(a string) bool { return handName(a) == name })
 		}
 	}
 	if err == nil {

@@ -151,6 +151,18 @@ func (e *Engine) protectShown(w *targetWords, tpg string, luns []config.LUN, hav
 			protect = protect || l.ReadOnly
 		}
 	}
+	if protect {
+		for _, l := range luns {
+			if err := e.guard(l.Device); err != nil {
+				return err
+			}
+		}
+		for _, l := range have {
+			if err := e.guard(path.Base(l.to)); err != nil {
+				return err
+			}
+		}
+	}
 	file := path.Join(tpg, "attrib/demo_mode_write_protect")
 	now, err := e.k.read(file)
 	if err != nil {

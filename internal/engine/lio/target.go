@@ -287,7 +287,7 @@ func (e *Engine) DeleteTarget(_ context.Context, name string) error {
 	defer e.mu.Unlock()
 	p, there, err := e.locate(name)
 	if err == nil && there {
-		err = e.dropTarget(p)
+		err = e.releasing(name, func() error { return e.dropTarget(p) })
 	}
 	if err == nil {
 		err = e.words.remove("targets", name)

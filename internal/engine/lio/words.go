@@ -26,9 +26,11 @@ type targetWords struct {
 	Target config.Target `json:"target"`
 	// Secrets are those of Target.Auth: its users' and then its mutual one.
 	Secrets []string `json:"secrets,omitempty"`
-	// Was holds the kernel's own values of what we set, by the file; nil for a
-	// target that is not ours. Some fabrics have none to set.
+	// Was holds the kernel's own values of what we set, by the file. Some
+	// fabrics have none to set.
 	Was map[string]string `json:"was"`
+
+	kept bool // there are words: the target is ours
 }
 
 func (s store) open() error {
@@ -122,8 +124,11 @@ func (s store) target(p place) (targetWords, error) {
 	if a.Mutual != nil {
 		want++
 	}
+	w.kept = true
 	if len(w.Secrets) != want { // damaged: without them nobody logs in
-		return bare(), nil
+		w = bare()
+		w.kept = true
+		return w, nil
 	}
 	for i := range a.Users {
 		a.Users[i].Secret = config.Secret(w.Secrets[i])

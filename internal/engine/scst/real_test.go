@@ -17,7 +17,7 @@ import (
 // (127.0.0.1:3260 without), and takes everything away again that it made. What
 // was served before must not be: it is SCST's for all of the machine.
 func realSuite(t *testing.T, root string) {
-	portal := os.Getenv("ESOS_SCST_PORTAL")
+	portal, second := os.Getenv("ESOS_SCST_PORTAL"), "127.0.0.2:3260"
 	if portal == "" {
 		portal = "127.0.0.1:3260"
 	}
@@ -48,9 +48,14 @@ func realSuite(t *testing.T, root string) {
 		})
 		return enginetest.Subject{
 			Engine: e, DataDir: opt.DataDir, Portal: portal, Trim: trim, NoMemory: true,
-			Address: func(*testing.T, string) string { return portal },
+			Second: second, Lacks: enginetest.Lacks{Portals: true, Announce: true},
+			Address: func(_ *testing.T, name string) string {
+				if name == "second" {
+					return second
+				}
+				return portal
+			},
 			Untested: map[string]string{
-				"PortalsComeAndGo":          "SCST's daemon has one port for all portals, and connections stay when one goes",
 				"StatisticsOutliveSessions": "SCST counts by session, and not how long commands take",
 				"EventsTellOfSessions":      "SCST tells of refused logins in its log only",
 			},

@@ -5,13 +5,13 @@
 package kernfs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -86,6 +86,10 @@ func (t Tree) Remove(path string) error {
 	return nil
 }
 
+// Chmod sets who may read and write a setting; configfs keeps that as long as
+// the object is there (configfs_setattr).
+func (t Tree) Chmod(path string, mode fs.FileMode) error { return os.Chmod(t.at(path), mode) }
+
 // ReadDir lists the names of what an object consists of, sorted.
 func (t Tree) ReadDir(path string) ([]string, error) {
 	entries, err := os.ReadDir(t.at(path))
@@ -121,27 +125,25 @@ func Modprobe(ctx context.Context, module string) error {
 // SameRoot says whether paths mean the same to the kernel as to us: it opens
 // the files that it is told of from the root of process 1, whatever root and
 // mounts its caller has.
-func SameRoot() error {
-	var ours, first unix.Stat_t
-	if err := unix.Stat("/", &ours); err != nil {
-		return fmt.Errorf("look at our root: %w", err)
+func SameRoot() error { return sameMounts("/proc/self/mountinfo", "/proc/1/mountinfo") }
+
+// sameMounts compares what two processes see mounted. Mounts have numbers that
+// no other namespace's have, and what is outside of a process's root is left
+// out (proc_pid_mountinfo(5)): the same text is the same root. Unlike the
+// root and the namespace themselves, it can be read without CAP_SYS_PTRACE.
+func sameMounts(ours, first string) error {
+	for range 3 { // something may be mounted in between
+		mine, err := os.ReadFile(ours)
+		if err != nil {
+			return fmt.Errorf("look at our mounts: %w", err)
+		}
+		theirs, err := os.ReadFile(first)
+		if err != nil {
+			return fmt.Errorf("look at the mounts of process 1: %w", err)
+		}
+		if bytes.Equal(mine, theirs) {
+			return nil
+		}
 	}
-	if err := unix.Stat("/proc/1/root", &first); err != nil {
-		return fmt.Errorf("look at the root of process 1: %w", err)
-	}
-	if ours.Dev != first.Dev || ours.Ino != first.Ino {
-		return errors.New("this process has another root than process 1, from whose root the kernel opens files: run it outside of the container or chroot")
-	}
-	mine, err := os.Readlink("/proc/self/ns/mnt")
-	if err != nil {
-		return fmt.Errorf("look at our mount namespace: %w", err)
-	}
-	theirs, err := os.Readlink("/proc/1/ns/mnt")
-	if err != nil {
-		return fmt.Errorf("look at the mount namespace of process 1: %w", err)
-	}
-	if !strings.EqualFold(mine, theirs) {
-		return errors.New("this process has other mounts than process 1, with whose mounts the kernel opens files: run it outside of the container, and without systemd's settings that give a service mounts of its own (ProtectSystem, PrivateTmp, ...)")
-	}
-	return nil
+	return errors.New("this process has another root or other mounts than process 1, from whose root the kernel opens files: run it outside of the container or chroot, and without systemd's settings that give a service mounts of its own (ProtectSystem, PrivateTmp, ...)")
 }

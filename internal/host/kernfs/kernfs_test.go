@@ -2,9 +2,12 @@ package kernfs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +29,10 @@ func TestTree(t *testing.T) {
 	ok(tree.WriteFile("a/set", "no newline"))
 	if got, err := tree.ReadFile("a/set"); err != nil || got != "no newline" {
 		t.Errorf("read %q, %v", got, err)
+	}
+	ok(tree.Chmod("a/set", 0o640))
+	if fi, err := os.Stat(filepath.Join(tree.Root, "a/set")); err != nil || fi.Mode() != 0o640 {
+		t.Errorf("mode %v, %v", fi.Mode(), err)
 	}
 	if err := tree.WriteFile("a/unset", "x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a setting that is not there: %v", err)
@@ -49,11 +56,42 @@ func TestTree(t *testing.T) {
 	ok(tree.Load(t.Context(), "no_such_module")) // the tree is there
 }
 
+// TestSameRoot compares us with a process that has mounts of its own, and with
+// one that has not.
 func TestSameRoot(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("NOT TESTED: the root of process 1; looking at it takes root")
+	const self = "/proc/self/mountinfo"
+	if err := sameMounts(self, self); err != nil {
+		t.Error(err)
 	}
-	if err := SameRoot(); err != nil {
-		t.Log("this machine runs its tests apart from process 1:", err)
+	if err := sameMounts(self, filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "process 1") {
+		t.Errorf("mounts that cannot be read: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: a process with mounts of its own; making one takes root")
+	}
+	for name, c := range map[string]struct {
+		command []string
+		same    bool
+	}{
+		"same":   {[]string{"sh", "-c", "echo; exec sleep 60"}, true},
+		"mounts": {[]string{"unshare", "--mount", "sh", "-c", "echo; exec sleep 60"}, false},
+	} {
+		cmd := exec.Command(c.command[0], c.command[1:]...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 1)); err != nil {
+			t.Errorf("%s: it did not start: %v", name, err)
+		}
+		err = sameMounts(self, fmt.Sprintf("/proc/%d/mountinfo", cmd.Process.Pid))
+		if (err == nil) != c.same {
+			t.Errorf("%s: same %t, want %t: %v", name, err == nil, c.same, err)
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
 	}
 }

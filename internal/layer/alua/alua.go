@@ -70,6 +70,9 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 			step.Sentence = "Change device group " + g.Name
 			step.Undo = func(ctx context.Context) error { return l.Engine.PutDeviceGroup(ctx, have) }
 		}
+		for _, d := range want.Devices {
+			step.Needs = append(step.Needs, plan.StepID(plan.Create, "device/"+d))
+		}
 		b.Add(step)
 	}
 	for _, have := range seen.Engine.DeviceGroups {

@@ -58,6 +58,9 @@ func FateOf(have, want *config.Device) Fate {
 func differences(have, want *config.Device) []config.FieldChange {
 	h, w := have.WithDefaults(), want.WithDefaults()
 	h.Identity.NAA, w.Identity.NAA = strings.ToLower(h.Identity.NAA), strings.ToLower(w.Identity.NAA)
+	if h.Identity.T10ID == "" { // the engine cannot tell, of a device that it did not make
+		w.Identity.T10ID = ""
+	}
 	if w.Size == 0 || w.Size < h.Size || w.Handler == config.BlockIO || w.Handler == config.CDROM {
 		w.Size = h.Size
 	}
@@ -78,9 +81,10 @@ func rigid(have, want *config.Device) []config.FieldChange {
 
 // Plan makes, changes and removes devices.
 func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Builder) {
-	names := make(map[string]bool, len(declared.Devices))
-	for i := range declared.Devices {
-		want := &declared.Devices[i]
+	devices := declared.SCSI().Devices // the others are the NVMe layer's
+	names := make(map[string]bool, len(devices))
+	for i := range devices {
+		want := &devices[i]
 		names[want.Name] = true
 		if b.Blocked("device/" + want.Name) {
 			continue
@@ -90,10 +94,11 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		case have == nil:
 			l.create(*want, b)
 		case l.shrinks(have, want, seen, b):
+		case l.cannotGrow(have, want, seen, b):
 		case FateOf(have, want) == Recreate:
 			l.recreate(*have, *want, seen, b)
 		default:
-			l.change(*have, *want, b)
+			l.change(*have, *want, seen.Engine.Silent, b)
 		}
 	}
 	for _, have := range seen.Engine.Devices {
@@ -113,6 +118,20 @@ func (l Layer) shrinks(have, want *config.Device, seen *layer.Observed, b *plan.
 		return false
 	}
 	b.Problem("device/"+want.Name, "has %s and is not cut to %s; remove it and make a new one", have.Size.Human(), want.Size.Human())
+	return true
+}
+
+// cannotGrow refuses a larger size where the engine cannot have it.
+func (l Layer) cannotGrow(have, want *config.Device, seen *layer.Observed, b *plan.Builder) bool {
+	why := seen.Engine.NoGrow[want.Handler]
+	if why == "" || want.Handler != have.Handler || want.Size <= have.Size {
+		return false
+	}
+	tell := b.Problem
+	if v, ok := seen.Before("device/" + want.Name); ok && v.(config.Device).Size == want.Size {
+		tell = b.Block // it is no wish of this change, which goes on without it
+	}
+	tell("device/"+want.Name, "has %s and does not become %s: %s", have.Size.Human(), want.Size.Human(), why)
 	return true
 }
 
@@ -137,7 +156,7 @@ func (l Layer) create(want config.Device, b *plan.Builder) {
 	})
 }
 
-func (l Layer) change(have, want config.Device, b *plan.Builder) {
+func (l Layer) change(have, want config.Device, silent bool, b *plan.Builder) {
 	changes := differences(&have, &want)
 	if len(changes) == 0 {
 		return
@@ -150,6 +169,9 @@ func (l Layer) change(have, want config.Device, b *plan.Builder) {
 		}
 	} else if want.Size > have.Size {
 		sentence = fmt.Sprintf("Grow device %s from %s to %s", want.Name, have.Size.Human(), want.Size.Human())
+		if silent {
+			b.Note("device/"+want.Name, "initiators are not told that it grows: have them look ('iscsiadm -m session -R' and 'multipathd resize map NAME' on Linux, Rescan Disks on Windows, Rescan Storage on ESXi), and then grow what is on it")
+		}
 	}
 	back := have
 	back.Size = max(back.Size, want.Size) // nothing is ever cut
@@ -204,7 +226,7 @@ func (l Layer) loss(have config.Device, seen *layer.Observed) string {
 	if n := seen.Users(have.Name); n > 0 {
 		losses = append(losses, layer.Sessions(n, "use"))
 	}
-	return strings.Join(losses, "; ")
+	return seen.Loss("device/"+have.Name, strings.Join(losses, "; "))
 }
 
 func (l Layer) remove(have config.Device, seen *layer.Observed, b *plan.Builder) {

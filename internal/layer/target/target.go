@@ -133,7 +133,7 @@ func (l Layer) remove(have config.Target, seen *layer.Observed, b *plan.Builder)
 	b.Add(plan.Step{
 		Layer: l.Name(), Object: "target/" + have.Name, Action: plan.Delete,
 		Sentence: fmt.Sprintf("Delete target %s (host groups: %d, LUNs: %d)", have.Name, len(have.Groups), luns),
-		Destroys: layer.Sessions(sessions(seen, have.Name), "use"),
+		Destroys: seen.Loss("target/"+have.Name, layer.Sessions(sessions(seen, have.Name), "use")),
 		Do:       func(ctx context.Context, _ plan.Report) error { return l.Engine.DeleteTarget(ctx, have.Name) },
 		Undo:     func(ctx context.Context) error { return l.restore(ctx, have) },
 	})

@@ -26,6 +26,9 @@ func (t *Tree) setDBRoot(text string) error {
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() || len(dir) > 255 {
 		return unix.EINVAL
 	}
+	if was := t.nodes["dbroot"].text; dir == text && len(was) > len(dir) {
+		dir += was[len(dir):] // copied without the end that it has not got
+	}
 	t.nodes["dbroot"].text = dir
 	return nil
 }
@@ -400,7 +403,16 @@ func (t *Tree) portGroup(p string, def bool) {
 		return nil
 	}
 	t.file(p+"/alua_access_status", "None", 'b', nil)
-	t.file(p+"/alua_access_type", "Implicit and Explicit", 'b', nil)
+	access := t.file(p+"/alua_access_type", "Implicit and Explicit", 'b', nil)
+	access.write = func(text string) error {
+		words := map[string]string{"0": "None", "1": "Implicit", "2": "Explicit", "3": "Implicit and Explicit"}
+		word, ok := words[strings.TrimSpace(text)]
+		if !ok {
+			return unix.EINVAL
+		}
+		access.text = word
+		return nil
+	}
 	t.number(p+"/alua_write_metadata", "0", func(n uint64) bool { return n <= 1 })
 	t.number(p+"/preferred", "0", func(n uint64) bool { return n <= 1 })
 	t.number(p+"/nonop_delay_msecs", "100", func(uint64) bool { return true })

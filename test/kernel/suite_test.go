@@ -1,0 +1,49 @@
+package kernel
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/esos-project/esos/test/appliance"
+	"github.com/esos-project/esos/test/level"
+	"github.com/esos-project/esos/test/stand"
+)
+
+// TestSuite runs the suite that every engine has to pass on LIO in the
+// appliance's kernel, initiators included, and then has the daemon serve with
+// it across a restart and a reboot.
+func TestSuite(t *testing.T) {
+	level.Require(t, level.Smoke)
+	ctx := stand.Timeout(t, 20*time.Minute)
+	a := newArray(ctx, t, "lio", appliance.Options{})
+	a.tests(ctx, "./internal/engine/lio", "lio.test")
+	out, err := a.Remote.Run(ctx, "cd /tmp && ESOS_LIO_TREE=/sys/kernel/config/target ./lio.test -test.v -test.run '^TestSuiteOnKernel$'")
+	if err != nil {
+		t.Error(err)
+	}
+	passed, skipped := strings.Count(out, "    --- PASS: "), strings.Count(out, "    --- SKIP: ")
+	t.Logf("the engines' suite on LIO: %d tests passed, %d skipped", passed, skipped)
+	if passed < 19 || skipped > 0 {
+		t.Errorf("too few of the suite's tests ran:\n%s", out)
+	}
+
+	const doc = `
+devices:
+  - {name: disk, handler: vdisk_fileio, path: ` + images + `/disk.img, size: 64MiB}
+iscsi:
+  portals:
+    - {name: all, address: "0.0.0.0:3260"}
+targets:
+  - name: iqn.2026-11.org.esos-project.test:lio
+    groups:
+      - {name: all, initiators: ["*"], luns: [{lun: 0, device: disk}]}
+`
+	a.apply(ctx, doc)
+	tree := a.Run(ctx, "cd /sys/kernel/config/target && find . | sort | grep -v statistics")
+	a.Run(ctx, "systemctl restart esos")
+	a.Until(ctx, "esos status", "Engine:       lio")
+	if again := a.Run(ctx, "cd /sys/kernel/config/target && find . | sort | grep -v statistics"); again != tree {
+		t.Errorf("the kernel's tree changed when the daemon was restarted:\nbefore:\n%s\nafter:\n%s", tree, again)
+	}
+}
