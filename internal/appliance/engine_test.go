@@ -137,7 +137,7 @@ func TestChangeOfEngine(t *testing.T) {
 	if e.Name() != "native" {
 		t.Errorf("back, %q serves", e.Name())
 	}
-	if err := apply(a, empty("scst"), given...); err == nil || !strings.Contains(err.Error(), "not built in") {
+	if err := apply(a, empty("scst"), given...); err == nil || !strings.Contains(err.Error(), "in this program") {
 		t.Errorf("SCST: %v", err)
 	}
 	ok(a.Close())

@@ -19,9 +19,6 @@ func (d *Document) Validate() Problems {
 	if d.ID != "" && !isUUID(d.ID) {
 		c.error("id", "%q is no UUID; leave it out to have one made", clip(d.ID))
 	}
-	if d.Engine == "scst" {
-		c.error("engine", "scst is not built in yet; use native or lio")
-	}
 	c.checkDevices()
 	c.checkPortals()
 	c.checkTargets()

@@ -60,7 +60,7 @@ func devicesRefuse(l *lab) {
 	l.ok(l.Engine.PutDevice(ctx, a))
 	for name, change := range map[string]func(*config.Device){
 		"block_size":    func(d *config.Device) { d.BlockSize = 4096 },
-		"handler":       func(d *config.Device) { d.Handler, d.Path, d.Provisioning = config.Memory, "", "" },
+		"handler":       func(d *config.Device) { d.Handler, d.Path, d.Provisioning = config.NullIO, "", "" },
 		"read_only":     func(d *config.Device) { d.ReadOnly = true },
 		"write_through": func(d *config.Device) { d.WriteThrough = true },
 		"identity":      func(d *config.Device) { d.Identity.Serial = "another" },
@@ -86,6 +86,9 @@ func devicesRefuse(l *lab) {
 	l.refused("a file as a block device", l.Engine.PutDevice(ctx, file))
 	l.refused("an unknown handler", l.Engine.PutDevice(ctx, config.Device{Name: "x", Handler: "dev_none"}))
 	l.refused("an empty memory disk", l.Engine.PutDevice(ctx, disk("none", config.Memory, 0)))
+	if l.NoMemory {
+		return
+	}
 	mem := disk("mem", config.Memory, 1<<20)
 	l.ok(l.Engine.PutDevice(ctx, mem))
 	mem.Size /= 2
@@ -104,7 +107,7 @@ func deviceGrows(l *lab) {
 	l.ok(err)
 	l.ok(s.Write(1, 2047, bytes.Repeat([]byte{0xa5}, 512), 512, false))
 
-	grown := map[uint16]config.Device{0: disk("disk0", config.Memory, 3<<20), 1: disk("file", config.FileIO, 3<<20)}
+	grown := map[uint16]config.Device{0: l.memory("disk0", 3<<20), 1: disk("file", config.FileIO, 3<<20)}
 	if l.Lacks.Memory {
 		l.refused("growth of a memory disk", l.Engine.PutDevice(ctx, grown[0]))
 		delete(grown, 0)
@@ -138,7 +141,7 @@ func mappedDeviceStays(l *lab) {
 	l.serve()
 	l.ok(l.Engine.PutTarget(ctx, config.Target{Name: named, RelativeIDs: map[int]int{1: 2}}))
 	l.ok(l.Engine.PutGroup(ctx, named, config.Group{Name: "hosts", Initiators: []string{alice}}))
-	l.ok(l.Engine.PutDevice(ctx, disk("disk1", config.Memory, 1<<20)))
+	l.ok(l.Engine.PutDevice(ctx, l.memory("disk1", 1<<20)))
 	l.ok(l.Engine.PutLUN(ctx, named, "hosts", config.LUN{LUN: 7, Device: "disk1"}))
 	said := l.refused("deletion of a mapped device", l.Engine.DeleteDevice(ctx, "disk1"))
 	for _, part := range []string{"disk1", "LUN 7", "hosts", named} {

@@ -32,6 +32,10 @@ type Subject struct {
 	// Trim takes out of a document, or says otherwise, what this engine refuses
 	// in Supports; nil if it refuses nothing.
 	Trim func(d *config.Document)
+	// NoMemory says that the engine has no memory disks: files take their place.
+	NoMemory bool
+	// Untested are tests that this engine cannot pass, by name, and why.
+	Untested map[string]string
 	// Lacks is what no engine on this kernel can do.
 	Lacks Lacks
 }
@@ -79,6 +83,9 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 			l := &lab{T: t, Subject: start(t)}
 			if c.in && l.Address == nil {
 				t.Skip("NOT TESTED: no initiator can log in to this engine here")
+			}
+			if why := l.Untested[c.name]; why != "" {
+				t.Skip("NOT TESTED: " + why)
 			}
 			c.test(l)
 		})
@@ -156,6 +163,18 @@ func disk(name string, handler config.Handler, size int64) config.Device {
 	return d.WithDefaults()
 }
 
+// memory declares a memory disk, or what takes its place, with its image.
+func (l *lab) memory(name string, size int64) config.Device {
+	l.Helper()
+	if !l.NoMemory {
+		return disk(name, config.Memory, size)
+	}
+	if _, err := os.Stat(filepath.Join(l.DataDir, name+".img")); err != nil {
+		l.image(name+".img", size)
+	}
+	return disk(name, config.FileIO, size)
+}
+
 // sum is a number for a name.
 func sum(name string) (n uint32) {
 	for _, c := range name {
@@ -168,7 +187,7 @@ func sum(name string) (n uint32) {
 // default map, and returns the portal's address.
 func (l *lab) serve() string {
 	l.Helper()
-	l.ok(l.Engine.PutDevice(l.Context(), disk("disk0", config.Memory, 1<<20)))
+	l.ok(l.Engine.PutDevice(l.Context(), l.memory("disk0", 1<<20)))
 	l.ok(l.Engine.PutTarget(l.Context(), config.Target{Name: iqn, RelativeIDs: map[int]int{1: 1}}))
 	l.ok(l.Engine.PutLUN(l.Context(), iqn, "", config.LUN{LUN: 0, Device: "disk0"}))
 	l.ok(l.Engine.PutPortal(l.Context(), config.Portal{Name: "main", Address: l.Portal, Group: 1}))

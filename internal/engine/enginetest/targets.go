@@ -32,7 +32,7 @@ func richTarget() config.Target {
 
 func targetsAreObservedAsPut(l *lab) {
 	ctx := l.Context()
-	l.ok(l.Engine.PutDevice(ctx, disk("disk0", config.Memory, 1<<20)))
+	l.ok(l.Engine.PutDevice(ctx, l.memory("disk0", 1<<20)))
 	rich := richTarget()
 	rich.LUNs = []config.LUN{{LUN: 0, Device: "disk0", ReadOnly: true}}
 	rich.Groups = []config.Group{
@@ -101,7 +101,7 @@ func everythingIsDeletedTwice(l *lab) {
 func hostGroupsDecide(l *lab) {
 	ctx := l.Context()
 	address := l.serve()
-	l.ok(l.Engine.PutDevice(ctx, disk("disk1", config.Memory, 1<<20)))
+	l.ok(l.Engine.PutDevice(ctx, l.memory("disk1", 1<<20)))
 	alices := config.Group{Name: "alices", Initiators: []string{"*:alice*"}}
 	if l.Lacks.Patterns {
 		alices.Initiators = []string{alice}
@@ -136,7 +136,7 @@ func hostGroupsDecide(l *lab) {
 func lunsChangeUnderASession(l *lab) {
 	ctx := l.Context()
 	address := l.serve()
-	l.ok(l.Engine.PutDevice(ctx, disk("disk1", config.Memory, 1<<20)))
+	l.ok(l.Engine.PutDevice(ctx, l.memory("disk1", 1<<20)))
 	s := l.login(address, alice)
 	l.ok(s.Write(0, 0, []byte(strings.Repeat("x", 512)), 512, false))
 	for range 3 {
@@ -253,6 +253,7 @@ func portalsAreObservedAsPut(l *lab) {
 		l.ok(l.Engine.PutPortal(ctx, main))
 		l.same("portals", []config.Portal{main}, l.observe().ISCSI.Portals)
 		main.Group = 2
+		main = l.trim(config.Document{ISCSI: config.ISCSI{Portals: []config.Portal{main}}}).ISCSI.Portals[0]
 		l.ok(l.Engine.PutPortal(ctx, main))
 		l.same("a portal of another group", []config.Portal{main}, l.observe().ISCSI.Portals)
 		l.ok(l.Engine.DeletePortal(ctx, "main"))

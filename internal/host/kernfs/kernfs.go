@@ -21,8 +21,11 @@ import (
 // Tree is the kernel's file system below Root. All paths are relative to that.
 type Tree struct{ Root string }
 
-// LIO is the tree of the kernel's own target.
-const LIO = "/sys/kernel/config/target"
+// Trees of targets.
+const (
+	LIO  = "/sys/kernel/config/target" // the kernel's own
+	SCST = "/sys/kernel/scst_tgt"
+)
 
 func (t Tree) at(path string) string { return filepath.Join(t.Root, path) }
 
@@ -106,7 +109,7 @@ func (t Tree) Load(ctx context.Context, module string) error {
 		return err
 	}
 	if _, err := os.Stat(t.Root); err != nil {
-		return fmt.Errorf("the kernel module %s is loaded, but %s is not there (is configfs mounted? mount -t configfs configfs /sys/kernel/config): %w", module, t.Root, err)
+		return fmt.Errorf("the kernel module %s is loaded, but %s is not there (is its file system mounted? for configfs: mount -t configfs configfs /sys/kernel/config): %w", module, t.Root, err)
 	}
 	return nil
 }

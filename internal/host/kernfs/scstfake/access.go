@@ -1,0 +1,207 @@
+package scstfake
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// lunMap adds the requests of a LUN map.
+func (t *Tree) lunMap(luns string) {
+	t.mgmt(luns, "Usage: echo \"add H:C:I:L lun [parameters]\" >mgmt\n       echo \"add VNAME lun [parameters]\" >mgmt\n       echo \"del lun\" >mgmt\n"+
+		"       echo \"replace H:C:I:L lun [parameters]\" >mgmt\n       echo \"replace VNAME lun [parameters]\" >mgmt\n"+
+		"       echo \"replace_no_ua H:C:I:L lun [parameters]\" >mgmt\n       echo \"replace_no_ua VNAME lun [parameters]\" >mgmt\n       echo \"clear\" >mgmt\n\n"+
+		"where parameters are one or more param_name=value pairs separated by ';'\n\nThe following parameters available: read_only\n",
+		func(verb string, args []string, rest string) error {
+			switch verb {
+			case "clear":
+				t.clearLUNs(luns)
+				return nil
+			case "del":
+				if len(args) != 1 || !t.there(luns+"/"+args[0]) {
+					return t.refuse(unix.EINVAL, "LUN %s not found", strings.Join(args, " "))
+				}
+				t.unmap(luns + "/" + args[0])
+				return nil
+			case "add", "replace", "replace_no_ua":
+			default:
+				return t.refuse(unix.EINVAL, "Unknown action %q", verb)
+			}
+			if len(args) < 2 || !t.there("devices/"+args[0]) || !t.there("devices/"+args[0]+"/handler") {
+				return t.refuse(unix.EINVAL, "Device '%s' not found", strings.Join(args[:min(1, len(args))], ""))
+			}
+			lun, err := strconv.Atoi(strings.TrimRight(args[1], ";"))
+			if err != nil || lun < 0 || lun > 16383 {
+				return t.refuse(unix.EINVAL, "Too big LUN %s (max 16383)", args[1])
+			}
+			_, after, _ := strings.Cut(strings.TrimSpace(rest[len(args[0]):]), " ")
+			p, err := t.parameters(after, []string{"read_only"})
+			if err != nil {
+				return err
+			}
+			at := luns + "/" + strconv.Itoa(lun)
+			if verb == "add" && t.there(at) {
+				return t.refuse(unix.EEXIST, "virt lun %d already exists", lun)
+			}
+			if t.there(at) {
+				t.unmap(at)
+			}
+			t.mapLUN(luns, args[0], lun, p["read_only"] == "1")
+			return nil
+		})
+}
+
+func (t *Tree) mapLUN(luns, device string, lun int, readOnly bool) {
+	at := luns + "/" + strconv.Itoa(lun)
+	t.dir(at)
+	t.link(at+"/device", "devices/"+device)
+	ro := "0"
+	if n := t.nodes["devices/"+device+"/read_only"]; readOnly || n != nil && n.text == "1" {
+		ro = "1"
+	}
+	t.file(at+"/read_only", ro, 'r', nil).key = ro == "1"
+	t.link("devices/"+device+"/exported/export"+strconv.Itoa(t.exports), at)
+	t.exports++
+}
+
+func (t *Tree) unmap(at string) {
+	device := t.nodes[at+"/device"].link
+	for _, e := range t.children(device + "/exported") {
+		if t.nodes[device+"/exported/"+e].link == at {
+			t.drop(device + "/exported/" + e)
+		}
+	}
+	t.drop(at)
+}
+
+func (t *Tree) clearLUNs(luns string) {
+	for _, name := range t.children(luns) {
+		if name != "mgmt" {
+			t.unmap(luns + "/" + name)
+		}
+	}
+}
+
+func (t *Tree) manageGroups(target, verb string, args []string) error {
+	if len(args) != 1 {
+		return t.refuse(unix.EINVAL, "Group name required")
+	}
+	at := target + "/ini_groups/" + args[0]
+	switch {
+	case verb == "create" && t.there(at):
+		return t.refuse(unix.EEXIST, "acg name %s exist", args[0])
+	case verb == "create":
+		t.dir(at)
+		t.dir(at + "/luns")
+		t.dir(at + "/initiators")
+		t.lunMap(at + "/luns")
+		for file, text := range map[string]string{"addr_method": "PERIPHERAL", "cpu_mask": "3", "io_grouping_type": "auto", "black_hole": "0"} {
+			t.file(at+"/"+file, text, 'b', nil)
+		}
+		t.mgmt(at+"/initiators", "Usage: echo \"add INITIATOR_NAME\" >mgmt\n       echo \"del INITIATOR_NAME\" >mgmt\n"+
+			"       echo \"move INITIATOR_NAME DEST_GROUP_NAME\" >mgmt\n       echo \"clear\" >mgmt\n",
+			func(verb string, args []string, _ string) error { return t.manageInitiators(target, at, verb, args) })
+		t.groups[target] = append(t.groups[target], args[0])
+		return nil
+	case verb == "del" && !t.there(at):
+		return t.refuse(unix.EINVAL, "Group %s not found", args[0])
+	case verb == "del":
+		for _, s := range t.children(target + "/sessions") {
+			if t.nodes[target+"/sessions/"+s+"/luns"].link == at+"/luns" {
+				return t.refuse(unix.EBUSY, "Group %s is not empty", args[0])
+			}
+		}
+		t.clearLUNs(at + "/luns")
+		t.groups[target] = remove(t.groups[target], args[0])
+		delete(t.order, at)
+		t.drop(at)
+		return nil
+	}
+	return t.refuse(unix.EINVAL, "Unknown action %q", verb)
+}
+
+func (t *Tree) manageInitiators(target, group, verb string, args []string) error {
+	defer t.reassign(target)
+	dir := group + "/initiators/"
+	switch {
+	case verb == "clear":
+		for _, i := range t.order[group] {
+			t.drop(dir + i)
+		}
+		t.order[group] = nil
+		return nil
+	case len(args) == 0:
+		return t.refuse(unix.EINVAL, "Invalid initiator name")
+	case verb == "add" && t.there(dir+args[0]):
+		return t.refuse(unix.EEXIST, "Name %s already exists in group %s", args[0], path.Base(group))
+	case verb == "add":
+		t.file(dir+args[0], args[0], 'r', nil)
+		t.order[group] = append(t.order[group], args[0])
+		return nil
+	case !t.there(dir + args[0]):
+		return t.refuse(unix.EINVAL, "Unable to find initiator '%s' in group '%s'", args[0], path.Base(group))
+	case verb == "del":
+		t.drop(dir + args[0])
+		t.order[group] = remove(t.order[group], args[0])
+		return nil
+	case verb == "move" && len(args) == 2:
+		to := target + "/ini_groups/" + args[1]
+		if !t.there(to) {
+			return unix.EINVAL
+		}
+		if t.there(to + "/initiators/" + args[0]) {
+			return unix.EEXIST
+		}
+		t.drop(dir + args[0])
+		t.order[group] = remove(t.order[group], args[0])
+		t.file(to+"/initiators/"+args[0], args[0], 'r', nil)
+		t.order[to] = append(t.order[to], args[0])
+		return nil
+	}
+	return t.refuse(unix.EINVAL, "Unknown action %q", verb)
+}
+
+// groupFor finds the LUN map of an initiator: that of the first group that has
+// a pattern for it (scst_find_tgt_acg_by_name_wild).
+func (t *Tree) groupFor(target, initiator string) string {
+	for _, g := range t.groups[target] {
+		at := target + "/ini_groups/" + g
+		if slices.ContainsFunc(t.order[at], func(p string) bool { return wild(p, initiator) }) {
+			return at + "/luns"
+		}
+	}
+	return target + "/luns"
+}
+
+// wild matches as SCST does: a "!" turns the rest of the pattern around, and
+// does not except from other patterns.
+func wild(pattern, name string) bool {
+	if rest, not := strings.CutPrefix(pattern, "!"); not {
+		return !wild(rest, name)
+	}
+	switch {
+	case pattern == "":
+		return name == ""
+	case pattern[0] == '*':
+		return wild(pattern[1:], name) || name != "" && wild(pattern, name[1:])
+	case name == "":
+		return false
+	case pattern[0] == '?' || strings.EqualFold(pattern[:1], name[:1]):
+		return wild(pattern[1:], name[1:])
+	}
+	return false
+}
+
+// reassign moves sessions to the groups that they match now.
+func (t *Tree) reassign(target string) {
+	if !t.opt.Reassign {
+		return
+	}
+	for _, s := range t.children(target + "/sessions") {
+		at := target + "/sessions/" + s
+		t.nodes[at+"/luns"].link = t.groupFor(target, t.nodes[at+"/initiator_name"].text)
+	}
+}

@@ -1,0 +1,395 @@
+package scstfake
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// drivers makes the target drivers: virtual ones, and those whose targets are
+// ports of the machine.
+func (t *Tree) drivers() {
+	t.dir("targets/copy_manager")
+	t.dir("targets/copy_manager/copy_manager_tgt")
+	t.dir("targets/copy_manager/copy_manager_tgt/luns")
+	t.file("targets/copy_manager/copy_manager_tgt/luns/mgmt", "", 'b', nil)
+	t.dir("targets/copy_manager/copy_manager_tgt/ini_groups")
+	t.dir("targets/copy_manager/copy_manager_tgt/sessions")
+	t.iscsi()
+	t.local()
+	for driver, ports := range t.opt.Ports {
+		at := "targets/" + driver
+		t.dir(at)
+		t.file(at+"/version", "3.11.0-pre", 'r', nil)
+		if driver == "ib_srpt" { // it has an enabled of its own too, which is on
+			t.file(at+"/enabled", "1", 'b', nil)
+		}
+		for _, name := range ports {
+			t.addTarget(driver, name)
+		}
+	}
+}
+
+func (t *Tree) local() {
+	at := "targets/scst_local"
+	t.dir(at)
+	t.file(at+"/version", "3.11.0-pre", 'r', nil)
+	t.mgmt(at, "Usage: echo \"add_target target_name [parameters]\" >mgmt\n       echo \"del_target target_name\" >mgmt\n"+
+		"       echo \"add_session target_name session_name\" >mgmt\n       echo \"del_session target_name session_name\" >mgmt\n\n"+
+		"where parameters are one or more param_name=value pairs separated by ';'\n\nThe following parameters available: session_name\n",
+		func(verb string, args []string, _ string) error {
+			switch {
+			case verb == "add_target" && len(args) > 0:
+				if t.there(at + "/" + args[0]) {
+					return unix.EEXIST
+				}
+				t.addTarget("scst_local", args[0])
+				return nil
+			case verb == "del_target" && len(args) == 1:
+				return t.delTarget("scst_local", args[0])
+			case verb == "add_session" && len(args) == 2 && t.there(at+"/"+args[0]):
+				if t.there(at + "/" + args[0] + "/sessions/" + args[1]) {
+					return unix.EEXIST
+				}
+				t.login(at+"/"+args[0], Session{Initiator: args[1]})
+				return nil
+			case verb == "del_session" && len(args) == 2 && t.there(at+"/"+args[0]+"/sessions/"+args[1]):
+				t.drop(at + "/" + args[0] + "/sessions/" + args[1])
+				return nil
+			}
+			return unix.EINVAL
+		})
+	t.addTarget("scst_local", "scst_local_tgt") // which the module makes by itself
+	t.login(at+"/scst_local_tgt", Session{Initiator: "scst_local_host"})
+}
+
+func (t *Tree) iscsi() {
+	at := "targets/iscsi"
+	t.dir(at)
+	t.file(at+"/version", "3.11.0-pre", 'r', nil)
+	t.file(at+"/open_state", "closed", 'r', nil)
+	t.mgmt(at, "Usage: echo \"add_target target_name [parameters]\" >mgmt\n       echo \"del_target target_name\" >mgmt\n"+
+		"       echo \"add_attribute <attribute> <value>\" >mgmt\n       echo \"del_attribute <attribute> <value>\" >mgmt\n"+
+		"       echo \"add_target_attribute target_name <attribute> <value>\" >mgmt\n       echo \"del_target_attribute target_name <attribute> <value>\" >mgmt\n\n"+
+		"where parameters are one or more param_name=value pairs separated by ';'\n\n"+
+		"The following target driver attributes available: IncomingUser, OutgoingUser\n"+
+		"The following target attributes available: "+t.advertised([]string{"IncomingUser", "OutgoingUser", "allowed_portal"})+"\n",
+		t.manageISCSI)
+}
+
+func (t *Tree) manageISCSI(verb string, args []string, _ string) error {
+	at := "targets/iscsi"
+	if !t.daemon {
+		return t.refuse(unix.ENOENT, "Event %d can't be sent: iscsi-scstd does not run", 1)
+	}
+	target := at
+	if strings.Contains(verb, "target") {
+		if len(args) == 0 {
+			return unix.EINVAL
+		}
+		target = at + "/" + args[0]
+		args = args[1:]
+		if there := t.there(target); there != (verb != "add_target") {
+			if there {
+				return t.refuse(unix.EEXIST, "Target %s already exists", path.Base(target))
+			}
+			return t.refuse(unix.ENOENT, "Target %s not found", path.Base(target))
+		}
+	}
+	switch verb {
+	case "add_target":
+		t.addTarget("iscsi", path.Base(target))
+		return nil
+	case "del_target":
+		return t.delTarget("iscsi", path.Base(target))
+	case "add_attribute", "add_target_attribute":
+		return t.addAttribute(target, args)
+	case "del_attribute", "del_target_attribute":
+		return t.delAttribute(target, args)
+	}
+	return t.refuse(unix.EINVAL, "Unknown action %q", verb)
+}
+
+// addAttribute adds one that may be there several times: its files are
+// numbered from the second on.
+func (t *Tree) addAttribute(at string, args []string) error {
+	if len(args) < 2 {
+		return unix.EINVAL
+	}
+	name, key := args[0], args[1]
+	value := key
+	switch name {
+	case "IncomingUser", "OutgoingUser":
+		if len(args) < 3 || len(args[2]) < 12 {
+			return t.refuse(unix.EINVAL, "Secret of user %s is too short (min 12)", key)
+		}
+		value += " " + args[2]
+	case "allowed_portal":
+		if at == "targets/iscsi" || len(args) != 2 {
+			return unix.EINVAL
+		}
+	default:
+		return t.refuse(unix.EINVAL, "Unknown attribute %s", name)
+	}
+	if t.attribute(at, name, key) != "" {
+		return t.refuse(unix.EEXIST, "Attribute %s %s already exists", name, key)
+	}
+	if name == "OutgoingUser" && t.there(at+"/"+name) {
+		return t.refuse(unix.EEXIST, "Only one OutgoingUser is possible")
+	}
+	file := at + "/" + name
+	for n := 1; t.there(file); n++ {
+		file = at + "/" + name + strconv.Itoa(n)
+	}
+	t.file(file, value, 'b', nil).key = true
+	return nil
+}
+
+// attribute finds a file of a numbered attribute by its first word.
+func (t *Tree) attribute(at, name, key string) string {
+	for _, file := range t.children(at) {
+		if strings.TrimRight(file, "0123456789") != name {
+			continue
+		}
+		if first, _, _ := strings.Cut(t.nodes[at+"/"+file].text, " "); first == key {
+			return at + "/" + file
+		}
+	}
+	return ""
+}
+
+func (t *Tree) delAttribute(at string, args []string) error {
+	if len(args) < 2 {
+		return unix.EINVAL
+	}
+	file := t.attribute(at, args[0], args[1])
+	if file == "" {
+		return t.refuse(unix.EINVAL, "Unknown attribute %s %s", args[0], args[1])
+	}
+	t.drop(file)
+	return nil
+}
+
+// StartDaemon is iscsi-scstd connecting to the kernel.
+func (t *Tree) StartDaemon() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.daemon {
+		return
+	}
+	t.daemon = true
+	at := "targets/iscsi"
+	t.nodes[at+"/open_state"].text = "open"
+	for file, text := range map[string]string{"enabled": "0", "iSNSServer": "", "link_local": "1", "isns_entity_name": "", "internal_portal": ""} {
+		t.file(at+"/"+file, text, 'b', nil)
+	}
+	t.nodes[at+"/enabled"].write = func(text string) error {
+		t.nodes[at+"/enabled"].text = text
+		return nil
+	}
+}
+
+// StopDaemon is its end: the kernel drops all targets.
+func (t *Tree) StopDaemon() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.daemon {
+		return
+	}
+	t.daemon = false
+	at := "targets/iscsi"
+	t.nodes[at+"/open_state"].text = "closed"
+	for _, name := range t.children(at) {
+		switch name {
+		case "mgmt", "version", "open_state":
+		default:
+			if t.nodes[at+"/"+name].dir {
+				_ = t.delTarget("iscsi", name)
+			} else {
+				t.drop(at + "/" + name)
+			}
+		}
+	}
+}
+
+// addTarget makes a target as its driver does.
+func (t *Tree) addTarget(driver, name string) {
+	at := "targets/" + driver + "/" + name
+	t.dir(at)
+	for _, dir := range []string{"luns", "ini_groups", "sessions"} {
+		t.dir(at + "/" + dir)
+	}
+	for file, text := range map[string]string{"comment": "", "addr_method": "PERIPHERAL", "cpu_mask": "3", "io_grouping_type": "auto", "black_hole": "0", "aen_disabled": "0", "forward_src": "0", "forward_dst": "0"} {
+		t.file(at+"/"+file, text, 'b', nil)
+	}
+	if driver == "scst_local" { // cannot be disabled; has its number at once
+		t.file(at+"/rel_tgt_id", strconv.Itoa(t.freeID()), 'b', t.setRelativeID(at)).key = true
+	} else {
+		t.file(at+"/rel_tgt_id", "0", 'b', t.setRelativeID(at))
+		t.file(at+"/enabled", "0", 'b', t.enable(at))
+	}
+	if driver == "iscsi" {
+		for file, text := range map[string]string{
+			"DataDigest": "None", "HeaderDigest": "None", "FirstBurstLength": "65536", "MaxBurstLength": "1048576",
+			"MaxRecvDataSegmentLength": "1048576", "MaxXmitDataSegmentLength": "1048576", "ImmediateData": "Yes", "InitialR2T": "No",
+			"MaxOutstandingR2T": "32", "MaxSessions": "0", "NopInInterval": "30", "NopInTimeout": "30", "RspTimeout": "90",
+			"QueuedCommands": "32", "per_portal_acl": "0", "redirect": "", "alias": "",
+		} {
+			n := t.file(at+"/"+file, text, 'b', nil)
+			n.write = t.iscsiParameter(n, file, text)
+		}
+		t.file(at+"/tid", "1", 'r', nil)
+	}
+	for _, dir := range []string{"read", "write", "bidi"} {
+		t.file(at+"/"+dir+"_io_count_kb", "0", 'b', nil)
+		t.file(at+"/"+dir+"_cmd_count", "0", 'b', nil)
+	}
+	t.lunMap(at + "/luns")
+	t.mgmt(at+"/ini_groups", "Usage: echo \"create GROUP_NAME\" >mgmt\n       echo \"del GROUP_NAME\" >mgmt\n",
+		func(verb string, args []string, _ string) error { return t.manageGroups(at, verb, args) })
+}
+
+func (t *Tree) iscsiParameter(n *node, file, fallback string) func(string) error {
+	return func(text string) error {
+		v, err := strconv.Atoi(text)
+		switch file {
+		case "NopInInterval", "NopInTimeout", "RspTimeout", "QueuedCommands", "MaxSessions", "MaxOutstandingR2T", "FirstBurstLength", "MaxBurstLength", "MaxRecvDataSegmentLength", "MaxXmitDataSegmentLength":
+			if err != nil || v < 0 {
+				return t.refuse(unix.EINVAL, "Invalid value %s of %s", text, file)
+			}
+		case "ImmediateData", "InitialR2T":
+			if text != "Yes" && text != "No" {
+				return unix.EINVAL
+			}
+		case "redirect":
+			words := strings.Fields(text)
+			if len(words) > 0 && (len(words) != 2 || words[1] != "temp" && words[1] != "perm") {
+				return t.refuse(unix.EINVAL, "Redirection type required")
+			}
+			text = ""
+			if len(words) > 0 {
+				text = strings.TrimSuffix(words[0], ":3260") + " " + words[1]
+			}
+		}
+		n.text, n.key = text, text != fallback
+		return nil
+	}
+}
+
+// freeID is the lowest relative target identifier that nobody has.
+func (t *Tree) freeID() int {
+	for id := 1; ; id++ {
+		if !t.taken(strconv.Itoa(id), "") {
+			return id
+		}
+	}
+}
+
+// taken says whether an enabled target other than one has an identifier.
+func (t *Tree) taken(id, but string) bool {
+	for p, n := range t.nodes {
+		if strings.HasPrefix(p, "targets/") && path.Base(p) == "rel_tgt_id" && path.Dir(p) != but && n.text == id {
+			if e := t.nodes[path.Dir(p)+"/enabled"]; e == nil || e.text == "1" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t *Tree) setRelativeID(at string) func(string) error {
+	return func(text string) error {
+		id, err := strconv.Atoi(text)
+		if err != nil || id < 1 || id > 65535 {
+			return t.refuse(unix.EINVAL, "Invalid relative port id %s", text)
+		}
+		if e := t.nodes[at+"/enabled"]; (e == nil || e.text == "1") && t.taken(text, at) {
+			return t.refuse(unix.EBADSLT, "Relative port id %s is not unique", text)
+		}
+		n := t.nodes[at+"/rel_tgt_id"]
+		n.text, n.key = text, true
+		return nil
+	}
+}
+
+func (t *Tree) enable(at string) func(string) error {
+	return func(text string) error {
+		if text != "0" && text != "1" {
+			return unix.EINVAL
+		}
+		id := t.nodes[at+"/rel_tgt_id"]
+		if text == "1" {
+			switch {
+			case id.text == "0":
+				id.text, id.key = strconv.Itoa(t.freeID()), true
+			case t.taken(id.text, at):
+				return t.refuse(unix.EBADSLT, "Relative target id %s is not unique", id.text)
+			}
+		}
+		t.nodes[at+"/enabled"].text = text // whoever is logged in stays
+		return nil
+	}
+}
+
+// delTarget ends a target, enabled or not, with its LUNs, groups and sessions.
+func (t *Tree) delTarget(driver, name string) error {
+	at := "targets/" + driver + "/" + name
+	if !t.there(at) {
+		return t.refuse(unix.EINVAL, "Target %s not found", name)
+	}
+	for _, g := range append([]string{""}, t.children(at+"/ini_groups")...) {
+		luns := at + "/luns"
+		if g != "" {
+			luns = at + "/ini_groups/" + g + "/luns"
+		}
+		t.clearLUNs(luns)
+	}
+	for p, n := range t.nodes {
+		if strings.HasPrefix(p, "device_groups/") && n.link == at {
+			t.drop(p)
+		}
+	}
+	for p := range t.order {
+		if strings.HasPrefix(p, at+"/") {
+			delete(t.order, p)
+		}
+	}
+	delete(t.groups, at)
+	t.drop(at)
+	return nil
+}
+
+// hidden says whether an object vanishes while it is looked at.
+func (t *Tree) hidden(p string) bool {
+	for g := range t.gone {
+		if p == g || strings.HasPrefix(p, g+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// Describe is a target's map as initiators see it: device and mode by LUN.
+func (t *Tree) Describe(luns string) map[int]string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[int]string{}
+	for _, name := range t.children(luns) {
+		if n, err := strconv.Atoi(name); err == nil {
+			mode := "rw"
+			if t.nodes[path.Join(luns, name, "read_only")].text == "1" {
+				mode = "ro"
+			}
+			out[n] = fmt.Sprintf("%s %s", path.Base(t.nodes[path.Join(luns, name, "device")].link), mode)
+		}
+	}
+	return out
+}
+
+func remove(list []string, name string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(n string) bool { return n == name })
+}
