@@ -44,8 +44,8 @@ func engines(o Options) *choice.Engine {
 			if err := kernel.Load(ctx, "target_core_mod"); err != nil {
 				return nil, err
 			}
-			return lio.Start(ctx, lio.Options{Kernel: kernel, SameRoot: kernfs.SameRoot, Load: kernfs.Modprobe, Ports: ports, RunDir: o.RunDir,
-				StateDir: filepath.Join(state, "lio"), DataDir: o.DataDir, Log: o.Log})
+			return lio.Start(ctx, lio.Options{Kernel: kernel, SameRoot: kernfs.SameRoot, Load: kernfs.Modprobe, Ports: ports, RoCE: host.Adapters{}.RoCE,
+				RunDir: o.RunDir, StateDir: filepath.Join(state, "lio"), DataDir: o.DataDir, Log: o.Log})
 		}},
 		"scst": {Supports: scst.Supports, Start: func(ctx context.Context) (choice.Serving, error) {
 			kernel := kernfs.Tree{Root: kernfs.SCST}

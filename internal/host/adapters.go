@@ -24,6 +24,12 @@ func (a Adapters) InfiniBand() ([]string, error) {
 	return a.read("class/infiniband/*/ports/*/gids/0")
 }
 
+// RoCE says whether an RDMA device is on Ethernet.
+func (a Adapters) RoCE() (bool, error) {
+	layers, err := a.read("class/infiniband/*/ports/*/link_layer")
+	return slices.Contains(layers, "Ethernet"), err
+}
+
 func (a Adapters) read(pattern string) ([]string, error) {
 	root := a.Sys
 	if root == "" {

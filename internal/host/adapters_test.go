@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -33,5 +34,11 @@ func TestAdapters(t *testing.T) {
 	}
 	if got, err := a.InfiniBand(); err != nil || !slices.Equal(got, []string{"fe80:0000:0000:0000:0002:c903:0005:f34b"}) {
 		t.Errorf("InfiniBand: %v %v", got, err)
+	}
+	for i, layer := range []string{"InfiniBand", "Ethernet"} {
+		sysFile(t, root, "class/infiniband/mlx4_0/ports/"+strconv.Itoa(i+1)+"/link_layer", layer)
+		if got, err := a.RoCE(); err != nil || got != (layer == "Ethernet") {
+			t.Errorf("RoCE with a port of %s: %t %v", layer, got, err)
+		}
 	}
 }

@@ -125,7 +125,7 @@ func pointToPoint(nic string) string {
 	return `
 ls -d /sys/bus/fcoe/devices/ctlr_* >/dev/null 2>&1 || echo ` + nic + ` > /sys/bus/fcoe/ctlr_create
 for c in /sys/bus/fcoe/devices/ctlr_*; do
-	[ "$(cat $c/enabled)" = 1 ] || { echo vn2vn > $c/mode; echo 1 > $c/enabled; }
+	[ "$(cat $c/enabled)" = 1 ] || { echo VN2VN > $c/mode; echo 1 > $c/enabled; }
 done
 `
 }

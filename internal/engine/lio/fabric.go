@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -223,6 +224,37 @@ func (e *Engine) load(ctx context.Context, f fabric) error {
 	}
 	if err := e.k.mkdir(f.dir); err != nil {
 		return fmt.Errorf("have the kernel load its %s target: %w (is the module %s there?)", f.driver.Human(), err, f.module)
+	}
+	return nil
+}
+
+// srpPort is where SRP's logins over Ethernet come in, by the RDMA connection
+// manager: InfiniBand's own reaches no Ethernet. No port is assigned to it; this
+// is the one that Linux's tests of ib_srp use.
+const (
+	srpPortFile = "srpt/discovery_auth/rdma_cm_port"
+	srpPort     = "5555"
+)
+
+// hearEthernet has SRP targets be reached over Ethernet, if that is there.
+// Somebody who chose another port keeps it.
+func (e *Engine) hearEthernet(f fabric) error {
+	if f.driver != config.DriverSRP || e.opt.RoCE == nil {
+		return nil
+	}
+	ethernet, err := e.opt.RoCE()
+	if err != nil || !ethernet {
+		return err
+	}
+	now, err := e.k.read(srpPortFile)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && now != "0" {
+		return nil
+	}
+	if err == nil {
+		err = e.k.WriteFile(srpPortFile, srpPort)
+	}
+	if err != nil {
+		return fmt.Errorf("have SRP targets reached over Ethernet at port %s: %w", srpPort, err)
 	}
 	return nil
 }

@@ -469,3 +469,23 @@ func TestISER(t *testing.T) {
 	b.reads(at, "0")
 	b.refused(b.PutPortal(ctx, config.Portal{Name: "other", Address: "10.0.0.2:3260", ISER: true}), "RDMA device", "ib_isert")
 }
+
+// SRP is heard over Ethernet where the machine has that, at the port that
+// somebody chose, or ours.
+func TestSRPOverEthernet(t *testing.T) {
+	for _, c := range []struct {
+		name, had, want string
+		roce            bool
+	}{{"InfiniBand", "0", "0", false}, {"Ethernet", "0", "5555", true}, {"another port", "4711", "4711", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newFabricBench(t, liofake.Options{})
+			b.opt.RoCE = func() (bool, error) { return c.roce, nil }
+			b.start()
+			b.ok(b.kernel.Load(t.Context(), "ib_srpt"))
+			b.ok(b.kernel.Mkdir("srpt"))
+			b.ok(b.kernel.WriteFile("srpt/discovery_auth/rdma_cm_port", c.had))
+			b.ok(b.PutTarget(t.Context(), config.Target{Name: gid, Driver: config.DriverSRP}))
+			b.reads("srpt/discovery_auth/rdma_cm_port", c.want)
+		})
+	}
+}

@@ -74,6 +74,8 @@ type Options struct {
 	// Ports lists the ports of this machine that a driver could serve at, for
 	// people who named another one; nil if nobody can tell.
 	Ports func(config.Driver) ([]string, error)
+	// RoCE says whether this machine has RDMA over Ethernet; nil if it has not.
+	RoCE func() (bool, error)
 	// DataDir is what relative paths of devices are below of.
 	DataDir string
 	// Poll is how often sessions are looked at for events; 2 s if 0.

@@ -57,6 +57,9 @@ func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 			return err
 		}
 	}
+	if err := e.hearEthernet(p.fabric); err != nil {
+		return err
+	}
 	portals, err := e.portals()
 	if err != nil {
 		return err

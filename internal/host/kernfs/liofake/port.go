@@ -44,7 +44,7 @@ func (t *Tree) Load(_ context.Context, module string) error {
 }
 
 // loadFabric is mkdir of a fabric's directory. All have discovery_auth, though
-// only iSCSI has something in it.
+// only those of iSCSI and SRP have something in it.
 func (t *Tree) loadFabric(p string) error {
 	f := transports()[p]
 	if !t.modules[f.module] && (!f.autoload || slices.Contains(t.opt.Absent, f.module)) {
@@ -57,6 +57,9 @@ func (t *Tree) loadFabric(p string) error {
 		return nil
 	}
 	t.fixedDir(p + "/discovery_auth")
+	if p == "srpt" { // srpt_da_attrs
+		t.number(p+"/discovery_auth/rdma_cm_port", "0", func(n uint64) bool { return n <= 65535 })
+	}
 	return nil
 }
 
