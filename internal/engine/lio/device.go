@@ -209,6 +209,9 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if err := e.setSerial(at, d.Identity.Serial); err != nil {
 		return err
 	}
+	if err := e.restoreReservations(at, d.Identity.Serial); err != nil {
+		return err
+	}
 	if err := e.applyDeviceGroups(d.Name, at); err != nil {
 		return err
 	}
@@ -393,7 +396,7 @@ func (e *Engine) DeleteDevice(_ context.Context, name string) error {
 	defer e.mu.Unlock()
 	at, err := e.find(name)
 	if err == nil && at != "" {
-		err = e.dropDevice(at)
+		err = e.deleteDevice(at)
 	}
 	if err != nil {
 		return fmt.Errorf("delete device %s: %w", name, err)

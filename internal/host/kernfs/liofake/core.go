@@ -47,6 +47,13 @@ func (t *Tree) objects() (n int) {
 	return n
 }
 
+// Restored returns what registrations a storage object was told of.
+func (t *Tree) Restored(object string) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.restored[object]
+}
+
 // SavePR does what PERSISTENT RESERVE OUT with APTPL does: it writes a file
 // below the dbroot, and fails where its directory is missing.
 func (t *Tree) SavePR(object string) error {
@@ -149,6 +156,21 @@ func (t *Tree) object(p, plugin string) {
 	t.identity(p, exported)
 	t.fixedDir(p + "/pr")
 	t.file(p+"/pr/res_aptpl_active", "APTPL Bit Status: Disabled", 'r', nil)
+	restored := t.file(p+"/pr/res_aptpl_metadata", "Ready to process PR APTPL metadata..", 'b', nil)
+	restored.write = func(text string) error { // target_pr_res_aptpl_metadata_store
+		if exported() || !strings.Contains(text, "initiator_node=") || !strings.Contains(text, "target_node=") || !strings.Contains(text, "sa_res_key=") {
+			return unix.EINVAL
+		}
+		for _, set := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }) {
+			if key, value, _ := strings.Cut(set, "="); strings.HasPrefix(key, "res_") {
+				if _, err := strconv.ParseInt(value, 0, 32); err != nil { // match_int: a leading zero is octal
+					return unix.EINVAL
+				}
+			}
+		}
+		t.restored[p] = append(t.restored[p], text)
+		return nil
+	}
 	t.fixedDir(p + "/statistics")
 	t.fixedDir(p + "/statistics/scsi_lu")
 	for _, name := range []string{"num_cmds", "read_mbytes", "write_mbytes"} {

@@ -44,6 +44,7 @@ type Tree struct {
 	nodes    map[string]*node
 	kids     map[string]map[string]bool // names in a directory
 	leads    map[string]int             // links to an object
+	restored map[string][]string        // registrations by storage object
 	log      []string                   // requests that changed something
 	fail     int                        // how many more requests are taken before all fail; < 0: no end
 	sid      int
@@ -69,7 +70,7 @@ type node struct {
 
 // New makes the tree of a kernel that has just loaded target_core_mod.
 func New(opt Options) *Tree {
-	t := &Tree{opt: opt, nodes: map[string]*node{}, kids: map[string]map[string]bool{}, leads: map[string]int{}, fail: -1,
+	t := &Tree{opt: opt, nodes: map[string]*node{}, kids: map[string]map[string]bool{}, leads: map[string]int{}, restored: map[string][]string{}, fail: -1,
 		modules: map[string]bool{}, looped: map[string]int{}, devices: map[string]bool{}}
 	t.nodes["."] = &node{dir: true, fixed: true}
 	t.fixedDir("core")
