@@ -54,6 +54,25 @@ func (a *array) apply(ctx context.Context, rest string, flags ...string) string 
 	return said
 }
 
+// reboot has it shut down in good order, and waits until its daemon answers
+// again. Nobody logs in meanwhile: discovery through a forwarded port needs an
+// announced address, which LIO has not.
+func (a *array) reboot(ctx context.Context) {
+	a.T.Helper()
+	a.Console().Forget()
+	_, _ = a.Remote.Run(ctx, "systemctl --no-block reboot") // the connection may end before the command does
+	if err := a.WaitFor(ctx, appliance.KernelMarker); err != nil {
+		a.T.Fatal(err)
+	}
+	_ = a.Remote.Close()
+	r, err := a.SSH(ctx)
+	if err != nil {
+		a.T.Fatal(err)
+	}
+	a.Remote = r
+	a.Until(ctx, "esos status >/dev/null 2>&1 && echo it answers", "it answers")
+}
+
 // drives are further disks of an appliance.
 func drives(file, serial string) []vm.Drive { return []vm.Drive{{File: file, Serial: serial}} }
 

@@ -54,7 +54,7 @@ targets:
 	}
 	a.Run(ctx, "cat /var/lib/esos/state/lio/pr/aptpl_*")
 	_, _ = s1.Close(), s2.Close()
-	a.Reboot(ctx)
+	a.reboot(ctx)
 	if got := a.Run(ctx, "esos status"); !strings.Contains(got, "lio") {
 		t.Fatalf("after the reboot:\n%s", got)
 	}
