@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/choice"
 	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/engine/lio"
@@ -90,9 +92,31 @@ func TestChangeOfEngine(t *testing.T) {
 		t.Errorf("without a document, %q serves", e.Name())
 	}
 	ok(apply(a, full("")))
+	// Somebody is logged in: that has to be named.
+	native.SetSessions(engine.Session{ID: "1", Target: "iqn.2026-11.com.example:disk", Group: "hosts", Initiator: "iqn.1993-08.org.debian:01:a", LUNs: 1})
 	err := apply(a, full("lio"))
-	if err == nil || !strings.Contains(err.Error(), "cannot change from native to lio while something is served (devices: 1, targets: 1)") {
-		t.Errorf("change of the engine under a target: %v", err)
+	var destroys *appliance.DestroysError
+	if !errors.As(err, &destroys) || !slices.Equal(destroys.Needs, []string{"engine"}) || !strings.Contains(err.Error(), "all sessions (1) are cut off") {
+		t.Errorf("change of the engine under a session: %v", err)
+	}
+	failing = broken
+	if err := apply(a, full("lio"), "engine"); err == nil || !strings.Contains(err.Error(), broken.Error()) {
+		t.Errorf("an engine that does not start: %v", err)
+	}
+	ok(a.Reconcile(t.Context()))
+	if s, err := e.Observe(t.Context()); err != nil || e.Name() != "native" || len(s.Targets) != 1 || len(s.Devices) != 1 {
+		t.Errorf("after a change that failed, %q serves %+v, %v", e.Name(), s, err)
+	}
+	failing = nil
+	// Nobody is: it changes there and back with all that it serves.
+	for _, name := range []string{"lio", "native"} {
+		ok(apply(a, full(name)))
+		if s, err := e.Observe(t.Context()); err != nil || e.Name() != name || len(s.Targets) != 1 || len(s.Targets[0].Groups[0].LUNs) != 1 || len(s.Devices) != 1 {
+			t.Errorf("%q serves %+v, %v; want %s and all of it", e.Name(), s, err, name)
+		}
+		if left := kernel.Dump(); name == "native" && strings.Contains(left, "iscsi/iqn") {
+			t.Errorf("left in the kernel:\n%s", left)
+		}
 	}
 	given := []string{"target/iqn.2026-11.com.example:disk", "device/db01", "image/db01"}
 	ok(apply(a, empty(""), given...))

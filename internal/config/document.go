@@ -12,8 +12,8 @@ type Document struct {
 	// document and not from chance. A first apply writes one.
 	ID string `yaml:"id,omitempty" json:"id,omitempty" doc:"UUID of the array"`
 
-	// Engine is who serves. It changes only while nothing is served.
-	Engine string `yaml:"engine,omitempty" json:"engine,omitempty" enum:"native,lio,scst" doc:"who serves: ESOS's own target in user space (default), or LIO or SCST in the kernel; changes only while nothing is served"`
+	// Engine is who serves. When it changes, all that is served ends and begins anew.
+	Engine string `yaml:"engine,omitempty" json:"engine,omitempty" enum:"native,lio,scst" doc:"who serves: ESOS's own target in user space (default), or LIO or SCST in the kernel; all that is served ends and begins anew when it changes"`
 
 	Devices      []Device      `yaml:"devices,omitempty" json:"devices,omitempty" doc:"what LUNs can lead to"`
 	ISCSI        ISCSI         `yaml:"iscsi,omitempty" json:"iscsi,omitempty" doc:"what all iSCSI targets share"`

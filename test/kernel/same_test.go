@@ -93,6 +93,12 @@ func TestSameDocument(t *testing.T) {
 		for _, engine := range []string{"native", "lio"} {
 			seen[engine] = a.serveExample(ctx, file, engine, doc)
 		}
+		// Images stay: they are the same disks then. What is in memory goes.
+		clear := "esos apply -y -f -"
+		for _, d := range doc.Devices {
+			clear += " --destroy device/" + d.Name
+		}
+		a.Pipe(ctx, clear, "version: 1\nname: kernel\nengine: lio\napi: {listen: '0.0.0.0:8443'}\n")
 		if diff := cmp.Diff(seen["native"], seen["lio"]); diff != "" {
 			t.Errorf("%s: what initiators see of native (-) and LIO (+):\n%s", name, diff)
 		}
@@ -108,7 +114,8 @@ func TestSameDocument(t *testing.T) {
 	}
 }
 
-// serveExample serves a file with one line more, and returns what initiators see.
+// serveExample serves a file with one line more, in place of what another
+// engine serves of it, and returns what initiators see.
 func (a *array) serveExample(ctx context.Context, file, engine string, doc *config.Document) map[string]string {
 	a.T.Helper()
 	text, err := os.ReadFile(file)
@@ -127,7 +134,7 @@ func (a *array) serveExample(ctx context.Context, file, engine string, doc *conf
 			a.Run(ctx, "ip address replace "+host+"/32 dev lo")
 		}
 	}
-	a.Pipe(ctx, "esos apply -y -f -", strings.Replace(string(text), "\nname: ", "\nengine: "+engine+"\nname: ", 1))
+	a.Pipe(ctx, "esos apply -y -f - --destroy engine", strings.Replace(string(text), "\nname: ", "\nengine: "+engine+"\nname: ", 1))
 	if got := a.Run(ctx, "esos status"); !strings.Contains(got, engine) {
 		a.T.Fatalf("%s is not served by %s:\n%s", file, engine, got)
 	}
@@ -145,12 +152,6 @@ func (a *array) serveExample(ctx context.Context, file, engine string, doc *conf
 				doc.ISCSI.Portals[0].Address, user.Name, string(user.Secret), mutual.Name, string(mutual.Secret)))
 		}
 	}
-	// Images stay: they are the same disks then. What is in memory goes.
-	clear := "esos apply -y -f -"
-	for _, d := range doc.Devices {
-		clear += " --destroy device/" + d.Name
-	}
-	a.Pipe(ctx, clear, "version: 1\nname: kernel\nengine: "+engine+"\napi: {listen: '0.0.0.0:8443'}\n")
 	return seen
 }
 

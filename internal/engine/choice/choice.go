@@ -60,7 +60,13 @@ func New(makers map[string]Maker) *Engine { return &Engine{makers: makers} }
 
 // Use starts an engine in place of the one that is in use, which must serve
 // nothing. If it cannot be started, the old one is in use again.
-func (c *Engine) Use(ctx context.Context, name string) error {
+func (c *Engine) Use(ctx context.Context, name string) error { return c.use(ctx, name, false) }
+
+// Replace is Use, but that the engine in use may serve: all of that ends. If
+// the new one cannot be started, the old one serves nothing.
+func (c *Engine) Replace(ctx context.Context, name string) error { return c.use(ctx, name, true) }
+
+func (c *Engine) use(ctx context.Context, name string, end bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current != nil && c.current.Name() == name {
@@ -73,7 +79,7 @@ func (c *Engine) Use(ctx context.Context, name string) error {
 	old := ""
 	if c.current != nil {
 		old = c.current.Name()
-		if err := c.leave(ctx); err != nil {
+		if err := c.leave(ctx, end); err != nil {
 			return fmt.Errorf("use engine %s instead of %s: %w", name, old, err)
 		}
 	}
@@ -87,13 +93,14 @@ func (c *Engine) Use(ctx context.Context, name string) error {
 	return nil
 }
 
-// leave ends the engine that is in use. The caller holds mu.
-func (c *Engine) leave(ctx context.Context) error {
+// leave ends the engine that is in use, and what it serves if that is to end.
+// The caller holds mu.
+func (c *Engine) leave(ctx context.Context, end bool) error {
 	s, err := c.current.Observe(ctx)
 	if err != nil {
 		return err
 	}
-	if Serves(s) {
+	if Serves(s) && !end {
 		return errors.New("it serves devices or targets, which would be cut off; take them out of the document first")
 	}
 	if err := c.current.Stop(ctx); err != nil {
