@@ -46,4 +46,29 @@ targets:
 	if again := a.Run(ctx, "cd /sys/kernel/config/target && find . | sort | grep -v statistics"); again != tree {
 		t.Errorf("the kernel's tree changed when the daemon was restarted:\nbefore:\n%s\nafter:\n%s", tree, again)
 	}
+
+	// What somebody changes by hand is shown, left by the next daemon, and
+	// undone or taken over when asked.
+	const alias = "/sys/kernel/config/target/iscsi/iqn.2026-11.org.esos-project.test:lio/tpgt_1/param/TargetAlias"
+	byHand := func(text string) {
+		t.Helper()
+		a.Run(ctx, "printf '"+text+"' > "+alias+"; systemctl restart esos")
+		a.Until(ctx, "esos status", "Engine:       lio")
+		if said := a.Run(ctx, "esos plan"); !strings.Contains(said, "changed by hand") || !strings.Contains(said, text) {
+			t.Errorf("a change by hand is told as:\n%s", said)
+		}
+		if now := a.Run(ctx, "cat "+alias); !strings.Contains(now, text) {
+			t.Errorf("the next daemon made of %q: %s", text, now)
+		}
+	}
+	byHand("one")
+	a.Run(ctx, "esos drift revert -y")
+	if now := a.Run(ctx, "cat "+alias); strings.Contains(now, "one") {
+		t.Errorf("after it was undone it reads %s", now)
+	}
+	byHand("two")
+	a.Run(ctx, "esos drift adopt -y")
+	if said := a.Run(ctx, "esos plan; esos config show"); !strings.Contains(said, "no changes") || !strings.Contains(said, "alias: two") {
+		t.Errorf("after it was adopted:\n%s", said)
+	}
 }
