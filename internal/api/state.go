@@ -2,17 +2,16 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
+	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/engine"
 )
 
@@ -89,45 +88,52 @@ func (s *Server) state() {
 	huma.Register(s.huma, operation(Viewer, http.MethodGet, "/operations/{id}", "getOperation", "operations", "Read how far an operation is"), s.getOperation)
 }
 
-// operationTick is how often a waiting request looks. Steps take longer.
-const operationTick = 20 * time.Millisecond
+// operationTick is how often a waiting request looks at an operation. One of
+// many steps is told less often: each time all of them are.
+func operationTick(op *appliance.Operation) time.Duration {
+	return 20 * time.Millisecond * time.Duration(1+len(op.Plan.Steps)/50)
+}
 
 // getOperation reads an operation, and waits for it to get on.
 func (s *Server) getOperation(ctx context.Context, in *operationInput) (*oneOperationOutput, error) {
+	op, err := s.app.Operation(in.ID)
+	if err != nil {
+		return nil, answer(err)
+	}
 	deadline := time.After(time.Duration(in.Wait) * time.Second)
-	tick := time.NewTicker(operationTick)
+	tick := time.NewTicker(operationTick(op))
 	defer tick.Stop()
-	for {
-		op, err := s.app.Operation(in.ID)
-		if err != nil {
-			return nil, answer(err)
-		}
-		w := operationOf(op)
-		if w.State != v1.Running {
-			s.refresh(ctx) // who follows a change may use at once what it brought
-		}
-		out := &oneOperationOutput{progressTag(w), w}
-		if in.Wait == 0 || w.State != v1.Running || in.Seen != "" && out.ETag != in.Seen {
-			return out, nil
-		}
+	// The tag is older than what is told, if anything: nothing is missed. Who
+	// has seen something waits at least once, for more to come.
+	tag := progressTag(op)
+	for first := true; in.Wait > 0 && running(op) && (first || in.Seen == "" || tag == in.Seen); first = false {
 		select {
+		case <-op.Ended():
 		case <-tick.C:
 		case <-deadline:
-			return out, nil
+			in.Wait = 0
+		case <-s.stopping:
+			in.Wait = 0
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-s.stopping:
-			return out, nil
 		}
+		tag = progressTag(op)
+	}
+	w := operationOf(op)
+	if w.State != v1.Running {
+		s.refresh(ctx) // who follows a change may use at once what it brought
+	}
+	return &oneOperationOutput{tag, w}, nil
+}
+
+func running(op *appliance.Operation) bool {
+	select {
+	case <-op.Ended():
+		return false
+	default:
+		return true
 	}
 }
 
 // progressTag differs whenever an operation got on.
-func progressTag(op v1.Operation) string {
-	text, err := json.Marshal(op)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(text)
-	return quote(hex.EncodeToString(sum[:8]))
-}
+func progressTag(op *appliance.Operation) string { return quote(strconv.FormatUint(op.Version(), 10)) }

@@ -39,6 +39,7 @@ type Operation struct {
 
 	mu       sync.Mutex
 	progress Progress
+	version  uint64
 	err      error
 }
 
@@ -68,6 +69,13 @@ func (o *Operation) Progress() Progress {
 	p := o.progress
 	p.Steps = append([]StepProgress(nil), p.Steps...)
 	return p
+}
+
+// Version differs whenever the operation got on.
+func (o *Operation) Version() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.version
 }
 
 // Wait waits for the operation's end and returns why it failed.
@@ -100,6 +108,7 @@ func (o *Operation) running() bool {
 func (o *Operation) observe(i int, s plan.State, fraction float64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.version++
 	step := &o.progress.Steps[i]
 	if s == plan.Done && step.State != plan.Done {
 		o.progress.Done++
@@ -117,6 +126,7 @@ func (o *Operation) observe(i int, s plan.State, fraction float64, err error) {
 func (o *Operation) end(rev Revision, changed bool, problems []plan.Note, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.version++
 	p := &o.progress
 	p.State, p.Ended, p.Revision, p.Changed, p.Problems = Done, time.Now(), rev, changed, problems
 	if err != nil {
