@@ -1,9 +1,14 @@
 package config
 
+import "maps"
+
 // Clone returns a deep copy.
 func (d *Document) Clone() *Document {
 	c := *d
 	c.Devices = append([]Device(nil), d.Devices...)
+	for i := range c.Devices {
+		c.Devices[i].Attributes = maps.Clone(c.Devices[i].Attributes)
+	}
 	c.ISCSI.Portals = append([]Portal(nil), d.ISCSI.Portals...)
 	c.ISCSI.Discovery = d.ISCSI.Discovery.clone()
 	c.Targets = make([]Target, 0, len(d.Targets))
@@ -47,11 +52,13 @@ func (t Target) Clone() Target {
 	if p.ImmediateData != nil {
 		p.ImmediateData = new(*p.ImmediateData)
 	}
+	t.Attributes = maps.Clone(t.Attributes)
 	t.LUNs = append([]LUN(nil), t.LUNs...)
 	t.Groups = append([]Group(nil), t.Groups...)
 	for i := range t.Groups {
 		g := &t.Groups[i]
 		g.Initiators = append([]string(nil), g.Initiators...)
+		g.Attributes = maps.Clone(g.Attributes)
 		g.LUNs = append([]LUN(nil), g.LUNs...)
 	}
 	return t

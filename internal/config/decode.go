@@ -35,7 +35,7 @@ func (d *decoder) problem(n *yaml.Node, path, format string, args ...any) {
 }
 
 // value decodes n into v. Types are those of Document: structs, slices, maps
-// from int to int, pointers, strings, bools, ints and Size.
+// from int to int and from text to text, pointers, strings, bools, ints and Size.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	d.nodes++
 	if d.nodes > maxNodes {
@@ -62,7 +62,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	case reflect.Slice:
 		d.sequence(n, v, path)
 	case reflect.Map:
-		d.numbers(n, v, path)
+		d.entries(n, v, path)
 	default:
 		d.scalar(n, v, path)
 	}
@@ -125,9 +125,13 @@ func (d *decoder) sequence(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-func (d *decoder) numbers(n *yaml.Node, v reflect.Value, path string) {
+func (d *decoder) entries(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
-		d.problem(n, path, "must be a mapping of numbers to numbers, not %s", kind(n))
+		of := "numbers to numbers"
+		if v.Type().Key().Kind() == reflect.String {
+			of = "names to text"
+		}
+		d.problem(n, path, "must be a mapping of %s, not %s", of, kind(n))
 		return
 	}
 	m := reflect.MakeMapWithSize(v.Type(), 0)

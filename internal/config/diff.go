@@ -214,10 +214,16 @@ func (f *flat) add(key string, v reflect.Value) {
 	case reflect.Slice:
 		f.list(key, v)
 	case reflect.Map:
-		ids := v.Interface().(map[int]int)
-		for _, k := range slices.Sorted(maps.Keys(ids)) {
-			text := strconv.Itoa(ids[k])
-			f.put(key+"["+strconv.Itoa(k)+"]", text, text)
+		switch m := v.Interface().(type) {
+		case map[int]int:
+			for _, k := range slices.Sorted(maps.Keys(m)) {
+				text := strconv.Itoa(m[k])
+				f.put(key+"["+strconv.Itoa(k)+"]", text, text)
+			}
+		case map[string]string:
+			for _, k := range slices.Sorted(maps.Keys(m)) {
+				f.put(key+"["+k+"]", m[k], m[k])
+			}
 		}
 	case reflect.String:
 		f.put(key, v.String(), fmt.Sprint(v.Interface()))

@@ -45,6 +45,9 @@ type Device struct {
 	Removable    bool         `yaml:"removable,omitempty" json:"removable,omitempty" doc:"report a removable medium"`
 	Rotational   bool         `yaml:"rotational,omitempty" json:"rotational,omitempty" doc:"report a rotating medium"`
 	Identity     Identity     `yaml:"identity,omitempty" json:"identity,omitempty" doc:"what initiators know it by; empty fields are completed once and then stay"`
+	// Attributes are settings that documents have no word for, by the names that
+	// the engine's kernel has.
+	Attributes map[string]string `yaml:"attributes,omitempty" json:"attributes,omitempty" doc:"the engine's own attributes, by the names that its kernel has; for engines lio and scst; what is left out is as the kernel has it"`
 }
 
 // Provisioning says when a file's space is taken: thin (as it is written, the
@@ -92,20 +95,22 @@ type Target struct {
 	Disabled bool   `yaml:"disabled,omitempty" json:"disabled,omitempty" doc:"refuse logins"`
 	// RelativeIDs are the relative target port identifiers by portal group
 	// tag (SPC-5 4.2.2), unique in the array; missing ones are completed.
-	RelativeIDs map[int]int `yaml:"relative_ids,omitempty" json:"relative_ids,omitempty" doc:"relative target port identifiers by portal group tag (1 without portals), unique in the array; missing ones are completed"`
-	Portals     []string    `yaml:"portals,omitempty" json:"portals,omitempty" doc:"names of portals it is reached by; all when empty; iSCSI only, like alias, auth, parameters and redirect"`
-	Auth        Auth        `yaml:"auth,omitempty" json:"auth,omitempty" doc:"who may log in"`
-	Parameters  Parameters  `yaml:"parameters,omitempty" json:"parameters,omitempty" doc:"operational keys"`
-	Redirect    string      `yaml:"redirect,omitempty" json:"redirect,omitempty" doc:"host:port that logins are sent to (TargetMoved)"`
-	LUNs        []LUN       `yaml:"luns,omitempty" json:"luns,omitempty" doc:"LUN map of initiators that no group matches"`
-	Groups      []Group     `yaml:"groups,omitempty" json:"groups,omitempty" doc:"host groups"`
+	RelativeIDs map[int]int       `yaml:"relative_ids,omitempty" json:"relative_ids,omitempty" doc:"relative target port identifiers by portal group tag (1 without portals), unique in the array; missing ones are completed"`
+	Portals     []string          `yaml:"portals,omitempty" json:"portals,omitempty" doc:"names of portals it is reached by; all when empty; iSCSI only, like alias, auth, parameters and redirect"`
+	Auth        Auth              `yaml:"auth,omitempty" json:"auth,omitempty" doc:"who may log in"`
+	Parameters  Parameters        `yaml:"parameters,omitempty" json:"parameters,omitempty" doc:"operational keys"`
+	Redirect    string            `yaml:"redirect,omitempty" json:"redirect,omitempty" doc:"host:port that logins are sent to (TargetMoved)"`
+	Attributes  map[string]string `yaml:"attributes,omitempty" json:"attributes,omitempty" doc:"the engine's own attributes, by the names that its kernel has; for engines lio and scst; what is left out is as the kernel has it"`
+	LUNs        []LUN             `yaml:"luns,omitempty" json:"luns,omitempty" doc:"LUN map of initiators that no group matches"`
+	Groups      []Group           `yaml:"groups,omitempty" json:"groups,omitempty" doc:"host groups"`
 }
 
 // Group is a host group (ini_group): initiators that see the same LUNs.
 type Group struct {
-	Name       string   `yaml:"name" json:"name" doc:"unique name in its target"`
-	Initiators []string `yaml:"initiators,omitempty" json:"initiators,omitempty" doc:"initiator names of the target's driver (iSCSI name; SRP port id 0x...; WWPN), or patterns with * and ?, a leading ! excludes"`
-	LUNs       []LUN    `yaml:"luns,omitempty" json:"luns,omitempty" doc:"LUN map of these initiators"`
+	Name       string            `yaml:"name" json:"name" doc:"unique name in its target"`
+	Initiators []string          `yaml:"initiators,omitempty" json:"initiators,omitempty" doc:"initiator names of the target's driver (iSCSI name; SRP port id 0x...; WWPN), or patterns with * and ?, a leading ! excludes"`
+	Attributes map[string]string `yaml:"attributes,omitempty" json:"attributes,omitempty" doc:"the engine's own attributes of the group, or of its initiators, by the names that its kernel has; for engines lio and scst; what is left out is as the kernel has it"`
+	LUNs       []LUN             `yaml:"luns,omitempty" json:"luns,omitempty" doc:"LUN map of these initiators"`
 }
 
 // LUN maps a logical unit number to a device.

@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 func TestSpelling(t *testing.T) {
 	const gid, id = "fe80:0000:0000:0000:0002:c903:0005:f34b", "0xfe800000000000000002c9030005f34b"
@@ -66,7 +69,7 @@ targets: [{name: 50:01:43:80:24:26:bb:b4, driver: qla2x00t, groups: [{name: g, i
 	if err := Complete(doc, &Document{Devices: []Device{{Name: "lto", Handler: FileIO, Path: "a.img", Identity: Identity{Serial: "1"}}}}); err != nil {
 		t.Fatal(err)
 	}
-	if want := (Device{Name: "lto", Handler: PassTape, Path: "3:0:0:0"}); doc.Devices[0] != want || want.WithDefaults() != want {
+	if want := (Device{Name: "lto", Handler: PassTape, Path: "3:0:0:0"}); !reflect.DeepEqual(doc.Devices[0], want) || !reflect.DeepEqual(want.WithDefaults(), want) {
 		t.Errorf("completed to %+v", doc.Devices[0])
 	}
 	if ids := doc.Targets[0].RelativeIDs; len(ids) != 1 || ids[LoneTag] != 1 {

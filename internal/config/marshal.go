@@ -164,13 +164,22 @@ func (w *writer) value(v reflect.Value, depth int) {
 		}
 	case reflect.Map:
 		w.out.WriteByte('\n')
-		numbers, ok := v.Interface().(map[int]int)
-		if !ok {
+		switch m := v.Interface().(type) {
+		case map[int]int:
+			for _, k := range slices.Sorted(maps.Keys(m)) {
+				w.indent(depth)
+				fmt.Fprintf(&w.out, "%d: %d\n", k, m[k])
+			}
+		case map[string]string:
+			for _, k := range slices.Sorted(maps.Keys(m)) {
+				w.indent(depth)
+				w.text(k)
+				w.out.WriteString(": ")
+				w.text(m[k])
+				w.out.WriteByte('\n')
+			}
+		default:
 			w.err = fmt.Errorf("cannot write a %s", v.Type())
-		}
-		for _, k := range slices.Sorted(maps.Keys(numbers)) {
-			w.indent(depth)
-			fmt.Fprintf(&w.out, "%d: %d\n", k, numbers[k])
 		}
 	default:
 		w.out.WriteByte(' ')

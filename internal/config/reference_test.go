@@ -100,6 +100,9 @@ func typeName(t reflect.Type) (name string, elem reflect.Type, list string) {
 		name, elem, _ := typeName(t.Elem())
 		return "list of " + name, elem, "[]"
 	case reflect.Map:
+		if t.Key().Kind() == reflect.String {
+			return "mapping of names to text", nil, ""
+		}
 		return "mapping of numbers", nil, ""
 	case reflect.Bool:
 		return "true or false", nil, ""

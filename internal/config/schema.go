@@ -81,7 +81,7 @@ func (s schemas) of(t reflect.Type) map[string]any {
 		return map[string]any{"type": "array", "items": s.of(t.Elem())}
 	case reflect.Map:
 		return map[string]any{"type": "object", "additionalProperties": s.of(t.Elem()),
-			"propertyNames": map[string]any{"pattern": "^[0-9]+$"}}
+			"propertyNames": map[string]any{"pattern": keyPattern(t)}}
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case reflect.Int:
@@ -89,4 +89,12 @@ func (s schemas) of(t reflect.Type) map[string]any {
 	default:
 		return map[string]any{"type": "string"}
 	}
+}
+
+// keyPattern is what keys of a mapping look like.
+func keyPattern(t reflect.Type) string {
+	if t.Key().Kind() == reflect.Int {
+		return "^[0-9]+$"
+	}
+	return "^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
 }

@@ -23,6 +23,7 @@ func (c *checker) checkDevices() {
 			c.checkSize(at, d)
 			c.checkIdentity(at+".identity", d.Identity)
 		}
+		c.checkAttributes(at, d.Attributes)
 		if s := d.Identity.Serial; s != "" {
 			c.unique(serials, at+".identity.serial", "devices", s, i)
 		}
@@ -50,7 +51,7 @@ func (c *checker) checkPassThrough(at string, d Device) {
 	case !address && (!filepath.IsAbs(d.Path) || strings.ContainsRune(d.Path, 0) || len(d.Path) > 4095 || strings.HasSuffix(d.Path, "/")):
 		c.error(at+".path", "%q is no SCSI device; write an absolute path like /dev/sg3, or HOST:CHANNEL:ID:LUN like 3:0:0:0", clip(d.Path))
 	}
-	own := Device{Name: d.Name, Handler: d.Handler, Path: d.Path}
+	own := Device{Name: d.Name, Handler: d.Handler, Path: d.Path, Attributes: d.Attributes}
 	for _, f := range Fields(own, d) {
 		c.error(at+"."+f.Field, "a SCSI device that %s passes on has its own; remove it", d.Handler)
 	}

@@ -110,6 +110,7 @@ func (c *checker) checkTargets() {
 		if t.Redirect != "" {
 			c.hostPort(at+".redirect", t.Redirect)
 		}
+		c.checkAttributes(at, t.Attributes)
 		c.checkGroups(at, t)
 		c.checkLUNs(at+".luns", t.LUNs)
 		switch {
@@ -209,6 +210,7 @@ func (c *checker) checkGroups(at string, t Target) {
 		if len(g.Initiators) == 0 {
 			c.warn(gat+".initiators", "empty, so the group matches nobody")
 		}
+		c.checkAttributes(gat, g.Attributes)
 		c.checkLUNs(gat+".luns", g.LUNs)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/attribute"
 )
 
 // everybody is the one pattern that LIO has: initiators without an ACL get one
@@ -187,7 +188,7 @@ func (e *Engine) putGroup(target string, g config.Group) error {
 	for i, name := range g.Initiators {
 		initiators[i] = strings.TrimSuffix(name, deviates)
 	}
-	g.Initiators = initiators
+	g.Initiators, g.Attributes = initiators, attribute.Bare(g.Attributes)
 	if errs := groupProblems(g, w.place().fabric); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
@@ -227,6 +228,9 @@ func (e *Engine) putGroup(target string, g config.Group) error {
 		if err := e.setACLs(&w, tpg, g, have[tag]); err != nil {
 			return err
 		}
+		if err := e.putACLAttributes(&w, tpg); err != nil {
+			return err
+		}
 		if after {
 			if err := e.showAll(&w, tpg, luns); err != nil {
 				return err
@@ -236,6 +240,7 @@ func (e *Engine) putGroup(target string, g config.Group) error {
 	if static {
 		w.group(g.Name).LUNs = nil
 	}
+	w.forgetAttributes()
 	return e.words.putTarget(w)
 }
 

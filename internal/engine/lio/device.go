@@ -98,7 +98,10 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 			have.ours = true
 		}
 		if have.ours {
-			return e.changeDevice(ctx, have, d)
+			if err := e.changeDevice(ctx, have, d); err != nil {
+				return err
+			}
+			return e.putDeviceAttributes(at, d)
 		}
 		// It was never finished: nothing leads to it, so that it is begun anew.
 		if err := e.dropDevice(at); err != nil {
@@ -213,6 +216,9 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 		return err
 	}
 	if err := e.applyDeviceGroups(d.Name, at); err != nil {
+		return err
+	}
+	if err := e.beginAttributes(at, d); err != nil {
 		return err
 	}
 	if err := e.setAlias(at, d); err != nil {
@@ -405,6 +411,9 @@ func (e *Engine) DeleteDevice(_ context.Context, name string) error {
 		if n == name {
 			delete(e.stores, id)
 		}
+	}
+	if err := e.words.remove(deviceAttributes, name); err != nil {
+		return fmt.Errorf("delete device %s: %w", name, err)
 	}
 	return nil
 }

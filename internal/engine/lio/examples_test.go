@@ -3,6 +3,7 @@ package lio
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -93,7 +94,7 @@ func TestServeExamples(t *testing.T) {
 			}
 			for i := range d.Devices {
 				want := d.Devices[i].WithDefaults()
-				if at := slices.IndexFunc(s.Devices, func(h config.Device) bool { return h.Name == want.Name }); at < 0 || s.Devices[at] != want {
+				if at := slices.IndexFunc(s.Devices, func(h config.Device) bool { return h.Name == want.Name }); at < 0 || !reflect.DeepEqual(s.Devices[at], want) {
 					t.Errorf("device %s is not served as declared: %+v", want.Name, s.Devices)
 				}
 			}

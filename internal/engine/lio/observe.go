@@ -37,6 +37,9 @@ func (e *Engine) observe() (engine.State, error) {
 	}
 	slices.SortFunc(devices, func(a, b served) int { return strings.Compare(a.Name, b.Name) })
 	for _, d := range devices {
+		if err := e.seeDeviceAttributes(&d); err != nil {
+			return s, err
+		}
 		s.Devices = append(s.Devices, d.Device)
 		if d.foreign {
 			foreign(&s, "device/"+d.Name)
@@ -134,6 +137,9 @@ func (o *observer) target(p place) (config.Target, bool, error) {
 			return t, false, err
 		}
 	}
+	if err := o.attributes(&t, &w, views); err != nil {
+		return t, false, err
+	}
 	if o.strange[p] = !w.kept; w.kept && p.portals() {
 		o.addresses(&t, views)
 	}
@@ -155,6 +161,8 @@ type view struct {
 	addresses []string
 	iser      map[string]bool // addresses that are open to RDMA
 	enabled   bool
+	// attributes are those of ACLs, by initiator, if any were put.
+	attributes map[string]map[string]string
 }
 
 func (o *observer) view(w *targetWords, tag int) (view, error) {

@@ -64,7 +64,7 @@ func shownLUNs(views []view) []config.LUN {
 
 // observedGroup is a group as the ACLs of all portal groups have it.
 func observedGroup(words config.Group, views []view) config.Group {
-	g := config.Group{Name: words.Name}
+	g := config.Group{Name: words.Name, Attributes: groupAttributes(words, views)}
 	have := map[string]int{}
 	var each [][]config.LUN
 	everywhere := len(views) > 0

@@ -106,6 +106,9 @@ func (e *Engine) createPassThrough(d config.Device) error {
 	case err != nil:
 		return fmt.Errorf("have the kernel pass on %s (%s): %w (is it mounted, part of an array or volume group, or served by somebody else?)", d.Path, real.Address, err)
 	}
+	if err := e.beginAttributes(object, d); err != nil {
+		return err
+	}
 	return e.setAlias(object, d)
 }
 

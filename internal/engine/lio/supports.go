@@ -21,6 +21,7 @@ func Supports(d *config.Document) []error {
 	}
 	for _, dev := range d.Devices {
 		in("device", dev.Name, deviceProblems(dev.WithDefaults()))
+		in("device", dev.Name, deviceAttributeProblems(dev))
 	}
 	for _, p := range d.ISCSI.Portals {
 		in("portal", p.Name, portalProblems(p))
@@ -117,7 +118,7 @@ func discoveryProblems(a config.Auth) []error {
 
 // ownProblems says what of a target's own settings LIO cannot have.
 func ownProblems(t config.Target) []error {
-	p := chapProblems(t.Auth)
+	p := append(chapProblems(t.Auth), targetAttributeProblems(t)...)
 	local := t.Driver == config.DriverLocal && !strings.HasPrefix(t.Name, "naa.") && !strings.HasPrefix(t.Name, "iqn.")
 	p.add(local, "LIO's loopback targets have names like naa.5001405b2a1c3d4e or iqn. names; take such a name, or use engine: scst")
 	p.add(t.Redirect != "", "LIO cannot send logins to another address; leave redirect out, or use engine: native")
@@ -150,6 +151,7 @@ func groupProblems(g config.Group, f fabric) []error {
 		p.add(i == everybody && f.strange == refused,
 			"LIO lets no initiator in over %s that it does not know by name; name each initiator, or use engine: scst", f.driver.Human())
 	}
+	p = append(p, groupAttributeProblems(g, f)...)
 	if len(p) > 0 {
 		return p
 	}

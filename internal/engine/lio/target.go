@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine/attribute"
 )
 
 // setting is a file of an object and what it should read.
@@ -28,6 +29,7 @@ func (e *Engine) PutTarget(ctx context.Context, t config.Target) error {
 
 func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 	t = own(t)
+	t.Attributes = attribute.Bare(t.Attributes)
 	if errs := ownProblems(t); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
@@ -48,6 +50,7 @@ func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 	if !there {
 		// Words of a target that is gone say nothing of this one.
 		w.Target.Groups, w.Target.LUNs, w.Was = nil, nil, nil
+		w.Attributes, w.ACLAttributes = attribute.Words{}, attribute.Words{}
 	}
 	if err := e.words.putTarget(w); err != nil {
 		return err
@@ -97,6 +100,9 @@ func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 		if err := e.copyAccess(w, tag); err != nil {
 			return err
 		}
+		if err := e.putTargetAttributes(w, tpg); err != nil {
+			return err
+		}
 		if w.place().portals() {
 			if err := e.addresses(w, tag, portals); err != nil {
 				return err
@@ -107,7 +113,7 @@ func (e *Engine) arrange(w *targetWords, portals []config.Portal) error {
 			return err
 		}
 	}
-	return nil
+	return e.forgetAttributes(w)
 }
 
 // addresses opens the addresses of one portal group, and closes others.

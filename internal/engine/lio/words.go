@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine/attribute"
 )
 
 // store keeps the words that the kernel's tree has no place for, a file an
@@ -29,12 +30,16 @@ type targetWords struct {
 	// Was holds the kernel's own values of what we set, by the file. Some
 	// fabrics have none to set.
 	Was map[string]string `json:"was"`
+	// Attributes are words of the target's own attributes, ACLAttributes of
+	// those of its groups.
+	Attributes    attribute.Words `json:"attributes"`
+	ACLAttributes attribute.Words `json:"acl_attributes"`
 
 	kept bool // there are words: the target is ours
 }
 
 func (s store) open() error {
-	for _, dir := range []string{"targets", "portals", "groups"} {
+	for _, dir := range []string{"targets", "portals", "groups", deviceAttributes} {
 		if err := os.MkdirAll(filepath.Join(s.dir, dir), 0o700); err != nil {
 			return fmt.Errorf("make the directory of what LIO cannot keep: %w", err)
 		}

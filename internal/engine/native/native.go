@@ -108,6 +108,7 @@ func Supports(d *config.Document) []error {
 			errs = append(errs, fmt.Errorf("device %s: the native engine has no handler %q; use engine: scst, which can", dev.Name, dev.Handler))
 		}
 	}
+	errs = append(errs, attributeProblems(d)...)
 	for _, p := range d.ISCSI.Portals {
 		if p.ISER {
 			errs = append(errs, fmt.Errorf("portal %s: the native engine serves iSCSI over TCP only; leave iser out, or use engine: lio or scst, which can", p.Name))

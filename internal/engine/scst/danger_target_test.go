@@ -3,6 +3,7 @@ package scst
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -233,7 +234,7 @@ func targetDangers() []danger {
 			b.ok(b.PutDevice(b.Context(), d))
 			b.ok(b.PutLUN(b.Context(), iqn, "", config.LUN{LUN: 1, Device: "lto"}))
 			s, err := b.Observe(b.Context())
-			if err != nil || len(s.Devices) != 4 || s.Devices[3] != d || s.Targets[0].LUNs[0].Device != "lto" {
+			if err != nil || len(s.Devices) != 4 || !reflect.DeepEqual(s.Devices[3], d) || s.Targets[0].LUNs[0].Device != "lto" {
 				b.Errorf("observed %+v, %v", s, err)
 			}
 			d.Name = "other"

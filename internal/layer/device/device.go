@@ -71,13 +71,17 @@ func differences(have, want *config.Device) []config.FieldChange {
 func rigid(have, want *config.Device) []config.FieldChange {
 	var fixed []config.FieldChange
 	for _, c := range differences(have, want) {
-		live := c.Field == "size" || c.Field == "path" && want.Handler == config.CDROM && have.Handler == config.CDROM
+		live := c.Field == "size" || attribute(c.Field) || c.Field == "path" && want.Handler == config.CDROM && have.Handler == config.CDROM
 		if !live {
 			fixed = append(fixed, c)
 		}
 	}
 	return fixed
 }
+
+// attribute says whether a setting is one of the engine's own, which are set
+// while a device is served; if the kernel refuses, it says so.
+func attribute(field string) bool { return strings.HasPrefix(field, "attributes[") }
 
 // Plan makes, changes and removes devices.
 func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Builder) {

@@ -5,6 +5,7 @@ package group
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/layer"
@@ -66,7 +67,7 @@ func (l Layer) target(want, have config.Target, seen *layer.Observed, b *plan.Bu
 		}
 		if exists {
 			step.Action, step.Changes = plan.Change, changes
-			step.Sentence = fmt.Sprintf("Change initiators of host group %s of target %s", g.Name, want.Name)
+			step.Sentence = fmt.Sprintf("Change %s of host group %s of target %s", whatOf(changes), g.Name, want.Name)
 			step.Undo = func(ctx context.Context) error { return l.Engine.PutGroup(ctx, want.Name, old) }
 		}
 		b.Add(step)
@@ -83,6 +84,22 @@ func (l Layer) target(want, have config.Target, seen *layer.Observed, b *plan.Bu
 			Undo:     func(ctx context.Context) error { return l.restore(ctx, want.Name, g) },
 		})
 	}
+}
+
+// whatOf names for people what changes of a group.
+func whatOf(changes []config.FieldChange) string {
+	initiators, attributes := false, false
+	for _, c := range changes {
+		is := strings.HasPrefix(c.Field, "attributes[")
+		initiators, attributes = initiators || !is, attributes || is
+	}
+	switch {
+	case initiators && attributes:
+		return "initiators and attributes"
+	case attributes:
+		return "attributes"
+	}
+	return "initiators"
 }
 
 func object(target, group string) string { return "group/" + target + "/" + group }
