@@ -43,13 +43,26 @@ type Words struct {
 // Idle says whether there is nothing to set, and nothing to take back.
 func (w *Words) Idle(want map[string]string) bool { return len(want) == 0 && len(w.Was) == 0 }
 
-// Put brings an object to the attributes that are wanted, and those that were
-// set before and are wanted no more to what they were. Only what reads
-// differently is written.
-func (w *Words) Put(o Object, want map[string]string) error {
-	if w.Idle(want) {
+// Put brings an object to the attributes that were said, and those that were
+// set before and are said no more to what they were. Only what reads
+// differently is written. If something is refused, said becomes what is set
+// all the same: what comes next must not fail for it, too.
+func (w *Words) Put(o Object, said *map[string]string) error {
+	if w.Idle(*said) {
 		return nil
 	}
+	err := w.put(o, *said)
+	if err == nil {
+		return nil
+	}
+	var look error
+	if *said, look = w.Observe(o, nil); look == nil {
+		look = o.Keep()
+	}
+	return errors.Join(err, look)
+}
+
+func (w *Words) put(o Object, want map[string]string) error {
 	names, err := o.Names()
 	if err != nil {
 		return fmt.Errorf("list its attributes: %w", err)

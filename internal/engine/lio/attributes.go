@@ -100,7 +100,7 @@ func (e *Engine) putDeviceAttributes(at string, d config.Device) error {
 	}
 	o := e.attributesIn(at, "attrib")
 	o.Keep = keep
-	if err := w.Words.Put(o, want); err != nil {
+	if err := w.Words.Put(o, &w.Said); err != nil {
 		return err
 	}
 	if len(want) == 0 {
@@ -140,7 +140,7 @@ func (e *Engine) putTargetAttributes(w *targetWords, tpg string) error {
 		}
 		return "", false
 	}
-	if err := w.Attributes.Put(o, w.Target.Attributes); err != nil {
+	if err := w.Attributes.Put(o, &w.Target.Attributes); err != nil {
 		return err
 	}
 	return e.putACLAttributes(w, tpg)
@@ -161,13 +161,13 @@ func (e *Engine) putACLAttributes(w *targetWords, tpg string) error {
 		if err != nil {
 			return err
 		}
-		var want map[string]string
+		said := new(map[string]string)
 		if g := w.group(group); g != nil {
-			want = g.Attributes
+			said = &g.Attributes
 		}
 		o := e.attributesIn(path.Join(tpg, "acls", initiator), "attrib")
 		o.Keep = func() error { return e.words.putTarget(*w) }
-		if err := w.ACLAttributes.Put(o, want); err != nil {
+		if err := w.ACLAttributes.Put(o, said); err != nil {
 			return fmt.Errorf("initiator %s: %w", initiator, err)
 		}
 	}

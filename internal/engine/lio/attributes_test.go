@@ -60,7 +60,8 @@ func TestAttributes(t *testing.T) {
 	if again := b.kernel.Requests(); len(again) > 0 {
 		t.Errorf("put again: %q", again)
 	}
-	s := b.observed()
+	s, err := b.Observe(t.Context())
+	b.ok(err)
 	for what, pair := range map[string][2]map[string]string{
 		"device": {device, s.Devices[0].Attributes}, "target": {target, s.Targets[0].Attributes}, "group": {group, s.Targets[0].Groups[0].Attributes},
 	} {
@@ -80,8 +81,8 @@ func TestAttributes(t *testing.T) {
 	b.ok(b.kernel.WriteFile(object+"/attrib/queue_depth", "7"))
 	b.ok(withAttributes(b, nil, nil, nil))
 	b.reads(object+"/attrib/queue_depth", "7")
-	if a := b.observed().Devices[0].Attributes; len(a) > 0 {
-		t.Errorf("told: %v", a)
+	if s, err := b.Observe(t.Context()); err != nil || len(s.Devices[0].Attributes) > 0 {
+		t.Errorf("told: %+v, %v", s.Devices, err)
 	}
 }
 
@@ -193,7 +194,8 @@ func TestAttributesDrift(t *testing.T) {
 		b.ok(withAttributes(b, device, target, group))
 		before := b.observed()
 		b.ok(b.kernel.WriteFile(file, "5"))
-		s := b.observed()
+		s, err := b.Observe(t.Context())
+		b.ok(err)
 		got := map[string]string{
 			"d0": s.Devices[0].Attributes["queue_depth"], "target": s.Targets[0].Attributes["login_timeout"], "group": s.Targets[0].Groups[0].Attributes["dataout_timeout"],
 		}
@@ -240,7 +242,7 @@ func TestEverythingThatESOSSetsIsItsOwn(t *testing.T) {
 	for _, r := range b.kernel.Requests() {
 		words := strings.Fields(r)
 		parts := strings.Split(words[1], "/")
-		if words[0] != "write" || !slices.Contains([]string{"attrib", "param"}, parts[len(parts)-2]) {
+		if words[0] != "write" || len(parts) < 3 || !slices.Contains([]string{"attrib", "param"}, parts[len(parts)-2]) {
 			continue
 		}
 		seen++
