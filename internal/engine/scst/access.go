@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine/attribute"
 )
 
 // groups lists the host groups of a target.
@@ -46,23 +47,30 @@ func (e *Engine) putGroup(ctx context.Context, target string, g config.Group) er
 	if err != nil {
 		return err
 	}
-	if old := w.group(g.Name); old != nil {
-		old.Initiators = g.Initiators
-	} else {
-		w.Target.Groups = append(w.Target.Groups, config.Group{Name: g.Name, Initiators: g.Initiators})
+	g.Attributes = attribute.Bare(g.Attributes)
+	if there, err = e.k.exists(p.group(g.Name)); err != nil {
+		return err
 	}
-	if w.ours() {
+	if !there { // words of one that is gone say nothing of this one
+		delete(w.GroupAttributes, g.Name)
+	}
+	if old := w.group(g.Name); old != nil {
+		old.Initiators, old.Attributes = g.Initiators, g.Attributes
+	} else {
+		w.Target.Groups = append(w.Target.Groups, config.Group{Name: g.Name, Initiators: g.Initiators, Attributes: g.Attributes})
+	}
+	if w.ours() || len(g.Attributes) > 0 {
 		if err := e.keep(w); err != nil {
 			return err
 		}
-	}
-	if there, err = e.k.exists(p.group(g.Name)); err != nil {
-		return err
 	}
 	if !there {
 		if err := e.k.write(ctx, path.Join(p.path(), "ini_groups/mgmt"), "create "+g.Name); err != nil {
 			return err
 		}
+	}
+	if err := e.putGroupAttributes(ctx, p, &w, g.Name); err != nil {
+		return err
 	}
 	changed, err := e.setInitiators(ctx, p, g)
 	if err != nil || !changed {
@@ -227,6 +235,7 @@ func (e *Engine) deleteGroup(ctx context.Context, target, group string) error {
 	if err != nil || w.group(group) == nil {
 		return err
 	}
+	delete(w.GroupAttributes, group)
 	w.Target.Groups = slices.DeleteFunc(w.Target.Groups, func(g config.Group) bool { return g.Name == group })
 	return e.keep(w)
 }

@@ -53,7 +53,7 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 		if err := e.changeDevice(ctx, have, d); err != nil {
 			return err
 		}
-		return e.finish(ctx, d)
+		return e.finish(ctx, d, false)
 	case have.foreign:
 		return fmt.Errorf("there is a device of that name already, which somebody else made (%s of it differ); remove it there, or give this one another name",
 			strings.Join(e.fixedDifferences(have.Device, d), ", "))
@@ -178,11 +178,14 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if d.Handler == config.FileIO {
 		e.stores[fi.ID] = d.Name
 	}
-	return e.finish(ctx, d)
+	return e.finish(ctx, d, true)
 }
 
 // finish lets a device that is whole join its group, and takes note of it.
-func (e *Engine) finish(ctx context.Context, d config.Device) error {
+func (e *Engine) finish(ctx context.Context, d config.Device, fresh bool) error {
+	if err := e.putDeviceAttributes(ctx, d, fresh); err != nil {
+		return err
+	}
 	if err := e.joinGroups(ctx, d.Name); err != nil {
 		return err
 	}
@@ -368,6 +371,9 @@ func (e *Engine) dropDevice(ctx context.Context, name string) error {
 		if n == name {
 			delete(e.stores, id)
 		}
+	}
+	if err := e.words.Remove(deviceAttributes, name); err != nil {
+		return err
 	}
 	if err := e.words.Remove(scsiWords, name); err != nil {
 		return err

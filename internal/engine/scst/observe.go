@@ -41,6 +41,9 @@ func (e *Engine) observe(ctx context.Context) (engine.State, error) {
 	}
 	readOnly := map[string]bool{}
 	for _, d := range devices {
+		if err := e.seeDeviceAttributes(ctx, &d); err != nil {
+			return s, err
+		}
 		s.Devices = append(s.Devices, d.Device)
 		if d.foreign {
 			foreign("device/" + d.Name)
@@ -120,6 +123,9 @@ func (o *observer) target(p place, w targetWords) (config.Target, error) {
 	if err := o.access(&t, p, &w); err != nil {
 		return t, err
 	}
+	if err := o.attributes(&t, p, &w); err != nil {
+		return t, err
+	}
 	if p.driver != config.DriverISCSI {
 		return t, nil
 	}
@@ -188,6 +194,9 @@ func (o *observer) access(t *config.Target, p place, w *targetWords) error {
 		}
 		if len(g.Initiators) == 0 {
 			g.Initiators = nil
+		}
+		if g.Attributes, err = o.groupAttributes(p, w, name); err != nil {
+			return err
 		}
 		var luns []config.LUN
 		if said := w.group(name); said != nil {

@@ -88,6 +88,7 @@ func (e *Engine) putPassThrough(ctx context.Context, d config.Device) error {
 	} else if !there {
 		return fmt.Errorf("SCST sees no SCSI device %s (%s): is it attached to this machine?", a, d.Path)
 	}
+	fresh := false
 	to, err := e.k.Readlink(path.Join("devices", a, "handler"))
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -95,6 +96,7 @@ func (e *Engine) putPassThrough(ctx context.Context, d config.Device) error {
 	case err == nil && path.Base(to) != string(d.Handler):
 		return fmt.Errorf("handler of a device cannot change while it is served (%s has %s); delete the device and create it anew", a, path.Base(to))
 	case err != nil:
+		fresh = true
 		if _, err := e.handler(ctx, d.Handler); err != nil {
 			return err
 		}
@@ -103,6 +105,9 @@ func (e *Engine) putPassThrough(ctx context.Context, d config.Device) error {
 		}
 	}
 	if err := e.words.Put(scsiWords, d.Name, passed{d, a}); err != nil {
+		return err
+	}
+	if err := e.putDeviceAttributes(ctx, d, fresh); err != nil {
 		return err
 	}
 	return e.joinGroups(ctx, d.Name)

@@ -167,7 +167,7 @@ func start(ctx context.Context, opt Options) (*Engine, error) {
 	e := &Engine{
 		opt: opt, files: opt.Files, log: opt.Log.With("engine", "scst"), first: map[string]time.Time{},
 		k:     &tree{Kernel: opt.Kernel, log: opt.KernelLog, poll: opt.Busy},
-		words: words.Store{Dir: filepath.Join(opt.RunDir, "scst"), Kinds: []string{deviceWords, scsiWords, portalWords, targetWordsKind, groupWords}},
+		words: words.Store{Dir: filepath.Join(opt.RunDir, "scst"), Kinds: []string{deviceWords, scsiWords, portalWords, targetWordsKind, groupWords, deviceAttributes}},
 	}
 	if err := e.words.Open(); err != nil {
 		return nil, err

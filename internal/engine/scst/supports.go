@@ -66,6 +66,7 @@ func deviceProblems(d config.Device) problems {
 	var p problems
 	p.add(strings.ContainsAny(d.Name, separators), "SCST takes no blank, \"=\" or \";\" in a name")
 	p.add(len(d.Name) > 64, "SCST takes a name of 64 characters at most")
+	p = append(p, attributeProblems(d.Attributes, ownOfDevice(d.Handler))...)
 	if d.Handler.PassThrough() {
 		return p
 	}
@@ -141,7 +142,7 @@ func authProblems(a config.Auth) problems {
 // ownProblems says what of a target's own settings (with its defaults) SCST
 // cannot have.
 func ownProblems(t config.Target) problems {
-	p := authProblems(t.Auth)
+	p := append(authProblems(t.Auth), attributeProblems(t.Attributes, ownOfTarget(t.Driver))...)
 	p.add(strings.ContainsAny(t.Name, separators), "SCST takes no blank, \"=\" or \";\" in a target's name")
 	p.add(t.Alias != strings.TrimSpace(t.Alias), "SCST takes no blanks around an alias; leave them out, or use engine: native")
 	p.add(t.Driver == config.DriverLocal && t.Disabled, "SCST's loopback cannot be disabled; remove the target, or its LUNs")

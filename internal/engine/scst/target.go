@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine/attribute"
 	"github.com/esos-project/esos/internal/engine/words"
 )
 
@@ -29,6 +30,10 @@ type targetWords struct {
 	// Was holds SCST's own values of what we set, by the file; nil for a target
 	// that is not ours.
 	Was map[string]string `json:"was"`
+	// Attributes are words of the target's own attributes, GroupAttributes of
+	// those of its groups.
+	Attributes      attribute.Words            `json:"attributes"`
+	GroupAttributes map[string]attribute.Words `json:"group_attributes,omitempty"`
 
 	kept bool // there are words: nobody else made it
 }
@@ -76,6 +81,7 @@ func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 	if err := ownProblems(t).join(); err != nil {
 		return err
 	}
+	t.Attributes = attribute.Bare(t.Attributes)
 	p := place{t.Driver, t.Name}
 	if other, there, err := e.locate(t.Name); err != nil {
 		return err
@@ -112,6 +118,9 @@ func (e *Engine) putTarget(ctx context.Context, t config.Target) error {
 		return err
 	}
 	if err := e.configure(ctx, p, &w); err != nil {
+		return err
+	}
+	if err := e.putTargetAttributes(ctx, p, &w); err != nil {
 		return err
 	}
 	if err := e.joinTarget(ctx, p.name); err != nil {
