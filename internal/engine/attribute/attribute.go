@@ -126,7 +126,7 @@ func (w *Words) set(o Object, name, value string) error {
 		return fmt.Errorf("read attribute %s: %w", name, err)
 	case same(value, after):
 		return nil
-	case after == now || number(value) && number(after):
+	case after == now && !isSwitch(value, now) || number(value) && number(after):
 		// It said yes and did not mean it. What it made of it does not stay.
 		err := fmt.Errorf("set attribute %s to %q: the kernel takes it, and reads %q then; write a value that it keeps", name, value, after)
 		if after != now {
@@ -195,6 +195,9 @@ func (w *Words) Observe(o Object, declared map[string]string) (map[string]string
 			out[name] = now
 		}
 	}
+	if len(out) == 0 {
+		return nil, nil
+	}
 	return out, nil
 }
 
@@ -230,32 +233,30 @@ func Bare(attributes map[string]string) map[string]string {
 	return out
 }
 
-// same says whether two values mean the same to a kernel, which reads numbers
-// in any base, switches in words (kstrtobool), and masks without their zeroes.
+// same says whether two values mean the same to a kernel, which takes numbers in
+// any base and shows them in one, and shows masks with zeroes before them.
 func same(said, now string) bool {
-	if said == now || strings.EqualFold(bare(said), bare(now)) {
+	if said == now {
 		return true
+	}
+	if mask := strings.TrimLeft(now, "0,"); mask != now && mask != "" && mask[0] != 'x' {
+		return strings.EqualFold(strings.TrimLeft(said, "0,"), mask)
 	}
 	m, errSaid := strconv.ParseUint(said, 0, 64)
 	n, errNow := strconv.ParseUint(now, 0, 64)
-	if errSaid == nil && errNow == nil {
-		return m == n
-	}
-	switch strings.ToLower(said) {
-	case "y", "yes", "on", "t", "true":
-		return now == "1" || strings.EqualFold(now, "y") || strings.EqualFold(now, "yes")
-	case "n", "no", "off", "f", "false":
-		return now == "0" || strings.EqualFold(now, "n") || strings.EqualFold(now, "no")
-	}
-	return false
+	return errSaid == nil && errNow == nil && m == n
 }
 
-// bare is a mask without the zeroes that the kernel writes before it.
-func bare(text string) string {
-	if short := strings.TrimLeft(text, "0,"); short != "" {
-		return short
+// isSwitch says whether a value is a word for one (kstrtobool), which reads 0
+// or 1, or Y or N.
+func isSwitch(value, now string) bool {
+	switch strings.ToLower(value) {
+	case "y", "yes", "on", "t", "true":
+		return slices.Contains([]string{"1", "Y", "Yes"}, now)
+	case "n", "no", "off", "f", "false":
+		return slices.Contains([]string{"0", "N", "No"}, now)
 	}
-	return text
+	return false
 }
 
 func number(text string) bool {

@@ -98,9 +98,7 @@ func (t *Tree) manageGroups(target, verb string, args []string) error {
 		t.dir(at + "/luns")
 		t.dir(at + "/initiators")
 		t.lunMap(at + "/luns")
-		for file, text := range map[string]string{"addr_method": "PERIPHERAL", "cpu_mask": "3", "io_grouping_type": "auto", "black_hole": "0"} {
-			t.file(at+"/"+file, text, 'b', nil)
-		}
+		t.access(at)
 		t.mgmt(at+"/initiators", "Usage: echo \"add INITIATOR_NAME\" >mgmt\n       echo \"del INITIATOR_NAME\" >mgmt\n"+
 			"       echo \"move INITIATOR_NAME DEST_GROUP_NAME\" >mgmt\n       echo \"clear\" >mgmt\n",
 			func(verb string, args []string, _ string) error { return t.manageInitiators(target, at, verb, args) })

@@ -55,6 +55,7 @@ func (t *Tree) handlers() {
 			t.dir("devices/" + d)
 			t.dir("devices/" + d + "/exported")
 			t.file("devices/"+d+"/type", "1", 'r', nil)
+			t.tuning("devices/" + d)
 		}
 		t.mgmt(at, "Usage: echo \"add_device H:C:I:L\" >mgmt\n       echo \"del_device H:C:I:L\" >mgmt\n",
 			func(verb string, args []string, _ string) error { return t.passThrough(h, devices, verb, args) })
@@ -157,6 +158,7 @@ func (t *Tree) addDevice(handler, name, rest string, known []string) error {
 		return nil
 	})
 	t.file(at+"/block", "0 0", 'b', nil)
+	t.tuning(at)
 	// The copy manager takes a LUN of every virtual device by itself.
 	lun := len(t.children("targets/copy_manager/copy_manager_tgt/luns")) - 1
 	t.mapLUN("targets/copy_manager/copy_manager_tgt/luns", name, lun, false)

@@ -223,9 +223,10 @@ func (t *Tree) addTarget(driver, name string) {
 	for _, dir := range []string{"luns", "ini_groups", "sessions"} {
 		t.dir(at + "/" + dir)
 	}
-	for file, text := range map[string]string{"comment": "", "addr_method": "PERIPHERAL", "cpu_mask": "3", "io_grouping_type": "auto", "black_hole": "0", "aen_disabled": "0", "forward_src": "0", "forward_dst": "0"} {
+	for file, text := range map[string]string{"comment": "", "aen_disabled": "0", "forward_src": "0", "forward_dst": "0"} {
 		t.file(at+"/"+file, text, 'b', nil)
 	}
+	t.access(at)
 	if driver == "scst_local" { // cannot be disabled; has its number at once
 		t.file(at+"/rel_tgt_id", strconv.Itoa(t.freeID()), 'b', t.setRelativeID(at)).key = true
 	} else {
