@@ -56,6 +56,7 @@ func (a *app) deviceShow() *cobra.Command {
 				t.pair("Vendor", d.Identity.Vendor)
 				t.pair("Product", d.Identity.Product)
 				t.pair("Revision", d.Identity.Revision)
+				attributePairs(t, "Attribute ", d.Attributes)
 				namespace, _ := doc.NVMe.NamespaceOf(d.Name)
 				t.pair("Namespace", strings.TrimPrefix(namespace, "nvme-namespace/"))
 				t.pair("LUNs", strings.Join(lunsOf(doc, d.Name), "\n\t"))
@@ -68,6 +69,7 @@ func (a *app) deviceShow() *cobra.Command {
 type deviceFlags struct {
 	handler, path, size string
 	thick               bool
+	attributes          []string
 	d                   config.Device
 }
 
@@ -93,10 +95,11 @@ func (f *deviceFlags) add(c *cobra.Command, create bool) {
 	fl.StringVar(&f.d.Identity.Vendor, "vendor", "", "vendor, up to 8 characters")
 	fl.StringVar(&f.d.Identity.Product, "product", "", "product, up to 16 characters")
 	fl.StringVar(&f.d.Identity.Revision, "revision", "", "product revision, up to 4 characters")
+	attributeFlag(c, &f.attributes)
 }
 
 // set copies the attributes that were given on the command line.
-func (f *deviceFlags) set(c *cobra.Command, d *config.Device) {
+func (f *deviceFlags) set(c *cobra.Command, d *config.Device) error {
 	given := c.Flags().Changed
 	set := func(name string, copy func()) {
 		if given(name) {
@@ -116,6 +119,7 @@ func (f *deviceFlags) set(c *cobra.Command, d *config.Device) {
 	set("vendor", func() { d.Identity.Vendor = f.d.Identity.Vendor })
 	set("product", func() { d.Identity.Product = f.d.Identity.Product })
 	set("revision", func() { d.Identity.Revision = f.d.Identity.Revision })
+	return setAttributes(&d.Attributes, f.attributes)
 }
 
 func (a *app) deviceCreate() *cobra.Command {
@@ -132,7 +136,9 @@ there is used as it is.`,
 	f.add(c, true)
 	return a.edited(c, func(c *cobra.Command, args []string, doc *config.Document) error {
 		d := config.Device{Name: args[0], Handler: config.Handler(f.handler)}
-		f.set(c, &d)
+		if err := f.set(c, &d); err != nil {
+			return err
+		}
 		if f.size != "" {
 			var err error
 			if d.Size, err = config.ParseSize(f.size); err != nil {
@@ -153,7 +159,7 @@ func (a *app) deviceSet() *cobra.Command {
 		Short: "Change a device's attributes",
 		Long: `Change those attributes that are given. Some are changed while initiators use the
 device; others make a new device of it, which the plan says.`,
-		Example: "  esos device set db01 --write-through\n  esos device set db01 --rotational=false",
+		Example: "  esos device set db01 --write-through\n  esos device set db01 --rotational=false\n  esos device set db01 --attribute queue_depth=64",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: a.completeDevices,
 	}
 	f.add(c, false)
@@ -162,8 +168,7 @@ device; others make a new device of it, which the plan says.`,
 		if err != nil {
 			return err
 		}
-		f.set(c, d)
-		return nil
+		return f.set(c, d)
 	})
 }
 

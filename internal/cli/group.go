@@ -64,7 +64,7 @@ the target's default LUNs.`,
 		}
 		return doc.RemoveGroup(t.Name, args[1])
 	})
-	c.AddCommand(list, create, remove)
+	c.AddCommand(list, create, a.groupSet(), remove)
 	return c
 }
 

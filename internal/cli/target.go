@@ -86,11 +86,13 @@ func targetTable(t *table, g *config.Target) {
 	t.pair("Portals", reachedBy(*g))
 	t.pair("Redirect", g.Redirect)
 	t.pair("Authentication", authText(g.Auth))
+	attributePairs(t, "Attribute ", g.Attributes)
 	for _, l := range g.LUNs {
 		t.pair(fmt.Sprintf("LUN %d (default)", l.LUN), lunText(l))
 	}
 	for _, h := range g.Groups {
 		t.pair("Group "+h.Name, strings.Join(h.Initiators, ", "))
+		attributePairs(t, "  Attribute ", h.Attributes)
 		for _, l := range h.LUNs {
 			t.pair(fmt.Sprintf("  LUN %d", l.LUN), lunText(l))
 		}
@@ -108,6 +110,7 @@ func lunText(l config.LUN) string {
 type targetFlags struct {
 	alias, redirect string
 	portals, params []string
+	attributes      []string
 }
 
 func (f *targetFlags) add(c *cobra.Command) {
@@ -115,6 +118,7 @@ func (f *targetFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.redirect, "redirect", "", "host:port that logins are sent to instead")
 	c.Flags().StringSliceVar(&f.portals, "portal", nil, "portal `name` it is reached by (all if none; more than once, or with commas)")
 	c.Flags().StringArrayVarP(&f.params, "parameter", "p", nil, "`name=value` of a parameter, as esos.yaml has it, such as max_burst_length=1048576; no value: the default")
+	attributeFlag(c, &f.attributes)
 }
 
 func (f *targetFlags) set(c *cobra.Command, t *config.Target) error {
@@ -126,6 +130,9 @@ func (f *targetFlags) set(c *cobra.Command, t *config.Target) error {
 	}
 	if c.Flags().Changed("portal") {
 		t.Portals = slices.DeleteFunc(f.portals, func(s string) bool { return s == "" })
+	}
+	if err := setAttributes(&t.Attributes, f.attributes); err != nil {
+		return err
 	}
 	return setParameters(&t.Parameters, f.params)
 }
