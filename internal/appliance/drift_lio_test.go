@@ -91,10 +91,10 @@ func newHand(t *testing.T) *hand {
 	t.Cleanup(func() { h.ok(h.app.Close()) })
 	h.apply(appliance.Change{Document: &config.Document{
 		Version: 1, Name: "array", ID: "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9",
-		Devices: []config.Device{{Name: "d0", Handler: config.FileIO, Size: 1 << 20}, {Name: "d1", Handler: config.FileIO, Size: 1 << 20}},
+		Devices: []config.Device{{Name: "d0", Handler: config.FileIO, Size: 1 << 20, Attributes: map[string]string{"queue_depth": "64"}}, {Name: "d1", Handler: config.FileIO, Size: 1 << 20}},
 		ISCSI:   config.ISCSI{Portals: []config.Portal{{Name: "p1", Address: "127.0.0.1:3260"}}},
-		Targets: []config.Target{{Name: diskIQN, Auth: config.Auth{Users: []config.CHAPUser{{Name: "host", Secret: "twelve-bytes-and-more"}}},
-			Groups: []config.Group{{Name: "hosts", Initiators: []string{alice}, LUNs: []config.LUN{{LUN: 0, Device: "d0"}, {LUN: 1, Device: "d1", ReadOnly: true}}}}}},
+		Targets: []config.Target{{Name: diskIQN, Attributes: map[string]string{"login_timeout": "20"}, Auth: config.Auth{Users: []config.CHAPUser{{Name: "host", Secret: "twelve-bytes-and-more"}}},
+			Groups: []config.Group{{Name: "hosts", Initiators: []string{alice}, Attributes: map[string]string{"dataout_timeout": "9"}, LUNs: []config.LUN{{LUN: 0, Device: "d0"}, {LUN: 1, Device: "d1", ReadOnly: true}}}}}},
 		DeviceGroups: []config.DeviceGroup{{Name: "dg", Devices: []string{"d0"}, TargetGroups: []config.TargetGroup{{Name: "tg", ID: 5, State: "nonoptimized", Targets: []config.GroupTarget{{Name: diskIQN}}}}}},
 	}})
 	return h
@@ -113,6 +113,48 @@ func (h *hand) lunOf(device string) string {
 	return ""
 }
 
+// TestAttributesAreChangedInPlace: each is one step of its object and one
+// write to the kernel, and one that leaves the document is as it was.
+func TestAttributesAreChangedInPlace(t *testing.T) {
+	h := newHand(t)
+	before, _, err := h.app.Document(t.Context())
+	h.ok(err)
+	doc := before.Clone()
+	doc.Devices[0].Attributes["queue_depth"] = "32"
+	delete(doc.Targets[0].Attributes, "login_timeout")
+	doc.Targets[0].Groups[0].Attributes["dataout_timeout"] = "10"
+	p, err := h.app.PlanChange(t.Context(), appliance.Change{Document: doc})
+	h.ok(err)
+	var said []string
+	for _, s := range p.Steps {
+		line := s.Sentence
+		for _, c := range s.Changes {
+			line += "; " + c.String()
+		}
+		said = append(said, line)
+		if s.Destroys != "" || s.Disrupts != "" {
+			t.Errorf("%s: destroys %q, disrupts %q", s.Sentence, s.Destroys, s.Disrupts)
+		}
+	}
+	if diff := cmp.Diff([]string{
+		"Change device d0; attributes[queue_depth]: 64 -> 32",
+		"Change target " + diskIQN + "; attributes[login_timeout]: 20 -> (default)",
+		"Change attributes of host group hosts of target " + diskIQN + "; attributes[dataout_timeout]: 9 -> 10",
+	}, said); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{
+		"write core/fileio_0/d0/attrib/queue_depth 32",
+		"write " + portals1 + "/attrib/login_timeout 15",
+		"write " + portals1 + "/acls/" + alice + "/attrib/dataout_timeout 10",
+	}, h.apply(appliance.Change{Document: doc})); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if d := h.drift(); len(d) > 0 {
+		t.Errorf("it differs: %q", d)
+	}
+}
+
 // TestDriftOfLIO has somebody change the kernel by hand. Each change is shown,
 // is left by the next daemon and by a change of something else, can be undone,
 // and can be adopted, which asks the kernel for nothing and leaves no
@@ -127,20 +169,23 @@ func TestDriftOfLIO(t *testing.T) {
 		stays    bool   // revert leaves it until it is named
 		refused  string // why it cannot be adopted
 	}{
-		"a setting":    {change: func(h *hand) { h.write(portals1+"/param/MaxBurstLength", "65536") }, want: []string{"changed target/" + diskIQN + "; parameters.max_burst_length: (default) -> 65536"}},
-		"an alias":     {change: func(h *hand) { h.write(portals1+"/param/TargetAlias", "mine") }, want: []string{"changed target/" + diskIQN + "; alias: (default) -> mine"}},
-		"disabled":     {change: func(h *hand) { h.write(portals1+"/enable", "0") }, want: []string{"changed target/" + diskIQN + "; disabled: (default) -> true"}},
-		"writable":     {change: func(h *hand) { h.write(acl+"/lun_1/write_protect", "0") }, want: []string{"changed " + lun + "1; read_only: true -> (default)"}},
-		"ALUA state":   {change: func(h *hand) { h.write("core/fileio_0/d0/alua/dg:tg/alua_access_state", "2") }, want: []string{"changed device-group/dg; target_groups[tg].state: nonoptimized -> standby"}},
-		"preferred":    {change: func(h *hand) { h.write("core/fileio_0/d0/alua/dg:tg/preferred", "1") }, want: []string{"changed device-group/dg; target_groups[tg].preferred: (default) -> true"}},
-		"a portal":     {change: func(h *hand) { h.mkdir(portals1 + "/np/127.0.0.9:3260") }, want: []string{"added portal/127.0.0.9-3260"}},
-		"a LUN less":   {change: func(h *hand) { h.ok(h.kernel.Remove(acl + "/lun_1/d1")); h.ok(h.kernel.Rmdir(acl + "/lun_1")) }, want: []string{"missing " + lun + "1"}, restored: true},
-		"a LUN more":   {change: func(h *hand) { h.mkdir(acl + "/lun_7"); h.link(h.lunOf("d1"), acl+"/lun_7/d1") }, want: []string{"added " + lun + "7"}},
-		"an initiator": {change: func(h *hand) { h.addBob() }, want: []string{"added group/" + diskIQN + "/" + strings.ReplaceAll(bob, ":", "-")}},
-		"a secret":     {change: func(h *hand) { h.write(acl+"/auth/password", "another-secret-of-alice") }, want: []string{"changed target/" + diskIQN + "; auth.users[host].secret: changed"}},
-		"no password":  {change: func(h *hand) { h.write(portals1+"/attrib/authentication", "0") }, want: []string{"changed target/" + diskIQN + "; auth.users[host]: host -> (default); auth.users[host].name: host -> (default); auth.users[host].secret: (secret) -> (default)"}},
-		"a disk":       {change: func(h *hand) { h.addDisk("core/rd_mcp_7/foreign") }, want: []string{"added device/foreign"}, stays: true},
-		"a target":     {change: func(h *hand) { h.addTarget() }, want: []string{"added target/iqn.2026-11.com.example:foreign"}, stays: true, refused: "no word for"},
+		"a setting":                {change: func(h *hand) { h.write(portals1+"/param/MaxBurstLength", "65536") }, want: []string{"changed target/" + diskIQN + "; parameters.max_burst_length: (default) -> 65536"}},
+		"an alias":                 {change: func(h *hand) { h.write(portals1+"/param/TargetAlias", "mine") }, want: []string{"changed target/" + diskIQN + "; alias: (default) -> mine"}},
+		"an attribute of a device": {change: func(h *hand) { h.write("core/fileio_0/d0/attrib/queue_depth", "16") }, want: []string{"changed device/d0; attributes[queue_depth]: 64 -> 16"}},
+		"an attribute of a target": {change: func(h *hand) { h.write(portals1+"/attrib/login_timeout", "25") }, want: []string{"changed target/" + diskIQN + "; attributes[login_timeout]: 20 -> 25"}},
+		"an attribute of a group":  {change: func(h *hand) { h.write(acl+"/attrib/dataout_timeout", "12") }, want: []string{"changed group/" + diskIQN + "/hosts; attributes[dataout_timeout]: 9 -> 12"}},
+		"disabled":                 {change: func(h *hand) { h.write(portals1+"/enable", "0") }, want: []string{"changed target/" + diskIQN + "; disabled: (default) -> true"}},
+		"writable":                 {change: func(h *hand) { h.write(acl+"/lun_1/write_protect", "0") }, want: []string{"changed " + lun + "1; read_only: true -> (default)"}},
+		"ALUA state":               {change: func(h *hand) { h.write("core/fileio_0/d0/alua/dg:tg/alua_access_state", "2") }, want: []string{"changed device-group/dg; target_groups[tg].state: nonoptimized -> standby"}},
+		"preferred":                {change: func(h *hand) { h.write("core/fileio_0/d0/alua/dg:tg/preferred", "1") }, want: []string{"changed device-group/dg; target_groups[tg].preferred: (default) -> true"}},
+		"a portal":                 {change: func(h *hand) { h.mkdir(portals1 + "/np/127.0.0.9:3260") }, want: []string{"added portal/127.0.0.9-3260"}},
+		"a LUN less":               {change: func(h *hand) { h.ok(h.kernel.Remove(acl + "/lun_1/d1")); h.ok(h.kernel.Rmdir(acl + "/lun_1")) }, want: []string{"missing " + lun + "1"}, restored: true},
+		"a LUN more":               {change: func(h *hand) { h.mkdir(acl + "/lun_7"); h.link(h.lunOf("d1"), acl+"/lun_7/d1") }, want: []string{"added " + lun + "7"}},
+		"an initiator":             {change: func(h *hand) { h.addBob() }, want: []string{"added group/" + diskIQN + "/" + strings.ReplaceAll(bob, ":", "-")}},
+		"a secret":                 {change: func(h *hand) { h.write(acl+"/auth/password", "another-secret-of-alice") }, want: []string{"changed target/" + diskIQN + "; auth.users[host].secret: changed"}},
+		"no password":              {change: func(h *hand) { h.write(portals1+"/attrib/authentication", "0") }, want: []string{"changed target/" + diskIQN + "; auth.users[host]: host -> (default); auth.users[host].name: host -> (default); auth.users[host].secret: (secret) -> (default)"}},
+		"a disk":                   {change: func(h *hand) { h.addDisk("core/rd_mcp_7/foreign") }, want: []string{"added device/foreign"}, stays: true},
+		"a target":                 {change: func(h *hand) { h.addTarget() }, want: []string{"added target/iqn.2026-11.com.example:foreign"}, stays: true, refused: "no word for"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, way := range []string{"revert", "revert by name", "apply", "adopt", "adopt by name"} {

@@ -109,6 +109,7 @@ func (Format) Write(d *config.Document, o carry.Options) (*carry.Export, error) 
 		file.Targets = append(file.Targets, savedTarget{Fabric: fabrics()[d], TPGs: w.tpgs(t), WWN: toWWN(d, t.Name)})
 	}
 	w.remote()
+	w.Attributes(d)
 	w.Machine(d)
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)

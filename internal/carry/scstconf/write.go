@@ -25,6 +25,7 @@ func (Format) Write(d *config.Document, o carry.Options) (*carry.Export, error) 
 	for _, g := range d.DeviceGroups {
 		w.deviceGroup(g)
 	}
+	w.Attributes(d)
 	w.Machine(d)
 	return &carry.Export{Text: w.out.Bytes(), Left: w.Left}, nil
 }
