@@ -89,3 +89,22 @@ func (o Owned) Problems(attributes map[string]string) []string {
 	}
 	return all
 }
+
+// Unknown says which attributes an object that is there does not have, before
+// anything is changed. What cannot be looked at is seen when it is put.
+func Unknown(o Object, attributes map[string]string) []error {
+	if len(attributes) == 0 {
+		return nil
+	}
+	names, err := o.Names()
+	if err != nil || len(names) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		if !slices.Contains(names, name) {
+			errs = append(errs, unknown(name, names))
+		}
+	}
+	return errs
+}

@@ -219,9 +219,13 @@ func (c *Engine) Name() string {
 	return s.Name()
 }
 
-// Supports is answered by the engine that the document names.
+// Supports is answered by the engine that the document names; if it is the one
+// that serves, it can look at what there is.
 func (c *Engine) Supports(d *config.Document) []error {
 	m, ok := c.makers[d.EngineName()]
+	if s, err := c.serving(); err == nil && ok && s.Name() == d.EngineName() {
+		return s.Supports(d)
+	}
 	if !ok {
 		return []error{fmt.Errorf("there is no engine %q in this program; it has %s", d.EngineName(), strings.Join(slices.Sorted(maps.Keys(c.makers)), ", "))}
 	}

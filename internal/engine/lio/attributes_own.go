@@ -1,6 +1,8 @@
 package lio
 
 import (
+	"fmt"
+	"path"
 	"slices"
 
 	"github.com/esos-project/esos/internal/config"
@@ -76,4 +78,45 @@ func groupAttributeProblems(g config.Group, f fabric) []error {
 	p.add(len(g.Attributes) > 0 && slices.Contains(g.Initiators, everybody),
 		"LIO keeps attributes by initiator, and this group is for those that it does not know by name; name the initiators, remove the attributes, or use engine: %s", f.elsewhere())
 	return p
+}
+
+// unknownAttributes says which attributes objects that are there do not have.
+func (e *Engine) unknownAttributes(d *config.Document) []error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var errs []error
+	in := func(of string, found []error) {
+		for _, err := range found {
+			errs = append(errs, fmt.Errorf("%s: %w", of, err))
+		}
+	}
+	for _, dev := range d.Devices {
+		if len(dev.Attributes) == 0 {
+			continue
+		}
+		if at, err := e.find(dev.Name); err == nil && at != "" {
+			in("device "+dev.Name, attribute.Unknown(e.attributesIn(at, "attrib"), dev.Attributes))
+		}
+	}
+	for _, t := range d.Targets {
+		p := place{fabricOf(t.WithDefaults().Driver), t.Name}
+		tags, err := e.tags(p)
+		if err != nil || len(tags) == 0 {
+			continue // it is refused when it is put
+		}
+		tpg := p.tpg(tags[0])
+		in("target "+t.Name, attribute.Unknown(e.attributesIn(tpg, "attrib", "param"), t.Attributes))
+		for _, g := range t.Groups {
+			if len(g.Attributes) == 0 {
+				continue
+			}
+			for _, i := range g.Initiators {
+				if found := attribute.Unknown(e.attributesIn(path.Join(tpg, "acls", i), "attrib"), g.Attributes); len(found) > 0 {
+					in("target "+t.Name+", group "+g.Name, found)
+					break // it is the same of all
+				}
+			}
+		}
+	}
+	return errs
 }

@@ -136,6 +136,25 @@ func TestAttributesThatAreRefused(t *testing.T) {
 			}
 		})
 	}
+	t.Run("before anything is touched", func(t *testing.T) {
+		b := newBench(t, liofake.Options{})
+		b.ok(withAttributes(b, nil, nil, nil))
+		x := map[string]string{"queue_dept": "1"}
+		d := &config.Document{
+			Devices: []config.Device{b.disk("d0", config.FileIO), b.disk("new", config.FileIO)},
+			Targets: []config.Target{{Name: iqn, Attributes: x, Groups: []config.Group{{Name: "g", Initiators: []string{alice, bob}, Attributes: x}}}},
+		}
+		d.Devices[0].Attributes, d.Devices[1].Attributes = x, x
+		if errs := b.Supports(d); len(errs) != 3 || !strings.Contains(errs[0].Error(), "it has queue_depth, ") {
+			t.Errorf("supports: %v", errs)
+		}
+		x["queue_depth"] = "1"
+		delete(x, "queue_dept")
+		d.Targets = nil
+		if errs := b.Supports(d); len(errs) > 0 {
+			t.Errorf("supports: %v", errs)
+		}
+	})
 	t.Run("of everybody", func(t *testing.T) {
 		d := &config.Document{Targets: []config.Target{{Name: iqn, Groups: []config.Group{{Name: "g", Initiators: []string{"*"}, Attributes: map[string]string{"dataout_timeout": "9"}}}}}}
 		if errs := Supports(d); len(errs) != 1 || !strings.Contains(errs[0].Error(), "attributes by initiator") {

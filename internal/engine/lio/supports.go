@@ -9,7 +9,12 @@ import (
 )
 
 // Supports implements engine.Engine.
-func (e *Engine) Supports(d *config.Document) []error { return Supports(d) }
+func (e *Engine) Supports(d *config.Document) []error {
+	if errs := Supports(d); len(errs) > 0 {
+		return errs
+	}
+	return e.unknownAttributes(d)
+}
 
 // Supports says what of a document LIO cannot do, why, and which engine can.
 func Supports(d *config.Document) []error {

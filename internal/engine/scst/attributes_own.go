@@ -1,6 +1,9 @@
 package scst
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine/attribute"
 )
@@ -43,4 +46,30 @@ func ownOfTarget(d config.Driver) attribute.Owned {
 		}
 	}
 	return own
+}
+
+// unknownAttributes says which attributes objects that are there do not have.
+func (e *Engine) unknownAttributes(ctx context.Context, d *config.Document) []error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var errs []error
+	in := func(of, at string, own attribute.Owned, attributes map[string]string) {
+		for _, err := range attribute.Unknown(e.attributesAt(ctx, at, own), attributes) {
+			errs = append(errs, fmt.Errorf("%s: %w", of, err))
+		}
+	}
+	for _, dev := range d.Devices {
+		if at, err := e.inKernel(dev.Name); err == nil {
+			in("device "+dev.Name, at, ownOfDevice(dev.Handler), dev.Attributes)
+		}
+	}
+	for _, t := range d.Targets {
+		t = t.WithDefaults()
+		p := place{t.Driver, t.Name}
+		in("target "+t.Name, p.path(), ownOfTarget(t.Driver), t.Attributes)
+		for _, g := range t.Groups {
+			in("target "+t.Name+", group "+g.Name, p.group(g.Name), nil, g.Attributes)
+		}
+	}
+	return errs
 }

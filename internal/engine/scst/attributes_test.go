@@ -247,3 +247,24 @@ func TestEverythingThatESOSSetsIsItsOwn(t *testing.T) {
 		t.Errorf("only %d attributes of devices were written", written)
 	}
 }
+
+// TestUnknownAttributesBeforeAnythingIsTouched: a plan says them.
+func TestUnknownAttributesBeforeAnythingIsTouched(t *testing.T) {
+	b := newBench(t, machine(scstfake.Options{EAGAIN: true}))
+	b.ok(withAttributes(b, attributes{}))
+	x := map[string]string{"cpumask": "1"}
+	d := &config.Document{
+		Devices: []config.Device{b.disk("d0", config.FileIO), b.disk("new", config.FileIO), {Name: "lto", Handler: config.PassTape, Path: "3:0:0:0", Attributes: x}},
+		Targets: []config.Target{{Name: iqn, Attributes: x, Groups: []config.Group{{Name: "g", Attributes: x}, {Name: "new", Attributes: x}}}},
+	}
+	d.Devices[0].Attributes, d.Devices[1].Attributes = x, x
+	errs := b.Supports(d)
+	if len(errs) != 4 {
+		t.Errorf("supports: %v", errs)
+	}
+	for _, err := range errs[2:] {
+		if !strings.Contains(err.Error(), "it has cpu_mask, ") {
+			t.Error(err)
+		}
+	}
+}

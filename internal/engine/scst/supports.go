@@ -1,6 +1,7 @@
 package scst
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,7 +10,12 @@ import (
 )
 
 // Supports implements engine.Engine.
-func (e *Engine) Supports(d *config.Document) []error { return Supports(d) }
+func (e *Engine) Supports(d *config.Document) []error {
+	if errs := Supports(d); len(errs) > 0 {
+		return errs
+	}
+	return e.unknownAttributes(context.Background(), d)
+}
 
 // Supports says what of a document SCST cannot do, why, and which engine can.
 func Supports(d *config.Document) []error {
