@@ -99,6 +99,9 @@ func (e *Engine) unknownAttributes(d *config.Document) []error {
 		}
 	}
 	for _, t := range d.Targets {
+		if len(t.Attributes) == 0 && !slices.ContainsFunc(t.Groups, func(g config.Group) bool { return len(g.Attributes) > 0 }) {
+			continue
+		}
 		p := place{fabricOf(t.WithDefaults().Driver), t.Name}
 		tags, err := e.tags(p)
 		if err != nil || len(tags) == 0 {
@@ -111,8 +114,9 @@ func (e *Engine) unknownAttributes(d *config.Document) []error {
 				continue
 			}
 			for _, i := range g.Initiators {
-				if found := attribute.Unknown(e.attributesIn(path.Join(tpg, "acls", i), "attrib"), g.Attributes); len(found) > 0 {
-					in("target "+t.Name+", group "+g.Name, found)
+				acl := path.Join(tpg, "acls", i)
+				if there, err := e.k.exists(acl); err == nil && there {
+					in("target "+t.Name+", group "+g.Name, attribute.Unknown(e.attributesIn(acl, "attrib"), g.Attributes))
 					break // it is the same of all
 				}
 			}
