@@ -71,4 +71,20 @@ targets:
 	if said := a.Run(ctx, "esos plan; esos config show"); !strings.Contains(said, "no changes") || !strings.Contains(said, "alias: two") {
 		t.Errorf("after it was adopted:\n%s", said)
 	}
+
+	// Attributes of the kernel's own, and back to what it began with.
+	const caw, login = "/sys/kernel/config/target/core/fileio_0/disk/attrib/emulate_caw", "/sys/kernel/config/target/iscsi/iqn.2026-11.org.esos-project.test:lio/tpgt_1/attrib/login_timeout"
+	read := func() string { return a.Run(ctx, "cat "+caw+" "+login) }
+	began := read()
+	a.Run(ctx, "esos device set -y disk --attribute emulate_caw=0 && esos target set -y iqn.2026-11.org.esos-project.test:lio --attribute login_timeout=20")
+	if now := read(); now != "0\n20\n" {
+		t.Errorf("attributes that were set read %q", now)
+	}
+	if out, err := a.Remote.Run(ctx, "esos device set -y disk --attribute emulate_cow=0"); err == nil || !strings.Contains(out, "emulate_caw") {
+		t.Errorf("an attribute that is not there: %v\n%s", err, out)
+	}
+	a.Run(ctx, "esos device set -y disk --attribute emulate_caw= && esos target set -y iqn.2026-11.org.esos-project.test:lio --attribute login_timeout=")
+	if now := read(); now != began {
+		t.Errorf("attributes that were taken out again read %q, not %q", now, began)
+	}
 }
