@@ -33,6 +33,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/words"
 	"github.com/esos-project/esos/internal/host"
 )
 
@@ -126,8 +127,8 @@ func Start(_ context.Context, opt Options) (*Engine, error) {
 		}
 		*dir = abs
 	}
-	e := &Engine{opt: opt, k: tree{opt.Kernel}, files: opt.Files, words: store{dir: filepath.Join(opt.RunDir, "lio")}, log: opt.Log.With("engine", "lio")}
-	if err := e.words.open(); err != nil {
+	e := &Engine{opt: opt, k: tree{opt.Kernel}, files: opt.Files, words: store{words.Store{Dir: filepath.Join(opt.RunDir, "lio"), Kinds: []string{"targets", "portals", "groups"}}}, log: opt.Log.With("engine", "lio")}
+	if err := e.words.Open(); err != nil {
 		return nil, fmt.Errorf("start LIO engine: %w", err)
 	}
 	if err := e.keepReservations(); err != nil {
@@ -220,7 +221,7 @@ func (e *Engine) stop(ctx context.Context) error {
 		if err := e.dropTarget(p); err != nil {
 			return err
 		}
-		if err := e.words.remove("targets", p.name); err != nil {
+		if err := e.words.Remove("targets", p.name); err != nil {
 			return err
 		}
 	}
@@ -235,7 +236,7 @@ func (e *Engine) stop(ctx context.Context) error {
 			}
 		}
 	}
-	if err := e.words.clear(); err != nil {
+	if err := e.words.Clear(); err != nil {
 		return err
 	}
 	return e.putDiscovery(ctx, config.Auth{})
