@@ -5,9 +5,9 @@ import (
 	"github.com/esos-project/esos/internal/engine/words"
 )
 
-// store keeps the words that the kernel's tree has no place for: the names of
+// wordStore keeps the words that the kernel's tree has no place for: the names of
 // portals, the order of groups, which portals a target is limited to.
-type store struct{ words.Store }
+type wordStore struct{ words.Store }
 
 // targetWords are those of a target.
 type targetWords struct {
@@ -25,7 +25,7 @@ type targetWords struct {
 }
 
 // target reads the words of a target; those of one without any are its name.
-func (s store) target(p place) (targetWords, error) {
+func (s wordStore) target(p place) (targetWords, error) {
 	bare := func() targetWords { return targetWords{Target: config.Target{Name: p.name, Driver: p.driver}} }
 	w := bare()
 	ok, err := s.Get("targets", p.name, &w)
@@ -41,7 +41,7 @@ func (s store) target(p place) (targetWords, error) {
 
 // putTarget writes the words of a target. Secrets are hidden from JSON: they
 // go beside it, into a file that only root reads.
-func (s store) putTarget(w targetWords) error {
+func (s wordStore) putTarget(w targetWords) error {
 	w.Secrets = words.Secrets(w.Target.Auth)
 	return s.Put("targets", w.Target.Name, w)
 }
