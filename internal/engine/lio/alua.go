@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine/words"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // defaultPortGroup is in every device from the start, and cannot be removed.

@@ -34,8 +34,8 @@ import (
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/store"
-	"github.com/esos-project/esos/internal/engine/words"
 	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // Kernel is LIO's tree (kernfs.Tree).

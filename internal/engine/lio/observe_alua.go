@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine/words"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // port is a target port group of a device, as the kernel has it.

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine/words"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // kernelAddress is how the kernel is told an address. It has no word for every

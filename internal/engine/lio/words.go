@@ -2,7 +2,7 @@ package lio
 
 import (
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine/words"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // wordStore keeps the words that the kernel's tree has no place for: the names of
@@ -32,7 +32,7 @@ func (s wordStore) target(p place) (targetWords, error) {
 	if err != nil || !ok || w.Target.Name != p.name || w.Target.Driver != p.driver {
 		return bare(), err
 	}
-	if !words.Reveal(&w.Target.Auth, w.Secrets) { // damaged: without them nobody logs in
+	if !w.Target.Auth.Reveal(w.Secrets) { // damaged: without them nobody logs in
 		w = bare()
 	}
 	w.kept = true
@@ -42,7 +42,7 @@ func (s wordStore) target(p place) (targetWords, error) {
 // putTarget writes the words of a target. Secrets are hidden from JSON: they
 // go beside it, into a file that only root reads.
 func (s wordStore) putTarget(w targetWords) error {
-	w.Secrets = words.Secrets(w.Target.Auth)
+	w.Secrets = w.Target.Auth.Secrets()
 	return s.Put("targets", w.Target.Name, w)
 }
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine/words"
 )
 
 // targetWordsKind is where the words of targets are.
@@ -40,7 +39,7 @@ func (e *Engine) target(p place) (targetWords, error) {
 	none := targetWords{Target: config.Target{Name: p.name, Driver: p.driver}}
 	w := none
 	ok, err := e.words.Get(targetWordsKind, p.name, &w)
-	if err != nil || !ok || w.Target.Name != p.name || w.Target.Driver != p.driver || !words.Reveal(&w.Target.Auth, w.Secrets) {
+	if err != nil || !ok || w.Target.Name != p.name || w.Target.Driver != p.driver || !w.Target.Auth.Reveal(w.Secrets) {
 		return none, err
 	}
 	w.kept = true
@@ -48,7 +47,7 @@ func (e *Engine) target(p place) (targetWords, error) {
 }
 
 func (e *Engine) keep(w targetWords) error {
-	w.Secrets = words.Secrets(w.Target.Auth)
+	w.Secrets = w.Target.Auth.Secrets()
 	return e.words.Put(targetWordsKind, w.Target.Name, w)
 }
 
