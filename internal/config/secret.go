@@ -103,3 +103,34 @@ func (d *Document) eachSecret(visit func(path string, s *Secret)) {
 		}
 	}
 }
+
+// Secrets are those of the users and then the mutual one: they are hidden from
+// JSON, and go beside it into a file that only root reads.
+func (a Auth) Secrets() []string {
+	var out []string
+	for _, u := range a.Users {
+		out = append(out, string(u.Secret))
+	}
+	if a.Mutual != nil {
+		out = append(out, string(a.Mutual.Secret))
+	}
+	return out
+}
+
+// Reveal puts secrets back where they were; false if they are not as many.
+func (a *Auth) Reveal(secrets []string) bool {
+	want := len(a.Users)
+	if a.Mutual != nil {
+		want++
+	}
+	if len(secrets) != want {
+		return false
+	}
+	for i := range a.Users {
+		a.Users[i].Secret = Secret(secrets[i])
+	}
+	if a.Mutual != nil {
+		a.Mutual.Secret = Secret(secrets[len(a.Users)])
+	}
+	return true
+}

@@ -78,6 +78,14 @@ type State struct {
 // host group). It differs from whatever can be declared.
 const NotEverywhere = " (not everywhere)"
 
+// LUNMap names a LUN map in a sentence; group is "" for the target's own.
+func LUNMap(target, group string) string {
+	if group == "" {
+		return "target " + target
+	}
+	return "group " + group + " of target " + target
+}
+
 // Session is one initiator that is logged in.
 type Session struct {
 	ID        string    `json:"id"`

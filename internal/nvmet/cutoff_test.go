@@ -79,10 +79,10 @@ func TestCutOff(t *testing.T) {
 			begin := func() *bench {
 				b := &bench{T: t, kernel: nvmetfake.New(nvmetfake.Options{}), dir: dir}
 				b.start(Options{})
-				b.ok(b.words.open())
+				b.ok(b.words.Open())
 				for _, kind := range []string{portWords, subsystemWords, hostWords} {
 					for _, name := range []string{"1", "2", db, alice, bob} {
-						b.ok(b.words.remove(kind, name))
+						b.ok(b.words.Remove(kind, name))
 					}
 				}
 				b.ok(c.before(b))

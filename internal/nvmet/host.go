@@ -46,7 +46,7 @@ func (t *Target) putHost(h Host) error {
 		return err
 	}
 	if !there {
-		if err := t.words.put(hostWords, words{Name: h.NQN}); err != nil {
+		if err := t.words.put(hostWords, objectWords{Name: h.NQN}); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func (t *Target) sweepHosts() error {
 		if err := t.k.rmdir(hostAt(nqn)); err != nil {
 			return err
 		}
-		if err := t.words.remove(hostWords, nqn); err != nil {
+		if err := t.words.Remove(hostWords, nqn); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,7 @@ import (
 	"sync"
 
 	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // Root is where the kernel's tree is.
@@ -106,7 +107,10 @@ func New(opt Options) *Target {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Target{opt: opt, k: tree{opt.Kernel}, words: store{dir: filepath.Join(opt.RunDir, "nvmet")}, log: opt.Log.With("target", "nvmet")}
+	return &Target{
+		opt: opt, k: tree{opt.Kernel}, log: opt.Log.With("target", "nvmet"),
+		words: store{words.Store{Dir: filepath.Join(opt.RunDir, "nvmet"), Kinds: []string{portWords, subsystemWords, hostWords}}},
+	}
 }
 
 func free(path string) error {
@@ -149,7 +153,7 @@ func (t *Target) prepare(ctx context.Context) error {
 	if there, err := t.k.exists("subsystems"); err != nil || !there {
 		return fmt.Errorf("find the kernel's NVMe target: is the module nvmet loaded? %w", errors.Join(err, fs.ErrNotExist))
 	}
-	if err := t.words.open(); err != nil {
+	if err := t.words.Open(); err != nil {
 		return err
 	}
 	t.ready = true

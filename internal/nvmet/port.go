@@ -23,7 +23,7 @@ func (t *Target) PutPort(ctx context.Context, p Port) error {
 
 func (t *Target) putPort(p Port) error {
 	at := portAt(p.ID)
-	if err := t.words.put(portWords, words{Name: number(p.ID), InCapsuleSize: p.InCapsuleSize}); err != nil {
+	if err := t.words.put(portWords, objectWords{Name: number(p.ID), InCapsuleSize: p.InCapsuleSize}); err != nil {
 		return err
 	}
 	if err := t.k.mkdir(at); err != nil {
@@ -148,7 +148,7 @@ func (t *Target) DeletePort(ctx context.Context, id int) error {
 		if err != nil {
 			return err
 		}
-		return t.words.remove(portWords, number(id))
+		return t.words.Remove(portWords, number(id))
 	})
 }
 

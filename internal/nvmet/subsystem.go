@@ -146,5 +146,5 @@ func (t *Target) deleteSubsystem(nqn string) error {
 	if err := t.sweepHosts(); err != nil {
 		return err
 	}
-	return t.words.remove(subsystemWords, nqn)
+	return t.words.Remove(subsystemWords, nqn)
 }

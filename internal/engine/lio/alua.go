@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // defaultPortGroup is in every device from the start, and cannot be removed.
@@ -43,7 +44,7 @@ func (e *Engine) putDeviceGroup(g config.DeviceGroup) error {
 			return fmt.Errorf("target group %s: there is no access state %q", g.TargetGroups[i].Name, g.TargetGroups[i].State)
 		}
 	}
-	if err := e.words.put("groups", g.Name, g); err != nil {
+	if err := e.words.Put("groups", g.Name, g); err != nil {
 		return err
 	}
 	if err := e.leaveGroup(g.Name, g.Devices); err != nil {
@@ -221,7 +222,7 @@ func (e *Engine) bind(lun, device string) error {
 			continue
 		}
 		var g config.DeviceGroup
-		known, err := e.words.get("groups", group, &g)
+		known, err := e.words.Get("groups", group, &g)
 		if err != nil {
 			return err
 		}
@@ -252,7 +253,7 @@ func (e *Engine) boundTo(lun string) (string, error) {
 
 // applyDeviceGroups lets a device that was just made join its group.
 func (e *Engine) applyDeviceGroups(name, at string) error {
-	groups, err := all[config.DeviceGroup](e.words, "groups")
+	groups, err := words.All[config.DeviceGroup](e.words.Store, "groups")
 	if err != nil {
 		return err
 	}
@@ -270,7 +271,7 @@ func (e *Engine) DeleteDeviceGroup(_ context.Context, name string) error {
 	defer e.mu.Unlock()
 	err := e.leaveGroup(name, nil)
 	if err == nil {
-		err = e.words.remove("groups", name)
+		err = e.words.Remove("groups", name)
 	}
 	if err != nil {
 		return fmt.Errorf("delete device group %s: %w", name, err)

@@ -74,7 +74,7 @@ func (e *Engine) attributesIn(at string, dirs ...string) attribute.Object {
 // beginAttributes sets those of a device that is being made. Words of one that
 // is gone say nothing of this one.
 func (e *Engine) beginAttributes(at string, d config.Device) error {
-	if err := e.words.remove(deviceAttributes, d.Name); err != nil {
+	if err := e.words.Remove(deviceAttributes, d.Name); err != nil {
 		return err
 	}
 	return e.putDeviceAttributes(at, d)
@@ -82,7 +82,7 @@ func (e *Engine) beginAttributes(at string, d config.Device) error {
 
 func (e *Engine) putDeviceAttributes(at string, d config.Device) error {
 	var w attributesOfDevice
-	known, err := e.words.get(deviceAttributes, d.Name, &w)
+	known, err := e.words.Get(deviceAttributes, d.Name, &w)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (e *Engine) putDeviceAttributes(at string, d config.Device) error {
 		return errors.Join(errs...)
 	}
 	w.Said = want
-	keep := func() error { return e.words.put(deviceAttributes, d.Name, w) }
+	keep := func() error { return e.words.Put(deviceAttributes, d.Name, w) }
 	if err := keep(); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (e *Engine) putDeviceAttributes(at string, d config.Device) error {
 		return err
 	}
 	if len(want) == 0 {
-		return e.words.remove(deviceAttributes, d.Name)
+		return e.words.Remove(deviceAttributes, d.Name)
 	}
 	if w.Words.Forget(func(name string) bool { _, ok := want[name]; return ok }) {
 		return keep()
@@ -118,7 +118,7 @@ func (e *Engine) seeDeviceAttributes(d *served) error {
 		return nil
 	}
 	var w attributesOfDevice
-	if known, err := e.words.get(deviceAttributes, d.Name, &w); err != nil || !known {
+	if known, err := e.words.Get(deviceAttributes, d.Name, &w); err != nil || !known {
 		return err
 	}
 	var err error

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/host"
 )
 
@@ -120,30 +121,6 @@ func (e *Engine) takeOver(at string, d config.Device) error {
 	return err
 }
 
-// fit looks at what holds the bytes of d, and makes an image file as long as
-// d wants it.
-func (e *Engine) fit(ctx context.Context, d config.Device) (host.FileInfo, error) {
-	p := e.resolve(d.Path)
-	if plugin(d.Handler) == "rd_mcp" {
-		return host.FileInfo{}, nil
-	}
-	fi, err := e.files.Stat(p)
-	switch {
-	case err != nil:
-		return fi, err
-	case d.Handler == config.FileIO && fi.Block:
-		return fi, fmt.Errorf("%s is a block device (handler vdisk_blockio serves those)", p)
-	case d.Handler == config.BlockIO && !fi.Block:
-		return fi, fmt.Errorf("%s is not a block device (handler vdisk_fileio serves files)", p)
-	case d.Handler == config.FileIO && fi.Size < int64(d.Size):
-		if err := e.files.Grow(ctx, p, int64(d.Size), d.Provisioning == config.Thick, nil); err != nil {
-			return fi, err
-		}
-		fi.Size = int64(d.Size)
-	}
-	return fi, nil
-}
-
 func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if d.Handler.PassThrough() {
 		return e.createPassThrough(d)
@@ -151,7 +128,7 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if errs := deviceProblems(d); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	fi, err := e.fit(ctx, d)
+	fi, err := e.stores.Fit(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -180,7 +157,7 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 		return err
 	}
 	if d.Path != "" { // for people who look
-		if err := e.k.set(path.Join(at, "udev_path"), e.resolve(d.Path)); err != nil {
+		if err := e.k.set(path.Join(at, "udev_path"), e.stores.Resolve(d.Path)); err != nil {
 			return err
 		}
 	}
@@ -224,9 +201,7 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 	if err := e.setAlias(at, d); err != nil {
 		return err
 	}
-	if d.Handler == config.FileIO {
-		e.stores[fi.ID] = d.Name
-	}
+	e.stores.Made(d, fi)
 	return nil
 }
 
@@ -252,7 +227,7 @@ func (e *Engine) setSerial(at, serial string) error {
 func (e *Engine) control(d config.Device, size int64) string {
 	switch d.Handler {
 	case config.FileIO:
-		text := fmt.Sprintf("fd_dev_name=%s,fd_dev_size=%d", e.resolve(d.Path), whole(size, d.BlockSize))
+		text := fmt.Sprintf("fd_dev_name=%s,fd_dev_size=%d", e.stores.Resolve(d.Path), whole(size, d.BlockSize))
 		if !d.WriteThrough {
 			text += ",fd_buffered_io=1"
 		}
@@ -261,7 +236,7 @@ func (e *Engine) control(d config.Device, size int64) string {
 		}
 		return text
 	case config.BlockIO:
-		return fmt.Sprintf("udev_path=%s,readonly=%s", e.resolve(d.Path), digit(d.ReadOnly))
+		return fmt.Sprintf("udev_path=%s,readonly=%s", e.stores.Resolve(d.Path), digit(d.ReadOnly))
 	}
 	return fmt.Sprintf("rd_pages=%d,rd_nullio=%s", d.Size/pageSize, digit(d.Handler == config.NullIO))
 }
@@ -276,26 +251,13 @@ func digit(b bool) string {
 	return "0"
 }
 
-// refuseTwice refuses a file that another device serves: the kernel would not
-// notice.
+// refuseTwice refuses a file that another device serves.
 func (e *Engine) refuseTwice(d config.Device, fi host.FileInfo) error {
-	if d.Handler != config.FileIO {
-		return nil // block devices are claimed by the kernel itself
-	}
-	if e.stores == nil {
-		if _, err := e.devices(); err != nil {
-			return err
-		}
-	}
-	other, ok := e.stores[fi.ID]
-	if !ok || other == d.Name {
-		return nil
-	}
-	at, err := e.find(other)
-	if err == nil && at != "" {
-		return fmt.Errorf("%s is already served as device %s; two devices on one store destroy its data", fi.Path, other)
-	}
-	return err
+	read := func() error { _, err := e.devices(); return err }
+	return e.stores.RefuseTwice(d, fi, read, func(name string) (bool, error) {
+		at, err := e.find(name)
+		return at != "", err
+	})
 }
 
 // devices reads all devices, and takes note of their files.
@@ -304,8 +266,8 @@ func (e *Engine) devices() ([]served, error) {
 	if err != nil {
 		return nil, err
 	}
-	stores := map[host.FileID]string{}
 	var out []served
+	var all []config.Device
 	for _, hba := range hbas {
 		names, err := e.k.list(path.Join("core", hba))
 		if err != nil {
@@ -322,15 +284,10 @@ func (e *Engine) devices() ([]served, error) {
 			if err != nil {
 				return nil, err
 			}
-			if d.Handler == config.FileIO {
-				if fi, err := e.files.Stat(e.resolve(d.Path)); err == nil {
-					stores[fi.ID] = name
-				}
-			}
-			out = append(out, d)
+			out, all = append(out, d), append(all, d.Device)
 		}
 	}
-	e.stores = stores
+	e.stores.Devices(all)
 	return out, nil
 }
 
@@ -346,7 +303,7 @@ func (e *Engine) changeDevice(ctx context.Context, have served, want config.Devi
 	if want.Handler.PassThrough() {
 		return nil
 	}
-	fi, err := e.fit(ctx, want)
+	fi, err := e.stores.Fit(ctx, want)
 	if err != nil {
 		return err
 	}
@@ -374,26 +331,7 @@ func fixedDifferences(have, want config.Device) []string {
 	if have.Identity.T10ID == "" { // of somebody else's: the kernel keeps none
 		want.Identity.T10ID = ""
 	}
-	var names []string
-	for _, f := range []struct {
-		name string
-		same bool
-	}{
-		{"handler", have.Handler == want.Handler},
-		{"path", have.Path == want.Path},
-		{"provisioning", have.Provisioning == want.Provisioning},
-		{"block_size", have.BlockSize == want.BlockSize},
-		{"write_through", have.WriteThrough == want.WriteThrough},
-		{"o_direct", have.ODirect == want.ODirect},
-		{"read_only", have.ReadOnly == want.ReadOnly},
-		{"rotational", have.Rotational == want.Rotational},
-		{"identity", have.Identity == want.Identity},
-	} {
-		if !f.same {
-			names = append(names, f.name)
-		}
-	}
-	return names
+	return engine.FixedDifferences(have, want)
 }
 
 // DeleteDevice implements engine.Engine. The file or block device stays.
@@ -407,14 +345,10 @@ func (e *Engine) DeleteDevice(_ context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("delete device %s: %w", name, err)
 	}
-	for id, n := range e.stores {
-		if n == name {
-			delete(e.stores, id)
-		}
-	}
-	if err := e.words.remove(deviceAttributes, name); err != nil {
+	if err := e.words.Remove(deviceAttributes, name); err != nil {
 		return fmt.Errorf("delete device %s: %w", name, err)
 	}
+	e.stores.Gone(name)
 	return nil
 }
 

@@ -146,7 +146,7 @@ func memberPath(text string) (string, bool) {
 // kernel has one of that name.
 func (e *Engine) locate(name string) (place, bool, error) {
 	var w targetWords
-	known, err := e.words.get("targets", name, &w)
+	known, err := e.words.Get("targets", name, &w)
 	if err != nil {
 		return place{}, false, err
 	}

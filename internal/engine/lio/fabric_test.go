@@ -244,7 +244,7 @@ func TestPortsWithoutWords(t *testing.T) {
 	b.ok(b.PutTarget(ctx, config.Target{Name: p.name, Driver: p.driver}))
 	b.ok(b.PutGroup(ctx, p.name, config.Group{Name: "a", Initiators: []string{p.alice}}))
 	b.ok(b.PutLUN(ctx, p.name, "a", config.LUN{LUN: 1, Device: "d0"}))
-	b.ok(b.words.clear())
+	b.ok(b.words.Clear())
 	b.start()
 	got := b.observedTarget()
 	want := []config.Group{{Name: p.alice, Initiators: []string{p.alice}, LUNs: []config.LUN{{LUN: 1, Device: "d0"}}}}
@@ -400,7 +400,7 @@ func TestLocal(t *testing.T) {
 	b.ok(b.DeleteLUN(ctx, local, "", 1)) // what was refused left a word
 
 	// In and out again, also by a daemon that has lost its words.
-	b.ok(b.words.clear())
+	b.ok(b.words.Clear())
 	b.start()
 	for range 2 {
 		b.ok(b.PutTarget(ctx, closed))

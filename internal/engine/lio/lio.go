@@ -33,7 +33,9 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/store"
 	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // Kernel is LIO's tree (kernfs.Tree).
@@ -48,17 +50,11 @@ type Kernel interface {
 	ReadDir(path string) ([]string, error)
 }
 
-// Files looks at what holds the bytes of devices (host.Files).
-type Files interface {
-	Stat(path string) (host.FileInfo, error)
-	Grow(ctx context.Context, path string, size int64, allocate bool, progress func(done int64)) error
-}
-
 // Options say what the engine works with and where it keeps what.
 type Options struct {
 	Kernel Kernel
-	Files  Files // host.Files if nil
-	SCSI   SCSI  // host.SCSI if nil
+	Files  store.Files // host.Files if nil
+	SCSI   SCSI        // host.SCSI if nil
 	// SameRoot says whether the kernel opens the files that we name; nil takes
 	// that for granted.
 	SameRoot func() error
@@ -87,14 +83,13 @@ type Options struct {
 type Engine struct {
 	opt   Options
 	k     tree
-	files Files
-	words store
+	words wordStore
 	log   *slog.Logger
 
 	tookUp bool
 
-	mu     sync.Mutex             // serializes changes
-	stores map[host.FileID]string // devices by the file that they serve: a hint, looked up before it is believed
+	mu     sync.Mutex // serializes changes
+	stores store.Stores
 	first  firstSeen
 }
 
@@ -126,8 +121,12 @@ func Start(_ context.Context, opt Options) (*Engine, error) {
 		}
 		*dir = abs
 	}
-	e := &Engine{opt: opt, k: tree{opt.Kernel}, files: opt.Files, words: store{dir: filepath.Join(opt.RunDir, "lio")}, log: opt.Log.With("engine", "lio")}
-	if err := e.words.open(); err != nil {
+	e := &Engine{
+		opt: opt, k: tree{opt.Kernel}, log: opt.Log.With("engine", "lio"),
+		stores: store.Stores{Files: opt.Files, Dir: opt.DataDir},
+		words:  wordStore{words.Store{Dir: filepath.Join(opt.RunDir, "lio"), Kinds: []string{"targets", "portals", "groups", deviceAttributes}}},
+	}
+	if err := e.words.Open(); err != nil {
 		return nil, fmt.Errorf("start LIO engine: %w", err)
 	}
 	if err := e.keepReservations(); err != nil {
@@ -220,7 +219,7 @@ func (e *Engine) stop(ctx context.Context) error {
 		if err := e.dropTarget(p); err != nil {
 			return err
 		}
-		if err := e.words.remove("targets", p.name); err != nil {
+		if err := e.words.Remove("targets", p.name); err != nil {
 			return err
 		}
 	}
@@ -235,7 +234,7 @@ func (e *Engine) stop(ctx context.Context) error {
 			}
 		}
 	}
-	if err := e.words.clear(); err != nil {
+	if err := e.words.Clear(); err != nil {
 		return err
 	}
 	return e.putDiscovery(ctx, config.Auth{})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -92,7 +91,7 @@ func (e *Engine) look(at string) (served, error) {
 		if m := blockInfo.FindStringSubmatch(info); m != nil {
 			d.Path, d.ReadOnly = m[1], m[2] == "1"
 		}
-		if fi, err := e.files.Stat(d.Path); err == nil {
+		if fi, err := e.stores.Files.Stat(d.Path); err == nil {
 			d.Size = config.Size(fi.Size)
 		}
 	case "rd_mcp_":
@@ -117,7 +116,7 @@ func (e *Engine) look(at string) (served, error) {
 	}
 	if d.ours {
 		d.Identity.T10ID = words.T10ID
-		if e.resolve(words.Path) == d.Path {
+		if e.stores.Resolve(words.Path) == d.Path {
 			d.Path = words.Path
 		}
 	}
@@ -162,12 +161,4 @@ func (r *reader) number(file string) uint64 {
 		r.err = err
 	}
 	return v
-}
-
-// resolve makes a device's path absolute.
-func (e *Engine) resolve(p string) string {
-	if p == "" || filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(e.opt.DataDir, p)
 }

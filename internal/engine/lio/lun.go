@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 )
 
 // LUNs of a portal group are what its LUN maps are made of. Initiators with an
@@ -36,17 +37,9 @@ func (e *Engine) PutLUN(_ context.Context, target, group string, l config.LUN) e
 		err = e.unguard(l.Device)
 	}
 	if err != nil {
-		return fmt.Errorf("put LUN %d of %s: %w", l.LUN, mapName(target, group), err)
+		return fmt.Errorf("put LUN %d of %s: %w", l.LUN, engine.LUNMap(target, group), err)
 	}
 	return nil
-}
-
-// mapName names a LUN map in a sentence.
-func mapName(target, group string) string {
-	if group == "" {
-		return "target " + target
-	}
-	return "group " + group + " of target " + target
 }
 
 func (e *Engine) putLUN(target, group string, l config.LUN) error {
@@ -292,7 +285,7 @@ func (e *Engine) DeleteLUN(_ context.Context, target, group string, lun int) err
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.releasing(target, func() error { return e.deleteLUN(target, group, lun) }); err != nil {
-		return fmt.Errorf("delete LUN %d of %s: %w", lun, mapName(target, group), err)
+		return fmt.Errorf("delete LUN %d of %s: %w", lun, engine.LUNMap(target, group), err)
 	}
 	return nil
 }
@@ -430,7 +423,7 @@ func (e *Engine) mappedBy(tpg, target, device string, user *string) error {
 		for _, l := range luns {
 			if l.Device == device {
 				group, err := e.groupOf(tpg, initiator)
-				*user = fmt.Sprintf("LUN %d of %s", l.LUN, mapName(target, group))
+				*user = fmt.Sprintf("LUN %d of %s", l.LUN, engine.LUNMap(target, group))
 				return err
 			}
 		}

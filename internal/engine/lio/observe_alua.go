@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // port is a target port group of a device, as the kernel has it.
@@ -21,7 +22,7 @@ type port struct {
 // their groups. A device or target that is not in the group as its words say is
 // left out, which the next plan mends.
 func (o *observer) deviceGroups(devices []served) ([]config.DeviceGroup, error) {
-	words, err := all[config.DeviceGroup](o.words, "groups")
+	said, err := words.All[config.DeviceGroup](o.words.Store, "groups")
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func (o *observer) deviceGroups(devices []served) ([]config.DeviceGroup, error) 
 	}
 	known := map[string]bool{}
 	var out []config.DeviceGroup
-	for _, g := range words {
+	for _, g := range said {
 		known[g.Name] = true
 		out = append(out, o.deviceGroup(g, ports))
 	}
@@ -99,13 +100,13 @@ func (o *observer) ports(device string) (map[string]port, error) {
 }
 
 // deviceGroup is a group as its devices have it.
-func (o *observer) deviceGroup(words config.DeviceGroup, ports map[string]map[string]port) config.DeviceGroup {
-	g := words.Clone()
-	prefix := words.Name + ":"
+func (o *observer) deviceGroup(said config.DeviceGroup, ports map[string]map[string]port) config.DeviceGroup {
+	g := said.Clone()
+	prefix := said.Name + ":"
 	g.Devices = nil
-	for _, d := range words.Devices {
+	for _, d := range said.Devices {
 		complete := ports[d] != nil
-		for _, tg := range words.TargetGroups {
+		for _, tg := range said.TargetGroups {
 			p, there := ports[d][prefix+tg.Name]
 			complete = complete && there && p.id == tg.ID
 		}
@@ -115,7 +116,7 @@ func (o *observer) deviceGroup(words config.DeviceGroup, ports map[string]map[st
 	}
 	for d, has := range ports { // devices that are in it and should not be
 		for name := range has {
-			if strings.HasPrefix(name, prefix) && !slices.Contains(words.Devices, d) && !slices.Contains(g.Devices, d) {
+			if strings.HasPrefix(name, prefix) && !slices.Contains(said.Devices, d) && !slices.Contains(g.Devices, d) {
 				g.Devices = append(g.Devices, d)
 			}
 		}

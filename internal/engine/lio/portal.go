@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // kernelAddress is how the kernel is told an address. It has no word for every
@@ -29,7 +30,9 @@ func kernelAddress(address string) string {
 
 // portals are the portals by their words. The kernel knows portals only as
 // parts of targets: before there is one, this is all there is of them.
-func (e *Engine) portals() ([]config.Portal, error) { return all[config.Portal](e.words, "portals") }
+func (e *Engine) portals() ([]config.Portal, error) {
+	return words.All[config.Portal](e.words.Store, "portals")
+}
 
 // reaches says whether a target is reached by a portal.
 func reaches(t config.Target, portal string) bool {
@@ -88,7 +91,7 @@ func (e *Engine) putPortal(p config.Portal) error {
 			return err
 		}
 	}
-	if err := e.words.put("portals", p.Name, p); err != nil {
+	if err := e.words.Put("portals", p.Name, p); err != nil {
 		return err
 	}
 	if portals, err = e.portals(); err != nil {
@@ -161,7 +164,7 @@ func (e *Engine) DeletePortal(_ context.Context, name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var p config.Portal
-	known, err := e.words.get("portals", name, &p)
+	known, err := e.words.Get("portals", name, &p)
 	if err == nil {
 		if known {
 			err = e.closeAddress(func(a string) bool { return a == kernelAddress(p.Address) })
@@ -170,7 +173,7 @@ func (e *Engine) DeletePortal(_ context.Context, name string) error {
 		}
 	}
 	if err == nil {
-		err = e.words.remove("portals", name)
+		err = e.words.Remove("portals", name)
 	}
 	if err != nil {
 		return fmt.Errorf("delete portal %s: %w", name, err)

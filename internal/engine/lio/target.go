@@ -299,7 +299,7 @@ func (e *Engine) DeleteTarget(_ context.Context, name string) error {
 		err = e.releasing(name, func() error { return e.dropTarget(p) })
 	}
 	if err == nil {
-		err = e.words.remove("targets", name)
+		err = e.words.Remove("targets", name)
 	}
 	if err != nil {
 		return fmt.Errorf("delete target %s: %w", name, err)

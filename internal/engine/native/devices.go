@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine/native/control"
@@ -20,7 +19,7 @@ import (
 func (e *Engine) PutDevice(ctx context.Context, d config.Device) error {
 	d = d.WithDefaults()
 	if d.Handler == config.FileIO && d.Size > 0 {
-		if err := e.fit(ctx, d); err != nil {
+		if _, err := e.stores.Fit(ctx, d); err != nil {
 			return fmt.Errorf("put device %s: %w", d.Name, err)
 		}
 	}
@@ -44,21 +43,6 @@ func (e *Engine) PutDevice(ctx context.Context, d config.Device) error {
 	return nil
 }
 
-// fit makes sure that the image file of d is as long as d wants it.
-func (e *Engine) fit(ctx context.Context, d config.Device) error {
-	path := e.resolve(d.Path)
-	fi, err := host.Files{}.Stat(path)
-	switch {
-	case err != nil:
-		return err
-	case fi.Block:
-		return fmt.Errorf("%s is a block device (handler vdisk_blockio serves those)", path)
-	case fi.Size >= int64(d.Size):
-		return nil
-	}
-	return host.Files{}.Grow(ctx, path, int64(d.Size), d.Provisioning == config.Thick, nil)
-}
-
 // serveDevice has the process serve d; have is what it serves by that name
 // already. The file is opened when the process does not have it yet.
 func (e *Engine) serveDevice(ctx context.Context, c *control.Client, d control.Device, have *control.Device) (control.Device, error) {
@@ -76,7 +60,7 @@ func (e *Engine) serveDevice(ctx context.Context, c *control.Client, d control.D
 
 // open opens what holds the bytes of d.
 func (e *Engine) open(d control.Device) (*os.File, error) {
-	path := e.resolve(d.Path)
+	path := e.stores.Resolve(d.Path)
 	access := host.Access{ReadOnly: d.ReadOnly, Direct: d.ODirect}
 	switch config.Handler(d.Handler) {
 	case config.FileIO:
@@ -87,14 +71,6 @@ func (e *Engine) open(d control.Device) (*os.File, error) {
 		return host.OpenMedium(path)
 	}
 	return nil, fmt.Errorf("handler %s has no path", d.Handler)
-}
-
-// resolve makes a device's path absolute.
-func (e *Engine) resolve(path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(e.opt.DataDir, path)
 }
 
 // DeleteDevice implements engine.Engine. The file or block device stays.

@@ -27,6 +27,8 @@ import (
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/native/control"
+	"github.com/esos-project/esos/internal/engine/store"
+	"github.com/esos-project/esos/internal/host"
 )
 
 // Options say where the engine keeps what.
@@ -53,10 +55,11 @@ type Options struct {
 
 // Engine serves through esos-target. All methods may be called at once.
 type Engine struct {
-	opt  Options
-	log  *slog.Logger
-	hub  hub
-	proc *supervisor
+	opt    Options
+	stores store.Stores
+	log    *slog.Logger
+	hub    hub
+	proc   *supervisor
 
 	// mu serializes changes, and a replay against them.
 	mu     sync.Mutex
@@ -80,7 +83,10 @@ func Start(ctx context.Context, opt Options) (*Engine, error) {
 			return nil, fmt.Errorf("start native engine: %w", err)
 		}
 	}
-	e := &Engine{opt: opt, log: opt.Log.With("engine", "native")}
+	e := &Engine{
+		opt: opt, log: opt.Log.With("engine", "native"),
+		stores: store.Stores{Files: host.Files{}, Dir: opt.DataDir},
+	}
 	e.wanted.clear()
 	e.proc = newSupervisor(opt, e.log, e)
 	if err := e.proc.start(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/native/control"
 	"github.com/esos-project/esos/internal/host"
 )
@@ -129,7 +130,7 @@ func (e *Engine) PutLUN(ctx context.Context, target, group string, l config.LUN)
 		func(c *control.Client) error { return c.PutLUN(ctx, m, wire) },
 		func(w *wanted) { w.putLUN(m, wire) })
 	if err != nil {
-		return fmt.Errorf("put LUN %d of %s: %w", l.LUN, mapName(m), err)
+		return fmt.Errorf("put LUN %d of %s: %w", l.LUN, engine.LUNMap(m.Target, m.Group), err)
 	}
 	return nil
 }
@@ -141,7 +142,7 @@ func (e *Engine) DeleteLUN(ctx context.Context, target, group string, lun int) e
 		func(c *control.Client) error { return c.DeleteLUN(ctx, m, lun) },
 		func(w *wanted) { w.deleteLUN(m, lun) })
 	if err != nil {
-		return fmt.Errorf("delete LUN %d of %s: %w", lun, mapName(m), err)
+		return fmt.Errorf("delete LUN %d of %s: %w", lun, engine.LUNMap(m.Target, m.Group), err)
 	}
 	return nil
 }
@@ -167,12 +168,4 @@ func (e *Engine) DeleteDeviceGroup(ctx context.Context, name string) error {
 		return fmt.Errorf("delete device group %s: %w", name, err)
 	}
 	return nil
-}
-
-// mapName names a LUN map in a sentence.
-func mapName(m control.Map) string {
-	if m.Group == "" {
-		return "target " + m.Target
-	}
-	return "group " + m.Group + " of target " + m.Target
 }

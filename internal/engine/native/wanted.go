@@ -205,7 +205,7 @@ type replaying struct {
 func (r *replaying) maps(c *control.Client, t control.Target) {
 	luns := func(m control.Map, luns []control.LUN) {
 		for _, l := range luns {
-			if r.did("lun", fmt.Sprintf("LUN %d of %s", l.LUN, mapName(m)), c.PutLUN(r.ctx, m, l)) {
+			if r.did("lun", fmt.Sprintf("LUN %d of %s", l.LUN, engine.LUNMap(m.Target, m.Group)), c.PutLUN(r.ctx, m, l)) {
 				r.served.putLUN(m, l)
 			}
 		}

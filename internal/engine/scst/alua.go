@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine/words"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // groupWords are device groups as they were put, by name.

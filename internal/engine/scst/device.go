@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/host"
 )
 
@@ -70,30 +71,6 @@ func (e *Engine) putDevice(ctx context.Context, d config.Device) error {
 	return e.createDevice(ctx, d)
 }
 
-// fit looks at what holds the bytes of d, and makes an image file as long as
-// d wants it.
-func (e *Engine) fit(ctx context.Context, d config.Device) (host.FileInfo, error) {
-	if d.Path == "" {
-		return host.FileInfo{}, nil
-	}
-	p := e.resolve(d.Path)
-	fi, err := e.files.Stat(p)
-	switch {
-	case err != nil:
-		return fi, err
-	case d.Handler == config.FileIO && fi.Block:
-		return fi, fmt.Errorf("%s is a block device (handler vdisk_blockio serves those)", p)
-	case d.Handler == config.BlockIO && !fi.Block:
-		return fi, fmt.Errorf("%s is not a block device (handler vdisk_fileio serves files)", p)
-	case d.Handler == config.FileIO && fi.Size < int64(d.Size):
-		if err := e.files.Grow(ctx, p, int64(d.Size), d.Provisioning == config.Thick, nil); err != nil {
-			return fi, err
-		}
-		fi.Size = int64(d.Size)
-	}
-	return fi, nil
-}
-
 // parameter is one of add_device. A device that SCST makes without it is as if
 // it had the value fallback.
 type parameter struct{ key, value, fallback string }
@@ -105,7 +82,7 @@ func (e *Engine) createParameters(d config.Device) []parameter {
 	var all []parameter
 	switch d.Handler {
 	case config.FileIO, config.BlockIO:
-		all = append(all, parameter{"filename", e.resolve(d.Path), ""}, parameter{"write_through", digit(d.WriteThrough), "0"},
+		all = append(all, parameter{"filename", e.stores.Resolve(d.Path), ""}, parameter{"write_through", digit(d.WriteThrough), "0"},
 			parameter{"o_direct", digit(d.ODirect), "0"}, parameter{"nv_cache", "0", "0"}, parameter{"bind_alua_state", "0", "0"})
 		if d.Handler == config.FileIO {
 			all = append(all, parameter{"thin_provisioned", digit(d.Provisioning == config.Thin), "0"})
@@ -142,7 +119,7 @@ func (a abilities) request(name string, all []parameter) (string, error) {
 }
 
 func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
-	fi, err := e.fit(ctx, d)
+	fi, err := e.stores.Fit(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -168,16 +145,14 @@ func (e *Engine) createDevice(ctx context.Context, d config.Device) error {
 		return fmt.Errorf("have SCST open it: %w (is it mounted, part of an array or volume group, or served by somebody else?)", err)
 	}
 	if d.Handler == config.CDROM && d.Path != "" {
-		if err := e.k.set(ctx, path.Join("devices", d.Name, "filename"), e.resolve(d.Path)); err != nil {
+		if err := e.k.set(ctx, path.Join("devices", d.Name, "filename"), e.stores.Resolve(d.Path)); err != nil {
 			return fmt.Errorf("insert the medium: %w", err)
 		}
 	}
 	if err := e.setIdentity(ctx, d); err != nil {
 		return err
 	}
-	if d.Handler == config.FileIO {
-		e.stores[fi.ID] = d.Name
-	}
+	e.stores.Made(d, fi)
 	return e.finish(ctx, d, true)
 }
 
@@ -245,25 +220,12 @@ func (e *Engine) setIdentity(ctx context.Context, d config.Device) error {
 	return nil
 }
 
-// refuseTwice refuses a file that another device serves: SCST would not notice.
+// refuseTwice refuses a file that another device serves.
 func (e *Engine) refuseTwice(ctx context.Context, d config.Device, fi host.FileInfo) error {
-	if d.Handler != config.FileIO {
-		return nil // block devices are claimed by the kernel itself, and media are only read
-	}
-	if e.stores == nil {
-		if _, err := e.devices(ctx); err != nil {
-			return err
-		}
-	}
-	other, ok := e.stores[fi.ID]
-	if !ok || other == d.Name {
-		return nil
-	}
-	there, err := e.k.exists(path.Join("devices", other))
-	if err == nil && there {
-		return fmt.Errorf("%s is already served as device %s; two devices on one store destroy its data", fi.Path, other)
-	}
-	return err
+	read := func() error { _, err := e.devices(ctx); return err }
+	return e.stores.RefuseTwice(d, fi, read, func(name string) (bool, error) {
+		return e.k.exists(path.Join("devices", name))
+	})
 }
 
 // changeDevice does what can be done while a device is served: it grows, or a
@@ -274,16 +236,12 @@ func (e *Engine) changeDevice(ctx context.Context, have served, want config.Devi
 	}
 	at := path.Join("devices", want.Name)
 	if want.Handler == config.CDROM {
-		file := ""
-		if want.Path != "" {
-			file = e.resolve(want.Path)
-		}
-		if err := e.k.set(ctx, path.Join(at, "filename"), file); err != nil {
+		if err := e.k.set(ctx, path.Join(at, "filename"), e.stores.Resolve(want.Path)); err != nil {
 			return fmt.Errorf("change the medium: %w", err)
 		}
 		return nil
 	}
-	fi, err := e.fit(ctx, want)
+	fi, err := e.stores.Fit(ctx, want)
 	if err != nil {
 		return err
 	}
@@ -310,28 +268,11 @@ func (e *Engine) fixedDifferences(have, want config.Device) []string {
 			*f.have = "" // it may be what SCST makes it
 		}
 	}
-	drive := want.Handler == config.CDROM
-	var names []string
-	for _, f := range []struct {
-		name string
-		same bool
-	}{
-		{"handler", have.Handler == want.Handler},
-		{"path", drive || e.resolve(have.Path) == e.resolve(want.Path)},
-		{"provisioning", have.Provisioning == want.Provisioning},
-		{"block_size", have.BlockSize == want.BlockSize},
-		{"write_through", have.WriteThrough == want.WriteThrough},
-		{"o_direct", have.ODirect == want.ODirect},
-		{"read_only", have.ReadOnly == want.ReadOnly},
-		{"removable", have.Removable == want.Removable},
-		{"rotational", have.Rotational == want.Rotational},
-		{"identity", have.Identity == want.Identity},
-	} {
-		if !f.same {
-			names = append(names, f.name)
-		}
+	have.Path, want.Path = e.stores.Resolve(have.Path), e.stores.Resolve(want.Path)
+	if want.Handler == config.CDROM {
+		have.Path = want.Path // another medium is a change
 	}
-	return names
+	return engine.FixedDifferences(have, want)
 }
 
 // DeleteDevice implements engine.Engine. The file or block device stays. SCST
@@ -367,11 +308,7 @@ func (e *Engine) dropDevice(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	for id, n := range e.stores {
-		if n == name {
-			delete(e.stores, id)
-		}
-	}
+	e.stores.Gone(name)
 	if err := e.words.Remove(deviceAttributes, name); err != nil {
 		return err
 	}

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/host"
 )
 
 // served is a device as SCST has it.
@@ -60,7 +58,7 @@ func (e *Engine) look(ctx context.Context, name string) (served, error) {
 	}
 	known = known && w.Device.Name == name && w.Device.Handler == d.Handler
 	d.ours, d.foreign = known && w.Whole, !known
-	d.say(w.Device, e.resolve)
+	d.say(w.Device, e.stores.Resolve)
 	return d, nil
 }
 
@@ -92,8 +90,8 @@ func (e *Engine) devices(ctx context.Context) ([]served, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list SCST's devices: %w", err)
 	}
-	stores := map[host.FileID]string{}
 	var out []served
+	var all []config.Device
 	passed, err := e.passedThrough()
 	if err != nil {
 		return nil, err
@@ -116,14 +114,9 @@ func (e *Engine) devices(ctx context.Context) ([]served, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d.Handler == config.FileIO {
-			if fi, err := e.files.Stat(e.resolve(d.Path)); err == nil {
-				stores[fi.ID] = name
-			}
-		}
-		out = append(out, d)
+		out, all = append(out, d), append(all, d.Device)
 	}
-	e.stores = stores
+	e.stores.Devices(all)
 	slices.SortFunc(out, func(a, b served) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
@@ -186,12 +179,4 @@ func (r *reader) number(file string) uint64 {
 		r.err = fmt.Errorf("read %s: %q is no number", path.Join(r.at, file), text)
 	}
 	return n
-}
-
-// resolve makes a device's path absolute.
-func (e *Engine) resolve(p string) string {
-	if p == "" || filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(e.opt.DataDir, p)
 }

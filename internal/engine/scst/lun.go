@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
 )
 
 // mostLUNs is the largest LUN (SCST_MAX_LUN).
@@ -21,16 +22,9 @@ func (e *Engine) PutLUN(ctx context.Context, target, group string, l config.LUN)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.putLUN(ctx, target, group, l); err != nil {
-		return fmt.Errorf("put LUN %d of %s: %w", l.LUN, mapName(target, group), err)
+		return fmt.Errorf("put LUN %d of %s: %w", l.LUN, engine.LUNMap(target, group), err)
 	}
 	return nil
-}
-
-func mapName(target, group string) string {
-	if group == "" {
-		return "target " + target
-	}
-	return "group " + group + " of target " + target
 }
 
 func (e *Engine) putLUN(ctx context.Context, target, group string, l config.LUN) error {
@@ -175,7 +169,7 @@ func (e *Engine) DeleteLUN(ctx context.Context, target, group string, lun int) e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.deleteLUN(ctx, target, group, lun); err != nil {
-		return fmt.Errorf("delete LUN %d of %s: %w", lun, mapName(target, group), err)
+		return fmt.Errorf("delete LUN %d of %s: %w", lun, engine.LUNMap(target, group), err)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine/words"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // portalWords are portals by their names. SCST knows no portals: its daemon

@@ -8,7 +8,7 @@ import (
 	"path"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine/words"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // SCSI devices that are passed on have the name HOST:CHANNEL:ID:LUN in SCST,

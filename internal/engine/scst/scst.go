@@ -30,8 +30,9 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
-	"github.com/esos-project/esos/internal/engine/words"
+	"github.com/esos-project/esos/internal/engine/store"
 	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/host/kernfs/words"
 )
 
 // Kernel is SCST's tree (kernfs.Tree).
@@ -58,12 +59,6 @@ type Daemon interface {
 	Stop(ctx context.Context) error
 }
 
-// Files looks at what holds the bytes of devices (host.Files).
-type Files interface {
-	Stat(path string) (host.FileInfo, error)
-	Grow(ctx context.Context, path string, size int64, allocate bool, progress func(done int64)) error
-}
-
 // SCSI finds SCSI devices of this machine (host.SCSI).
 type SCSI interface {
 	// Find returns the device that a path or an address leads to.
@@ -83,8 +78,8 @@ type Options struct {
 	// Ports lists the ports of this machine that a driver could serve at, for
 	// people who named another one; nil if nobody can tell.
 	Ports func(config.Driver) ([]string, error)
-	SCSI  SCSI  // host.SCSI if nil
-	Files Files // host.Files if nil
+	SCSI  SCSI        // host.SCSI if nil
+	Files store.Files // host.Files if nil
 	// SameRoot says whether the kernel opens the files that we name; nil takes
 	// that for granted.
 	SameRoot func() error
@@ -108,7 +103,6 @@ type Options struct {
 // Engine serves through SCST. All methods may be called at once.
 type Engine struct {
 	opt   Options
-	files Files
 	words words.Store
 	log   *slog.Logger
 
@@ -116,8 +110,8 @@ type Engine struct {
 
 	mu     sync.Mutex // serializes all that is asked of SCST
 	k      *tree
-	stores map[host.FileID]string // devices by the file that they serve: a hint, looked up before it is believed
-	first  map[string]time.Time   // since when sessions are known: SCST does not tell
+	stores store.Stores
+	first  map[string]time.Time // since when sessions are known: SCST does not tell
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -165,9 +159,10 @@ func start(ctx context.Context, opt Options) (*Engine, error) {
 		*dir = abs
 	}
 	e := &Engine{
-		opt: opt, files: opt.Files, log: opt.Log.With("engine", "scst"), first: map[string]time.Time{},
-		k:     &tree{Kernel: opt.Kernel, log: opt.KernelLog, poll: opt.Busy},
-		words: words.Store{Dir: filepath.Join(opt.RunDir, "scst"), Kinds: []string{deviceWords, scsiWords, portalWords, targetWordsKind, groupWords, deviceAttributes}},
+		opt: opt, log: opt.Log.With("engine", "scst"), first: map[string]time.Time{},
+		stores: store.Stores{Files: opt.Files, Dir: opt.DataDir},
+		k:      &tree{Kernel: opt.Kernel, log: opt.KernelLog, poll: opt.Busy},
+		words:  words.Store{Dir: filepath.Join(opt.RunDir, "scst"), Kinds: []string{deviceWords, scsiWords, portalWords, targetWordsKind, groupWords, deviceAttributes}},
 	}
 	if err := e.words.Open(); err != nil {
 		return nil, err

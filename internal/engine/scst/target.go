@@ -13,7 +13,6 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine/attribute"
-	"github.com/esos-project/esos/internal/engine/words"
 )
 
 // targetWordsKind is where the words of targets are.
@@ -45,7 +44,7 @@ func (e *Engine) target(p place) (targetWords, error) {
 	none := targetWords{Target: config.Target{Name: p.name, Driver: p.driver}}
 	w := none
 	ok, err := e.words.Get(targetWordsKind, p.name, &w)
-	if err != nil || !ok || w.Target.Name != p.name || w.Target.Driver != p.driver || !words.Reveal(&w.Target.Auth, w.Secrets) {
+	if err != nil || !ok || w.Target.Name != p.name || w.Target.Driver != p.driver || !w.Target.Auth.Reveal(w.Secrets) {
 		return none, err
 	}
 	w.kept = true
@@ -53,7 +52,7 @@ func (e *Engine) target(p place) (targetWords, error) {
 }
 
 func (e *Engine) keep(w targetWords) error {
-	w.Secrets = words.Secrets(w.Target.Auth)
+	w.Secrets = w.Target.Auth.Secrets()
 	return e.words.Put(targetWordsKind, w.Target.Name, w)
 }
 

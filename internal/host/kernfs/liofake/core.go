@@ -9,13 +9,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/host/kernfs/imitation"
 )
 
 // setDBRoot takes another place for what survives, as long as no fabric is
 // registered and no storage object exists, and only a directory.
 func (t *Tree) setDBRoot(text string) error {
 	for name := range transports() {
-		if t.nodes[name] != nil {
+		if t.k.At(name) != nil {
 			return unix.EINVAL
 		}
 	}
@@ -26,20 +28,20 @@ func (t *Tree) setDBRoot(text string) error {
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() || len(dir) > 255 {
 		return unix.EINVAL
 	}
-	if was := t.nodes["dbroot"].text; dir == text && len(was) > len(dir) {
+	if was := t.k.At("dbroot").Text; dir == text && len(was) > len(dir) {
 		dir += was[len(dir):] // copied without the end that it has not got
 	}
-	t.nodes["dbroot"].text = dir
+	t.k.At("dbroot").Text = dir
 	return nil
 }
 
 func (t *Tree) objects() (n int) {
-	for _, hba := range t.children("core") {
+	for _, hba := range t.k.Children("core") {
 		if hba == "alua" {
 			continue
 		}
-		for _, name := range t.children("core/" + hba) {
-			if t.nodes["core/"+hba+"/"+name].dir {
+		for _, name := range t.k.Children("core/" + hba) {
+			if t.k.At("core/" + hba + "/" + name).Dir {
 				n++
 			}
 		}
@@ -49,25 +51,24 @@ func (t *Tree) objects() (n int) {
 
 // Restored returns what registrations a storage object was told of.
 func (t *Tree) Restored(object string) []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	return t.restored[object]
 }
 
 // SavePR does what PERSISTENT RESERVE OUT with APTPL does: it writes a file
 // below the dbroot, and fails where its directory is missing.
 func (t *Tree) SavePR(object string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	serial := strings.TrimPrefix(t.nodes[path.Join(object, "wwn/vpd_unit_serial")].text, serialPrefix)
-	return os.WriteFile(filepath.Join(t.nodes["dbroot"].text, "pr", "aptpl_"+serial), []byte("PR_REG_START: 0\n"), 0o600)
+	t.k.Lock()
+	defer t.k.Unlock()
+	serial := strings.TrimPrefix(t.k.At(path.Join(object, "wwn/vpd_unit_serial")).Text, serialPrefix)
+	return os.WriteFile(filepath.Join(t.k.At("dbroot").Text, "pr", "aptpl_"+serial), []byte("PR_REG_START: 0\n"), 0o600)
 }
 
 const serialPrefix = "T10 VPD Unit Serial Number: "
 
 // make fills a directory that was just asked for; an error refuses it.
 func (t *Tree) make(p string) error {
-	t.add(p, &node{dir: true})
 	parts := strings.Split(p, "/")
 	switch {
 	case len(parts) == 1 && isFabric(p):
@@ -82,8 +83,8 @@ func (t *Tree) make(p string) error {
 		default:
 			return unix.EINVAL
 		}
-		t.file(p+"/hba_info", "HBA Index: "+index+" plugin: "+plugin+" version: v5.0", 'r', nil)
-		t.file(p+"/hba_mode", "0", 'b', nil)
+		t.k.File(p+"/hba_info", "HBA Index: "+index+" plugin: "+plugin+" version: v5.0", 'r', nil)
+		t.k.File(p+"/hba_mode", "0", 'b', nil)
 		return nil
 	case len(parts) == 3 && parts[0] == "core" && parts[1] != "alua":
 		plugin, _, _ := cutLast(parts[1], "_")
@@ -123,41 +124,41 @@ type storage struct {
 // object makes a storage object (target_core_configfs.c).
 func (t *Tree) object(p, plugin string) {
 	s := &storage{plugin: plugin, hwBlock: 512, blockSize: 512}
-	exported := func() bool { return t.leads[p] > 0 }
-	t.file(p+"/control", "", 'w', s.control)
-	t.file(p+"/enable", "0", 'b', func(text string) error { return t.enable(p, s, text) })
-	t.file(p+"/info", "", 'r', nil).read = s.info
-	udev := t.file(p+"/udev_path", "", 'b', nil)
-	udev.write = func(text string) error {
+	exported := func() bool { return t.k.Leads(p) }
+	t.k.File(p+"/control", "", 'w', s.control)
+	t.k.File(p+"/enable", "0", 'b', func(text string) error { return t.enable(p, s, text) })
+	t.k.File(p+"/info", "", 'r', nil).Read = s.info
+	udev := t.k.File(p+"/udev_path", "", 'b', nil)
+	udev.Write = func(text string) error {
 		if len(text) > 511 {
 			return unix.EINVAL
 		}
-		udev.text = strings.TrimSuffix(text, "\n")
+		udev.Text = strings.TrimSuffix(text, "\n")
 		return nil
 	}
-	alias := t.file(p+"/alias", "", 'b', nil)
-	alias.read = func() string { // nothing at all until it is set
-		if alias.text == "" {
+	alias := t.k.File(p+"/alias", "", 'b', nil)
+	alias.Read = func() string { // nothing at all until it is set
+		if alias.Text == "" {
 			return ""
 		}
-		return alias.text + "\n"
+		return alias.Text + "\n"
 	}
-	alias.write = func(text string) error {
+	alias.Write = func(text string) error {
 		if len(text) > 511 {
 			return unix.EINVAL
 		}
-		alias.text = strings.TrimSuffix(text, "\n")
+		alias.Text = strings.TrimSuffix(text, "\n")
 		return nil
 	}
-	t.file(p+"/alua_lu_gp", "LU Group Alias: default_lu_gp\nLU Group ID: 0", 'b', nil)
-	t.fixedDir(p + "/attrib")
+	t.k.File(p+"/alua_lu_gp", "LU Group Alias: default_lu_gp\nLU Group ID: 0", 'b', nil)
+	t.k.Dir(p + "/attrib")
 	t.attributes(p, s, exported)
-	t.fixedDir(p + "/wwn")
+	t.k.Dir(p + "/wwn")
 	t.identity(p, exported)
-	t.fixedDir(p + "/pr")
-	t.file(p+"/pr/res_aptpl_active", "APTPL Bit Status: Disabled", 'r', nil)
-	restored := t.file(p+"/pr/res_aptpl_metadata", "Ready to process PR APTPL metadata..", 'b', nil)
-	restored.write = func(text string) error { // target_pr_res_aptpl_metadata_store
+	t.k.Dir(p + "/pr")
+	t.k.File(p+"/pr/res_aptpl_active", "APTPL Bit Status: Disabled", 'r', nil)
+	restored := t.k.File(p+"/pr/res_aptpl_metadata", "Ready to process PR APTPL metadata..", 'b', nil)
+	restored.Write = func(text string) error { // target_pr_res_aptpl_metadata_store
 		if exported() || !strings.Contains(text, "initiator_node=") || !strings.Contains(text, "target_node=") || !strings.Contains(text, "sa_res_key=") {
 			return unix.EINVAL
 		}
@@ -171,13 +172,13 @@ func (t *Tree) object(p, plugin string) {
 		t.restored[p] = append(t.restored[p], text)
 		return nil
 	}
-	t.fixedDir(p + "/statistics")
-	t.fixedDir(p + "/statistics/scsi_lu")
+	t.k.Dir(p + "/statistics")
+	t.k.Dir(p + "/statistics/scsi_lu")
 	for _, name := range []string{"num_cmds", "read_mbytes", "write_mbytes"} {
-		t.file(p+"/statistics/scsi_lu/"+name, "0", 'r', nil)
+		t.k.File(p+"/statistics/scsi_lu/"+name, "0", 'r', nil)
 	}
-	t.fixedDir(p + "/alua")
-	t.fixedDir(p + "/alua/default_tg_pt_gp")
+	t.k.Dir(p + "/alua")
+	t.k.Dir(p + "/alua/default_tg_pt_gp")
 	t.portGroup(p+"/alua/default_tg_pt_gp", true)
 }
 
@@ -246,12 +247,12 @@ func (t *Tree) enable(p string, s *storage, text string) error {
 		}
 	}
 	s.enabled = true
-	t.nodes[p+"/enable"].text = "1"
+	t.k.At(p + "/enable").Text = "1"
 	// target_configure_device: the hardware's values, over what was set before.
 	s.blockSize = s.hwBlock
-	t.nodes[p+"/attrib/block_size"].text = strconv.Itoa(s.hwBlock)
+	t.k.At(p + "/attrib/block_size").Text = strconv.Itoa(s.hwBlock)
 	if s.buffered {
-		t.nodes[p+"/attrib/emulate_write_cache"].text = "1"
+		t.k.At(p + "/attrib/emulate_write_cache").Text = "1"
 	}
 	return nil
 }
@@ -260,7 +261,7 @@ func (t *Tree) enable(p string, s *storage, text string) error {
 // its udev_path; of others the kernel does not notice that they are in use.
 func (t *Tree) attach(p string, s *storage) error {
 	switch {
-	case s.place[1] == "" || s.place[2] == "" || s.place[3] == "", t.text(p+"/udev_path") == "":
+	case s.place[1] == "" || s.place[2] == "" || s.place[3] == "", t.k.Text(p+"/udev_path") == "":
 		return unix.EINVAL
 	case s.place[0] == "":
 		return unix.ENODEV
@@ -269,9 +270,9 @@ func (t *Tree) attach(p string, s *storage) error {
 	if !there {
 		return unix.ENODEV
 	}
-	for _, other := range t.children(path.Dir(p)) {
+	for _, other := range t.k.Children(path.Dir(p)) {
 		at := path.Join(path.Dir(p), other)
-		if kind == 0 && at != p && t.text(at+"/enable") == "1" && t.text(at+"/udev_path") == t.text(p+"/udev_path") {
+		if kind == 0 && at != p && t.k.Text(at+"/enable") == "1" && t.k.Text(at+"/udev_path") == t.k.Text(p+"/udev_path") {
 			return unix.EBUSY
 		}
 	}
@@ -318,37 +319,37 @@ func (t *Tree) attributes(p string, s *storage, exported func() bool) {
 		})
 	}
 	for name, value := range map[string]string{"hw_block_size": "512", "hw_max_sectors": "16384", "hw_queue_depth": "128", "pgr_support": "1"} {
-		t.file(p+"/attrib/"+name, value, 'r', nil)
+		t.k.File(p+"/attrib/"+name, value, 'r', nil)
 	}
-	cache := t.file(p+"/attrib/emulate_write_cache", "0", 'b', nil)
-	cache.write = func(text string) error {
+	cache := t.k.File(p+"/attrib/emulate_write_cache", "0", 'b', nil)
+	cache.Write = func(text string) error {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 1)
 		if err != nil || n == 1 && s.plugin == "iblock" { // the block device's own is reported
 			return unix.EINVAL
 		}
-		cache.text = strconv.FormatUint(n, 10)
+		cache.Text = strconv.FormatUint(n, 10)
 		return nil
 	}
-	size := t.file(p+"/attrib/block_size", "512", 'b', nil)
-	size.write = func(text string) error {
+	size := t.k.File(p+"/attrib/block_size", "512", 'b', nil)
+	size.Write = func(text string) error {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || exported() || n != 512 && n != 1024 && n != 2048 && n != 4096 {
 			return unix.EINVAL
 		}
-		s.blockSize, size.text = n, strconv.Itoa(n)
+		s.blockSize, size.Text = n, strconv.Itoa(n)
 		return nil
 	}
 }
 
 // number adds a file that holds one.
-func (t *Tree) number(p, value string, takes func(uint64) bool) *node {
-	n := t.file(p, value, 'b', nil)
-	n.write = func(text string) error {
+func (t *Tree) number(p, value string, takes func(uint64) bool) *imitation.Node {
+	n := t.k.File(p, value, 'b', nil)
+	n.Write = func(text string) error {
 		v, err := strconv.ParseUint(strings.TrimSpace(text), 0, 32)
 		if err != nil || !takes(v) {
 			return unix.EINVAL
 		}
-		n.text = strconv.FormatUint(v, 10)
+		n.Text = strconv.FormatUint(v, 10)
 		return nil
 	}
 	return n
@@ -358,85 +359,85 @@ func (t *Tree) number(p, value string, takes func(uint64) bool) *node {
 // exported, not even to what it is.
 func (t *Tree) identity(p string, exported func() bool) {
 	text := func(name, value string, most int) {
-		n := t.file(p+"/wwn/"+name, value, 'b', nil)
-		n.write = func(text string) error {
+		n := t.k.File(p+"/wwn/"+name, value, 'b', nil)
+		n.Write = func(text string) error {
 			text = strings.TrimSpace(text)
 			if exported() || len(text) > most {
 				return unix.EINVAL
 			}
-			n.text = text
+			n.Text = text
 			return nil
 		}
 	}
 	text("vendor_id", "LIO-ORG", 8)
 	text("product_id", "FILEIO", 16)
 	text("revision", "4.0", 4)
-	company := t.file(p+"/wwn/company_id", "0x001405", 'b', nil)
-	company.write = func(text string) error {
+	company := t.k.File(p+"/wwn/company_id", "0x001405", 'b', nil)
+	company.Write = func(text string) error {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 24)
 		if err != nil || exported() {
 			return unix.EINVAL
 		}
-		company.text = fmt.Sprintf("%#08x", n)
+		company.Text = fmt.Sprintf("%#08x", n)
 		return nil
 	}
-	serial := t.file(p+"/wwn/vpd_unit_serial", serialPrefix, 'b', nil)
-	serial.write = func(text string) error {
+	serial := t.k.File(p+"/wwn/vpd_unit_serial", serialPrefix, 'b', nil)
+	serial.Write = func(text string) error {
 		if exported() || len(text) > 253 {
 			return unix.EINVAL
 		}
-		serial.text = serialPrefix + strings.TrimSpace(text)
+		serial.Text = serialPrefix + strings.TrimSpace(text)
 		return nil
 	}
 }
 
 // portGroup is a target port group of an object (ALUA).
 func (t *Tree) portGroup(p string, def bool) {
-	id := t.file(p+"/tg_pt_gp_id", "", 'b', nil)
+	id := t.k.File(p+"/tg_pt_gp_id", "", 'b', nil)
 	if def {
-		id.text = "0"
+		id.Text = "0"
 	}
-	id.read = func() string {
-		if id.text == "" {
+	id.Read = func() string {
+		if id.Text == "" {
 			return "" // not given yet: nothing is read
 		}
-		return id.text + "\n"
+		return id.Text + "\n"
 	}
-	id.write = func(text string) error {
+	id.Write = func(text string) error {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 16)
-		if err != nil || n == 0 || id.text != "" {
+		if err != nil || n == 0 || id.Text != "" {
 			return unix.EINVAL
 		}
-		for _, other := range t.children(path.Dir(p)) {
-			if t.nodes[path.Dir(p)+"/"+other+"/tg_pt_gp_id"].text == strconv.FormatUint(n, 10) {
+		for _, other := range t.k.Children(path.Dir(p)) {
+			if t.k.At(path.Dir(p)+"/"+other+"/tg_pt_gp_id").Text == strconv.FormatUint(n, 10) {
 				return unix.EINVAL
 			}
 		}
-		id.text = strconv.FormatUint(n, 10)
+		id.Text = strconv.FormatUint(n, 10)
 		return nil
 	}
-	state := t.file(p+"/alua_access_state", "0", 'b', nil)
-	state.write = func(text string) error {
+	state := t.k.File(p+"/alua_access_state", "0", 'b', nil)
+	state.Write = func(text string) error {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 8)
-		if err != nil || id.text == "" || n > 3 && n != 14 && n != 15 || n == 15 && t.opt.NoTransitioning {
+		if err != nil || id.Text == "" || n > 3 && n != 14 && n != 15 || n == 15 && t.opt.NoTransitioning {
 			return unix.EINVAL
 		}
-		state.text = strconv.FormatUint(n, 10)
+		state.Text = strconv.FormatUint(n, 10)
 		return nil
 	}
-	t.file(p+"/alua_access_status", "None", 'b', nil)
-	access := t.file(p+"/alua_access_type", "Implicit and Explicit", 'b', nil)
-	access.write = func(text string) error {
+	t.k.File(p+"/alua_access_status", "None", 'b', nil)
+	access := t.k.File(p+"/alua_access_type", "Implicit and Explicit", 'b', nil)
+	access.Write = func(text string) error {
 		words := map[string]string{"0": "None", "1": "Implicit", "2": "Explicit", "3": "Implicit and Explicit"}
 		word, ok := words[strings.TrimSpace(text)]
 		if !ok {
 			return unix.EINVAL
 		}
-		access.text = word
+		access.Text = word
 		return nil
 	}
 	t.number(p+"/alua_write_metadata", "0", func(n uint64) bool { return n <= 1 })
 	t.number(p+"/preferred", "0", func(n uint64) bool { return n <= 1 })
 	t.number(p+"/nonop_delay_msecs", "100", func(uint64) bool { return true })
-	t.file(p+"/members", "", 'r', nil).read = func() string { return t.membersText(p) }
+	t.k.File(p+"/members", "", 'r', nil).Read = func() string { return t.membersText(p) }
 }

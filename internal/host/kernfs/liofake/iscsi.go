@@ -9,15 +9,17 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/host/kernfs/imitation"
 )
 
 func yes(uint64) bool { return true }
 
 // fabric is what mkdir iscsi brings, with the module that it loads.
 func (t *Tree) fabric(p string) {
-	t.file(p+"/lio_version", "Datera Inc. iSCSI Target v4.1.0", 'r', nil)
-	t.file(p+"/cpus_allowed_list", "0-1", 'b', nil)
-	t.fixedDir(p + "/discovery_auth")
+	t.k.File(p+"/lio_version", "Datera Inc. iSCSI Target v4.1.0", 'r', nil)
+	t.k.File(p+"/cpus_allowed_list", "0-1", 'b', nil)
+	t.k.Dir(p + "/discovery_auth")
 	t.credentials(p + "/discovery_auth")
 	t.number(p+"/discovery_auth/enforce_discovery_auth", "0", func(n uint64) bool { return n <= 1 })
 }
@@ -27,22 +29,22 @@ func (t *Tree) fabric(p string) {
 // unsets.
 func (t *Tree) credentials(p string) {
 	for _, name := range []string{"userid", "password", "userid_mutual", "password_mutual"} {
-		n := t.file(p+"/"+name, "", 'b', nil)
-		n.write = func(text string) error {
+		n := t.k.File(p+"/"+name, "", 'b', nil)
+		n.Write = func(text string) error {
 			if len(text) > 255 {
 				return unix.EINVAL
 			}
 			text, _, _ = strings.Cut(text, "\x00")
-			n.text = text
+			n.Text = text
 			set := func(name string) bool {
-				v := t.nodes[p+"/"+name].text
+				v := t.k.At(p + "/" + name).Text
 				return v != "" && !strings.HasPrefix(v, "NULL")
 			}
-			t.nodes[p+"/authenticate_target"].text = strconv.Itoa(btoi(set("userid_mutual") && set("password_mutual")))
+			t.k.At(p + "/authenticate_target").Text = strconv.Itoa(btoi(set("userid_mutual") && set("password_mutual")))
 			return nil
 		}
 	}
-	t.file(p+"/authenticate_target", "0", 'r', nil)
+	t.k.File(p+"/authenticate_target", "0", 'r', nil)
 }
 
 // makeISCSI makes what is below a fabric.
@@ -53,10 +55,10 @@ func (t *Tree) makeISCSI(p string, parts []string) error {
 		if len(last) > 223 {
 			return unix.EINVAL
 		}
-		t.fixedDir(p + "/fabric_statistics")
-		t.fixedDir(p + "/fabric_statistics/iscsi_login_stats")
+		t.k.Dir(p + "/fabric_statistics")
+		t.k.Dir(p + "/fabric_statistics/iscsi_login_stats")
 		for _, name := range []string{"accepts", "authenticate_fails", "authorize_fails", "negotiate_fails", "other_fails", "redirects"} {
-			t.file(p+"/fabric_statistics/iscsi_login_stats/"+name, "0", 'r', nil)
+			t.k.File(p+"/fabric_statistics/iscsi_login_stats/"+name, "0", 'r', nil)
 		}
 		return nil
 	case len(parts) == 3:
@@ -92,29 +94,29 @@ func (t *Tree) makeISCSI(p string, parts []string) error {
 
 // enableFile lets initiators into a portal group.
 func (t *Tree) enableFile(p string) {
-	enable := t.file(p+"/enable", "0", 'b', nil)
-	enable.write = func(text string) error {
+	enable := t.k.File(p+"/enable", "0", 'b', nil)
+	enable.Write = func(text string) error {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 1)
 		switch v := strconv.FormatUint(n, 10); {
 		case err != nil:
 			return unix.EINVAL
-		case v == "1" && v == enable.text && strings.HasPrefix(p, "qla2xxx/"):
+		case v == "1" && v == enable.Text && strings.HasPrefix(p, "qla2xxx/"):
 			return unix.EEXIST
 		}
-		enable.text = strconv.FormatUint(n, 10)
+		enable.Text = strconv.FormatUint(n, 10)
 		if n == 0 {
 			t.endSessions(p, "")
 		}
 		return nil
 	}
 	if t.opt.RTPI {
-		rtpi := t.file(p+"/rtpi", "0x1", 'b', nil)
-		rtpi.write = func(text string) error {
+		rtpi := t.k.File(p+"/rtpi", "0x1", 'b', nil)
+		rtpi.Write = func(text string) error {
 			n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 16)
-			if err != nil || enable.text == "1" {
+			if err != nil || enable.Text == "1" {
 				return unix.EINVAL
 			}
-			rtpi.text = fmt.Sprintf("%#x", n)
+			rtpi.Text = fmt.Sprintf("%#x", n)
 			return nil
 		}
 	}
@@ -122,9 +124,9 @@ func (t *Tree) enableFile(p string) {
 
 func (t *Tree) portalGroup(p string, tag uint64) {
 	t.enableFile(p)
-	t.file(p+"/dynamic_sessions", "", 'r', nil).read = func() string { return t.dynamicSessions(p) }
+	t.k.File(p+"/dynamic_sessions", "", 'r', nil).Read = func() string { return t.dynamicSessions(p) }
 	for _, dir := range []string{"attrib", "auth", "param", "np", "lun", "acls"} {
-		t.fixedDir(p + "/" + dir)
+		t.k.Dir(p + "/" + dir)
 	}
 	for name, value := range map[string]string{
 		"authentication": "0", "cache_dynamic_acls": "0", "default_erl": "0", "demo_mode_discovery": "1", "demo_mode_write_protect": "1",
@@ -142,13 +144,13 @@ func (t *Tree) portalGroup(p string, tag uint64) {
 		"TargetAlias": "LIO Target",
 	} {
 		list := strings.HasSuffix(name, "Digest") || name == "AuthMethod"
-		n := t.file(p+"/param/"+name, value, 'b', nil)
-		n.write = func(text string) error {
+		n := t.k.File(p+"/param/"+name, value, 'b', nil)
+		n.Write = func(text string) error {
 			text = strings.TrimSuffix(text, "\n")
 			if strings.Contains(text, ",") && !list {
 				return unix.EINVAL
 			}
-			n.text = text
+			n.Text = text
 			return nil
 		}
 	}
@@ -162,13 +164,13 @@ func (t *Tree) portal(p string, parts []string) error {
 		return unix.EINVAL
 	}
 	// One address is in one portal group of a target only.
-	for _, tpg := range t.children(path.Join(parts[0], parts[1])) {
-		if tpg != parts[2] && t.nodes[path.Join(parts[0], parts[1], tpg, "np", addr)] != nil {
+	for _, tpg := range t.k.Children(path.Join(parts[0], parts[1])) {
+		if tpg != parts[2] && t.k.At(path.Join(parts[0], parts[1], tpg, "np", addr)) != nil {
 			return unix.EEXIST
 		}
 	}
-	iser := t.file(p+"/iser", "0", 'b', nil)
-	iser.write = func(text string) error { // lio_target_np_driver_store
+	iser := t.k.File(p+"/iser", "0", 'b', nil)
+	iser.Write = func(text string) error { // lio_target_np_driver_store
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 1)
 		switch {
 		case err != nil || n == 1 && slices.Contains(t.opt.Absent, "ib_isert"):
@@ -176,7 +178,7 @@ func (t *Tree) portal(p string, parts []string) error {
 		case n == 1 && !slices.Contains(t.opt.RDMA, host):
 			return unix.ENODEV
 		}
-		iser.text = strconv.FormatUint(n, 10)
+		iser.Text = strconv.FormatUint(n, 10)
 		return nil
 	}
 	t.number(p+"/cxgbit", "0", func(n uint64) bool { return n <= 1 })
@@ -184,15 +186,15 @@ func (t *Tree) portal(p string, parts []string) error {
 }
 
 func (t *Tree) lun(p string) {
-	group := t.file(p+"/alua_tg_pt_gp", "", 'b', nil)
-	group.read = func() string {
-		if group.text == "" {
+	group := t.k.File(p+"/alua_tg_pt_gp", "", 'b', nil)
+	group.Read = func() string {
+		if group.Text == "" {
 			return ""
 		}
 		return fmt.Sprintf("TG Port Alias: %s\nTG Port Group ID: %s\nTG Port Primary Access State: Active/Optimized\nTG Port Primary Access Status: None\n"+
-			"TG Port Secondary Access State: None\nTG Port Secondary Access Status: None\n", group.text, "1")
+			"TG Port Secondary Access State: None\nTG Port Secondary Access Status: None\n", group.Text, "1")
 	}
-	group.write = func(text string) error {
+	group.Write = func(text string) error {
 		text = strings.TrimSpace(text)
 		object := t.leadsTo(p)
 		if object == "" || strings.HasPrefix(object, "core/pscsi_") {
@@ -201,26 +203,26 @@ func (t *Tree) lun(p string) {
 		if text == "NULL" {
 			text = "default_tg_pt_gp"
 		}
-		g := t.nodes[path.Join(object, "alua", text, "tg_pt_gp_id")]
-		if g == nil || g.text == "" {
+		g := t.k.At(path.Join(object, "alua", text, "tg_pt_gp_id"))
+		if g == nil || g.Text == "" {
 			return unix.ENODEV
 		}
-		group.text = text
+		group.Text = text
 		return nil
 	}
 	t.number(p+"/alua_tg_pt_offline", "0", yes)
-	t.fixedDir(p + "/statistics")
-	t.fixedDir(p + "/statistics/scsi_tgt_port")
+	t.k.Dir(p + "/statistics")
+	t.k.Dir(p + "/statistics/scsi_tgt_port")
 	for _, name := range []string{"in_cmds", "read_mbytes", "write_mbytes"} {
-		t.file(p+"/statistics/scsi_tgt_port/"+name, "0", 'r', nil)
+		t.k.File(p+"/statistics/scsi_tgt_port/"+name, "0", 'r', nil)
 	}
 }
 
 // leadsTo is the object that a LUN's link leads to, "" before there is one.
 func (t *Tree) leadsTo(p string) string {
-	for name := range t.kids[p] {
-		if n := t.nodes[p+"/"+name]; n.link != "" {
-			return n.link
+	for _, name := range t.k.Children(p) {
+		if n := t.k.At(p + "/" + name); n.Link != "" {
+			return n.Link
 		}
 	}
 	return ""
@@ -229,38 +231,38 @@ func (t *Tree) leadsTo(p string) string {
 func (t *Tree) acl(p string) {
 	tpg := path.Dir(path.Dir(p))
 	t.endDynamic(tpg, path.Base(p)) // its dynamic ACL becomes this one
-	t.file(p+"/info", "", 'r', nil).read = func() string { return t.info(p) }
-	depth := t.file(p+"/cmdsn_depth", t.nodes[tpg+"/attrib/default_cmdsn_depth"].text, 'b', nil)
-	depth.write = func(text string) error {
+	t.k.File(p+"/info", "", 'r', nil).Read = func() string { return t.info(p) }
+	depth := t.k.File(p+"/cmdsn_depth", t.k.At(tpg+"/attrib/default_cmdsn_depth").Text, 'b', nil)
+	depth.Write = func(text string) error {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 32)
 		if err != nil || n == 0 || n > 512 {
 			return unix.EINVAL
 		}
-		if v := strconv.FormatUint(n, 10); v != depth.text { // core_tpg_set_initiator_node_queue_depth
-			depth.text = v
+		if v := strconv.FormatUint(n, 10); v != depth.Text { // core_tpg_set_initiator_node_queue_depth
+			depth.Text = v
 			t.endSessions(tpg, path.Base(p))
 		}
 		return nil
 	}
 	t.tagFile(p)
-	t.fixedDir(p + "/auth")
+	t.k.Dir(p + "/auth")
 	t.credentials(p + "/auth")
-	t.fixedDir(p + "/attrib")
+	t.k.Dir(p + "/attrib")
 	within := func(least, most uint64, zero bool) func(uint64) bool {
 		return func(n uint64) bool { return n >= least && n <= most || zero && n == 0 }
 	}
 	t.number(p+"/attrib/nopin_timeout", "15", within(3, 60, true))
 	t.number(p+"/attrib/nopin_response_timeout", "30", within(3, 60, false))
 	t.number(p+"/attrib/dataout_timeout", "3", within(2, 60, false))
-	t.fixedDir(p + "/param")
-	t.fixedDir(p + "/fabric_statistics")
+	t.k.Dir(p + "/param")
+	t.k.Dir(p + "/fabric_statistics")
 }
 
 // tagFile is a word of ours on an ACL.
 func (t *Tree) tagFile(p string) {
-	tag := t.file(p+"/tag", "", 'b', nil)
-	tag.read = func() string { return tag.text } // without a newline
-	tag.write = func(text string) error {
+	tag := t.k.File(p+"/tag", "", 'b', nil)
+	tag.Read = func() string { return tag.Text } // without a newline
+	tag.Write = func(text string) error {
 		text = strings.TrimSuffix(text, "\n")
 		if len(text) > 63 {
 			return unix.EINVAL
@@ -268,32 +270,32 @@ func (t *Tree) tagFile(p string) {
 		if strings.HasPrefix(text, "NULL") {
 			text = ""
 		}
-		tag.text = text
+		tag.Text = text
 		return nil
 	}
 }
 
 // mappedLUN is a LUN of an ACL: what it leads to is seen by its initiator.
 func (t *Tree) mappedLUN(p string) {
-	n := t.file(p+"/write_protect", "0", 'b', nil)
-	n.write = func(text string) error {
+	n := t.k.File(p+"/write_protect", "0", 'b', nil)
+	n.Write = func(text string) error {
 		v, err := strconv.ParseUint(strings.TrimSpace(text), 0, 1)
 		if err != nil {
 			return unix.EINVAL
 		}
 		if t.leadsTo(p) != "" { // else there is no entry to set it in
-			n.text = strconv.FormatUint(v, 10)
+			n.Text = strconv.FormatUint(v, 10)
 		}
 		return nil
 	}
-	t.fixedDir(p + "/statistics")
-	t.fixedDir(p + "/statistics/scsi_auth_intr")
+	t.k.Dir(p + "/statistics")
+	t.k.Dir(p + "/statistics/scsi_auth_intr")
 	for _, name := range []string{"num_cmds", "read_mbytes", "write_mbytes"} {
-		t.file(p+"/statistics/scsi_auth_intr/"+name, "0", 'r', nil)
+		t.k.File(p+"/statistics/scsi_auth_intr/"+name, "0", 'r', nil)
 	}
-	t.fixedDir(p + "/statistics/scsi_att_intr_port")
-	ident := t.file(p+"/statistics/scsi_att_intr_port/port_ident", path.Base(path.Dir(p))+"+i+0", 'r', nil)
-	ident.unreadable = func() error { // target_stat_iport_port_ident_show
+	t.k.Dir(p + "/statistics/scsi_att_intr_port")
+	ident := t.k.File(p+"/statistics/scsi_att_intr_port/port_ident", path.Base(path.Dir(p))+"+i+0", 'r', nil)
+	ident.Unreadable = func() error { // target_stat_iport_port_ident_show
 		if !t.sessionOf(path.Dir(p)) {
 			return unix.ENODEV
 		}
@@ -306,14 +308,14 @@ func (t *Tree) relate(target, p string) error {
 	parts, to := strings.Split(p, "/"), strings.Split(target, "/")
 	switch {
 	case isFabric(parts[0]) && len(parts) == 6 && parts[3] == "lun":
-		if to[0] != "core" || len(to) != 3 || t.nodes[target+"/enable"].text != "1" {
+		if to[0] != "core" || len(to) != 3 || t.k.At(target+"/enable").Text != "1" {
 			return unix.ENODEV
 		}
 		if t.leadsTo(path.Dir(p)) != "" {
 			return unix.EEXIST
 		}
-		t.add(p, &node{link: target, unlink: func() { t.unexport(path.Dir(p)) }})
-		t.nodes[path.Dir(p)+"/alua_tg_pt_gp"].text = "default_tg_pt_gp"
+		t.k.Add(p, &imitation.Node{Link: target, Unlink: func() { t.unexport(path.Dir(p)) }})
+		t.k.At(path.Dir(p) + "/alua_tg_pt_gp").Text = "default_tg_pt_gp"
 		t.looked(path.Dir(p), true)
 		return nil
 	case isFabric(parts[0]) && len(parts) == 7 && parts[3] == "acls":
@@ -323,10 +325,10 @@ func (t *Tree) relate(target, p string) error {
 		if t.leadsTo(path.Dir(p)) != "" {
 			return unix.EINVAL
 		}
-		t.add(p, &node{link: target})
-		t.nodes[path.Dir(p)+"/write_protect"].text = "0"
-		if protect := t.text(path.Join(parts[0], parts[1], parts[2], "attrib/prod_mode_write_protect")); protect != "" {
-			t.nodes[path.Dir(p)+"/write_protect"].text = protect
+		t.k.Add(p, &imitation.Node{Link: target})
+		t.k.At(path.Dir(p) + "/write_protect").Text = "0"
+		if protect := t.k.Text(path.Join(parts[0], parts[1], parts[2], "attrib/prod_mode_write_protect")); protect != "" {
+			t.k.At(path.Dir(p) + "/write_protect").Text = protect
 		}
 		return nil
 	}
@@ -335,7 +337,7 @@ func (t *Tree) relate(target, p string) error {
 
 // unexport is what becomes of a LUN whose link is taken away.
 func (t *Tree) unexport(lun string) {
-	t.nodes[lun+"/alua_tg_pt_gp"].text = ""
+	t.k.At(lun + "/alua_tg_pt_gp").Text = ""
 	t.looked(lun, false)
 }
 
@@ -344,11 +346,11 @@ func (t *Tree) members(group string) []string {
 	object, name := path.Dir(path.Dir(group)), path.Base(group)
 	var out []string
 	for fabric := range transports() {
-		for _, wwn := range t.children(fabric) {
-			for _, tpg := range t.children(path.Join(fabric, wwn)) {
-				for _, lun := range t.children(path.Join(fabric, wwn, tpg, "lun")) {
+		for _, wwn := range t.k.Children(fabric) {
+			for _, tpg := range t.k.Children(path.Join(fabric, wwn)) {
+				for _, lun := range t.k.Children(path.Join(fabric, wwn, tpg, "lun")) {
 					p := path.Join(fabric, wwn, tpg, "lun", lun)
-					if t.leadsTo(p) == object && t.nodes[p+"/alua_tg_pt_gp"].text == name {
+					if t.leadsTo(p) == object && t.k.At(p+"/alua_tg_pt_gp").Text == name {
 						out = append(out, p)
 					}
 				}
@@ -380,7 +382,7 @@ func (t *Tree) removed(p string) {
 	switch {
 	case len(parts) == 5 && parts[0] == "core" && parts[3] == "alua": // its members fall back
 		for _, lun := range t.members(p) {
-			t.nodes[path.Join(lun, "alua_tg_pt_gp")].text = "default_tg_pt_gp"
+			t.k.At(path.Join(lun, "alua_tg_pt_gp")).Text = "default_tg_pt_gp"
 		}
 	case len(parts) == 5 && isFabric(parts[0]) && parts[3] == "acls":
 		t.endSessions(path.Dir(path.Dir(p)), parts[4])

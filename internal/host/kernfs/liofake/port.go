@@ -34,8 +34,8 @@ func isFabric(name string) bool { return transports()[name].module != "" }
 
 // Load is modprobe.
 func (t *Tree) Load(_ context.Context, module string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	if slices.Contains(t.opt.Absent, module) {
 		return errors.New("modprobe: FATAL: Module " + module + " not found")
 	}
@@ -51,12 +51,12 @@ func (t *Tree) loadFabric(p string) error {
 		return unix.EINVAL
 	}
 	t.modules[f.module] = true
-	t.file(p+"/version", "TCM "+p+" fabric module", 'r', nil)
+	t.k.File(p+"/version", "TCM "+p+" fabric module", 'r', nil)
 	if p == "iscsi" {
 		t.fabric(p)
 		return nil
 	}
-	t.fixedDir(p + "/discovery_auth")
+	t.k.Dir(p + "/discovery_auth")
 	if p == "srpt" { // srpt_da_attrs
 		t.number(p+"/discovery_auth/rdma_cm_port", "0", func(n uint64) bool { return n <= 65535 })
 	}
@@ -130,7 +130,7 @@ func (t *Tree) portName(fabric, name string) error {
 
 func (t *Tree) portPortalGroup(p, fabric string) {
 	for _, dir := range []string{"attrib", "auth", "param", "np", "lun", "acls"} {
-		t.fixedDir(p + "/" + dir)
+		t.k.Dir(p + "/" + dir)
 	}
 	bit := func(n uint64) bool { return n <= 1 }
 	switch fabric {
@@ -147,33 +147,33 @@ func (t *Tree) portPortalGroup(p, fabric string) {
 		} {
 			t.number(p+"/attrib/"+name, value, bit)
 		}
-		t.file(p+"/dynamic_sessions", "", 'r', nil).read = func() string { return t.dynamicSessions(p) }
+		t.k.File(p+"/dynamic_sessions", "", 'r', nil).Read = func() string { return t.dynamicSessions(p) }
 	case "loopback":
-		t.file(p+"/address", "3:0:1", 'r', nil)
-		t.file(p+"/transport_status", "online", 'b', nil)
+		t.k.File(p+"/address", "3:0:1", 'r', nil)
+		t.k.File(p+"/transport_status", "online", 'b', nil)
 		t.nexusFile(p)
 	}
 }
 
 // nexusFile is the I_T nexus of loopback (tcm_loop_tpg_nexus_store).
 func (t *Tree) nexusFile(p string) {
-	nexus := t.file(p+"/nexus", "", 'b', nil)
-	nexus.unreadable = func() error {
-		if nexus.text == "" {
+	nexus := t.k.File(p+"/nexus", "", 'b', nil)
+	nexus.Unreadable = func() error {
+		if nexus.Text == "" {
 			return unix.ENODEV
 		}
 		return nil
 	}
-	nexus.write = func(text string) error {
+	nexus.Write = func(text string) error {
 		text = strings.TrimSuffix(text, "\n")
 		if strings.HasPrefix(text, "NULL") {
 			switch {
-			case nexus.text == "":
+			case nexus.Text == "":
 				return unix.ENODEV
 			case t.looped[p] > 0:
 				return unix.EPERM
 			}
-			nexus.text = ""
+			nexus.Text = ""
 			return nil
 		}
 		target := path.Base(path.Dir(p))
@@ -182,10 +182,10 @@ func (t *Tree) nexusFile(p string) {
 				return unix.EINVAL
 			}
 		}
-		if nexus.text != "" {
+		if nexus.Text != "" {
 			return unix.EEXIST
 		}
-		nexus.text = text
+		nexus.Text = text
 		return nil
 	}
 }
@@ -208,7 +208,7 @@ func (t *Tree) portACL(p, fabric string) error {
 	}
 	t.endDynamic(path.Dir(path.Dir(p)), name)
 	if fabric == "fc" {
-		t.file(p+"/port_name", name, 'b', nil)
+		t.k.File(p+"/port_name", name, 'b', nil)
 		t.tagFile(p)
 	}
 	return nil
@@ -226,12 +226,12 @@ func (t *Tree) sessionOf(acl string) bool {
 // has no device for is not counted down (tcm_loop_port_unlink).
 func (t *Tree) looked(lun string, linked bool) {
 	tpg := path.Dir(path.Dir(lun))
-	if !strings.HasPrefix(lun, "loopback/") || t.nodes[tpg] == nil {
+	if !strings.HasPrefix(lun, "loopback/") || t.k.At(tpg) == nil {
 		return
 	}
 	if linked {
 		t.looped[tpg]++
-		t.devices[lun] = t.text(tpg+"/nexus") != ""
+		t.devices[lun] = t.k.Text(tpg+"/nexus") != ""
 		return
 	}
 	if t.devices[lun] {
@@ -242,8 +242,8 @@ func (t *Tree) looked(lun string, linked bool) {
 
 // LocalDevices lists the LUNs that loopback made SCSI devices of.
 func (t *Tree) LocalDevices() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	var out []string
 	for lun, there := range t.devices {
 		if there {
@@ -252,12 +252,4 @@ func (t *Tree) LocalDevices() []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// text is what a setting reads, "" if there is none.
-func (t *Tree) text(p string) string {
-	if n := t.nodes[p]; n != nil {
-		return n.text
-	}
-	return ""
 }

@@ -20,15 +20,15 @@ type Session struct {
 
 // Login logs an initiator in, if the portal group lets it.
 func (t *Tree) Login(s Session) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	tpg := t.nodes[s.Group]
-	if enable := t.nodes[s.Group+"/enable"]; tpg == nil || enable != nil && enable.text != "1" {
+	t.k.Lock()
+	defer t.k.Unlock()
+	tpg := t.k.At(s.Group)
+	if enable := t.k.At(s.Group + "/enable"); tpg == nil || enable != nil && enable.Text != "1" {
 		return false
 	}
 	stats := path.Dir(s.Group) + "/fabric_statistics/iscsi_login_stats/"
-	s.dynamic = t.nodes[s.Group+"/acls/"+s.Initiator] == nil
-	if s.dynamic && t.text(s.Group+"/attrib/generate_node_acls") != "1" {
+	s.dynamic = t.k.At(s.Group+"/acls/"+s.Initiator) == nil
+	if s.dynamic && t.k.Text(s.Group+"/attrib/generate_node_acls") != "1" {
 		t.count(stats+"authorize_fails", 1)
 		return false
 	}
@@ -41,31 +41,31 @@ func (t *Tree) Login(s Session) bool {
 
 // Logout ends what Login began.
 func (t *Tree) Logout(group, initiator string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	t.endSessions(group, initiator)
 }
 
 // Count adds to a counter of the kernel's.
 func (t *Tree) Count(file string, n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	t.count(file, n)
 }
 
 func (t *Tree) count(file string, n int) {
-	if t.nodes[file] == nil {
+	if t.k.At(file) == nil {
 		return // this fabric does not count it
 	}
-	have, _ := strconv.Atoi(t.nodes[file].text)
-	t.nodes[file].text = strconv.Itoa(have + n)
+	have, _ := strconv.Atoi(t.k.At(file).Text)
+	t.k.At(file).Text = strconv.Itoa(have + n)
 }
 
 // Seen lists the LUNs that an initiator would see, each with "ro" or "rw": the
 // kernel's own answer to who sees what.
 func (t *Tree) Seen(group, initiator string) map[string]string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	seen := map[string]string{}
 	mode := func(ro bool) string {
 		if ro {
@@ -74,20 +74,20 @@ func (t *Tree) Seen(group, initiator string) map[string]string {
 		return " rw"
 	}
 	acl := group + "/acls/" + initiator
-	if t.nodes[acl] != nil {
-		for _, lun := range t.children(acl) {
+	if t.k.At(acl) != nil {
+		for _, lun := range t.k.Children(acl) {
 			if to := t.leadsTo(acl + "/" + lun); to != "" {
-				seen[lun] = path.Base(t.leadsTo(to)) + mode(t.nodes[acl+"/"+lun+"/write_protect"].text == "1")
+				seen[lun] = path.Base(t.leadsTo(to)) + mode(t.k.At(acl+"/"+lun+"/write_protect").Text == "1")
 			}
 		}
 		return seen
 	}
-	if t.text(group+"/nexus") != initiator && t.text(group+"/attrib/generate_node_acls") != "1" || t.text(group+"/attrib/demo_mode_login_only") == "1" {
+	if t.k.Text(group+"/nexus") != initiator && t.k.Text(group+"/attrib/generate_node_acls") != "1" || t.k.Text(group+"/attrib/demo_mode_login_only") == "1" {
 		return nil
 	}
-	for _, lun := range t.children(group + "/lun") { // all that the portal group has
+	for _, lun := range t.k.Children(group + "/lun") { // all that the portal group has
 		if to := t.leadsTo(group + "/lun/" + lun); to != "" {
-			seen[lun] = path.Base(to) + mode(t.text(group+"/attrib/demo_mode_write_protect") == "1")
+			seen[lun] = path.Base(to) + mode(t.k.Text(group+"/attrib/demo_mode_write_protect") == "1")
 		}
 	}
 	return seen

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/host/kernfs/imitation"
 )
 
 // Connection is a host that is connected to a subsystem: a controller.
@@ -24,12 +26,12 @@ type Connection struct {
 
 // Connect is a host's Connect command, and the Identify that follows.
 func (t *Tree) Connect(port int, nqn, host string) (*Connection, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	if !t.leadsThere(path.Join("ports", strconv.Itoa(port), "subsystems"), "subsystems/"+nqn) {
 		return nil, fmt.Errorf("connect: %w", unix.ECONNREFUSED)
 	}
-	allowed := t.text(path.Join("subsystems", nqn, "attr_allow_any_host")) == "1" || t.leadsThere(path.Join("subsystems", nqn, "allowed_hosts"), "hosts/"+host)
+	allowed := t.k.Text(path.Join("subsystems", nqn, "attr_allow_any_host")) == "1" || t.leadsThere(path.Join("subsystems", nqn, "allowed_hosts"), "hosts/"+host)
 	if !allowed {
 		return nil, fmt.Errorf("connect: %w", unix.EACCES)
 	}
@@ -74,16 +76,16 @@ func (d Debug) find(p string) *Connection {
 
 // ReadDir lists subsystems, or their controllers.
 func (d Debug) ReadDir(p string) ([]string, error) {
-	d.t.mu.Lock()
-	defer d.t.mu.Unlock()
+	d.t.k.Lock()
+	defer d.t.k.Unlock()
 	if d.t.opt.NoDebug {
-		return nil, fail("open", p, unix.ENOENT)
+		return nil, imitation.Refusal("open", p, unix.ENOENT)
 	}
 	if p == "." {
-		return append(d.t.children("subsystems"), discoveryNQN), nil
+		return append(d.t.k.Children("subsystems"), discoveryNQN), nil
 	}
-	if p != discoveryNQN && d.t.nodes["subsystems/"+p] == nil {
-		return nil, fail("open", p, unix.ENOENT)
+	if p != discoveryNQN && d.t.k.At("subsystems/"+p) == nil {
+		return nil, imitation.Refusal("open", p, unix.ENOENT)
 	}
 	var names []string
 	for _, c := range d.t.hosts {
@@ -97,11 +99,11 @@ func (d Debug) ReadDir(p string) ([]string, error) {
 
 // ReadFile reads what is known of a controller.
 func (d Debug) ReadFile(p string) (string, error) {
-	d.t.mu.Lock()
-	defer d.t.mu.Unlock()
+	d.t.k.Lock()
+	defer d.t.k.Unlock()
 	c := d.find(path.Dir(p))
 	if c == nil {
-		return "", fail("open", p, unix.ENOENT)
+		return "", imitation.Refusal("open", p, unix.ENOENT)
 	}
 	switch path.Base(p) {
 	case "hostnqn":
@@ -115,23 +117,23 @@ func (d Debug) ReadFile(p string) (string, error) {
 	case "host_traddr":
 		return fmt.Sprintf("192.0.2.%d\n", 100+c.ID), nil
 	}
-	return "", fail("open", p, unix.ENOENT)
+	return "", imitation.Refusal("open", p, unix.ENOENT)
 }
 
 // WriteFile takes "fatal" for a controller's state, which ends it.
 func (d Debug) WriteFile(p, text string) error {
-	d.t.mu.Lock()
-	defer d.t.mu.Unlock()
+	d.t.k.Lock()
+	defer d.t.k.Unlock()
 	c := d.find(path.Dir(p))
 	switch {
 	case c == nil:
-		return fail("open", p, unix.ENOENT)
+		return imitation.Refusal("open", p, unix.ENOENT)
 	case path.Base(p) != "state":
-		return fail("open", p, unix.EACCES)
+		return imitation.Refusal("open", p, unix.EACCES)
 	case !strings.HasPrefix(text, "fatal"):
-		return fail("write", p, unix.EINVAL)
+		return imitation.Refusal("write", p, unix.EINVAL)
 	}
-	if err := d.t.change("write", "debug/"+p, text); err != nil {
+	if err := d.t.k.Take("write", "debug/"+p, text); err != nil {
 		return err
 	}
 	c.Ended = true

@@ -14,7 +14,6 @@ import (
 
 // make fills a directory that was just asked for; an error refuses it.
 func (t *Tree) make(p string) error {
-	t.add(p, &node{dir: true})
 	parts := strings.Split(p, "/")
 	switch {
 	case len(parts) == 2 && parts[0] == "subsystems":
@@ -35,7 +34,7 @@ func (t *Tree) make(p string) error {
 		return nil
 	case len(parts) == 4 && parts[2] == "referrals":
 		for _, f := range []string{"addr_adrfam", "addr_portid", "addr_treq", "addr_traddr", "addr_trsvcid", "addr_trtype", "enable"} {
-			t.file(path.Join(p, f), "", 'b', nil)
+			t.k.File(path.Join(p, f), "", 'b', nil)
 		}
 		return nil
 	}
@@ -60,33 +59,33 @@ func (t *Tree) subsystem(p, nqn string) error {
 			if pad {
 				text = fmt.Sprintf("%-*s", most, text)
 			}
-			t.nodes[at(name)].text = text
+			t.k.At(at(name)).Text = text
 			return nil
 		}
 	}
-	t.file(at("attr_allow_any_host"), "0", 'b', func(text string) error {
+	t.k.File(at("attr_allow_any_host"), "0", 'b', func(text string) error {
 		on, err := boolean(text)
-		if err != nil || on && len(t.children(at("allowed_hosts"))) > 0 {
+		if err != nil || on && len(t.k.Children(at("allowed_hosts"))) > 0 {
 			return unix.EINVAL
 		}
-		t.nodes[at("attr_allow_any_host")].text = map[bool]string{true: "1", false: "0"}[on]
+		t.k.At(at("attr_allow_any_host")).Text = map[bool]string{true: "1", false: "0"}[on]
 		return nil
 	})
-	t.file(at("attr_serial"), "4f1b0e9d2c3a58671122", 'b', identity("attr_serial", 20, true))
-	t.file(at("attr_model"), "Linux", 'b', identity("attr_model", 40, false))
-	t.file(at("attr_version"), "1.3", 'b', nil)
-	t.file(at("attr_cntlid_min"), "1", 'b', nil)
-	t.file(at("attr_cntlid_max"), "65519", 'b', nil)
-	t.file(at("attr_qid_max"), "128", 'b', func(text string) error {
+	t.k.File(at("attr_serial"), "4f1b0e9d2c3a58671122", 'b', identity("attr_serial", 20, true))
+	t.k.File(at("attr_model"), "Linux", 'b', identity("attr_model", 40, false))
+	t.k.File(at("attr_version"), "1.3", 'b', nil)
+	t.k.File(at("attr_cntlid_min"), "1", 'b', nil)
+	t.k.File(at("attr_cntlid_max"), "65519", 'b', nil)
+	t.k.File(at("attr_qid_max"), "128", 'b', func(text string) error {
 		t.end(func(c *Connection) bool { return c.Subsystem == nqn }) // "Force reconnect"
-		t.nodes[at("attr_qid_max")].text = strings.TrimSpace(text)
+		t.k.At(at("attr_qid_max")).Text = strings.TrimSpace(text)
 		return nil
 	})
-	t.fixedDir(at("namespaces"))
-	t.fixedDir(at("allowed_hosts"))
-	t.fixedDir(at("passthru"))
-	t.file(at("passthru/device_path"), "(null)", 'b', nil)
-	t.file(at("passthru/enable"), "0", 'b', nil)
+	t.k.Dir(at("namespaces"))
+	t.k.Dir(at("allowed_hosts"))
+	t.k.Dir(at("passthru"))
+	t.k.File(at("passthru/device_path"), "(null)", 'b', nil)
+	t.k.File(at("passthru/enable"), "0", 'b', nil)
 	return nil
 }
 
@@ -108,7 +107,7 @@ func (t *Tree) namespace(p, nqn, name string) error {
 	}
 	t.made++
 	at := func(name string) string { return path.Join(p, name) }
-	enabled := func() bool { return t.text(at("enable")) == "1" }
+	enabled := func() bool { return t.k.Text(at("enable")) == "1" }
 	while := func(refusal error, take func(text string) (string, error)) func(name string) func(string) error {
 		return func(name string) func(string) error {
 			return func(text string) error {
@@ -117,7 +116,7 @@ func (t *Tree) namespace(p, nqn, name string) error {
 				}
 				value, err := take(strings.TrimSuffix(text, "\n"))
 				if err == nil {
-					t.nodes[at(name)].text = value
+					t.k.At(at(name)).Text = value
 				}
 				return err
 			}
@@ -140,27 +139,27 @@ func (t *Tree) namespace(p, nqn, name string) error {
 		}
 		return uuid(b), nil
 	}
-	t.file(at("device_path"), "(null)", 'b', while(unix.EBUSY, asIs)("device_path"))
-	t.file(at("device_uuid"), uuid([]byte{15: byte(t.made)}), 'b', while(unix.EBUSY, identity)("device_uuid"))
-	t.file(at("device_nguid"), uuid(make([]byte, 16)), 'b', while(unix.EBUSY, identity)("device_nguid"))
-	t.file(at("buffered_io"), "0", 'b', while(unix.EINVAL, onOff)("buffered_io"))
-	t.file(at("resv_enable"), "0", 'b', while(unix.EINVAL, onOff)("resv_enable"))
-	t.file(at("ana_grpid"), "1", 'b', func(text string) error {
+	t.k.File(at("device_path"), "(null)", 'b', while(unix.EBUSY, asIs)("device_path"))
+	t.k.File(at("device_uuid"), uuid([]byte{15: byte(t.made)}), 'b', while(unix.EBUSY, identity)("device_uuid"))
+	t.k.File(at("device_nguid"), uuid(make([]byte, 16)), 'b', while(unix.EBUSY, identity)("device_nguid"))
+	t.k.File(at("buffered_io"), "0", 'b', while(unix.EINVAL, onOff)("buffered_io"))
+	t.k.File(at("resv_enable"), "0", 'b', while(unix.EINVAL, onOff)("resv_enable"))
+	t.k.File(at("ana_grpid"), "1", 'b', func(text string) error {
 		n, err := strconv.ParseUint(strings.TrimSpace(text), 0, 32)
 		if err != nil || n < 1 || n > maxANA {
 			return unix.EINVAL
 		}
 		// array_index_nospec(newgrpid, NVMET_MAX_ANAGRPS) makes 0 of 128.
-		t.nodes[at("ana_grpid")].text = strconv.FormatUint(n%maxANA, 10)
+		t.k.At(at("ana_grpid")).Text = strconv.FormatUint(n%maxANA, 10)
 		return nil
 	})
-	t.file(at("enable"), "0", 'b', func(text string) error {
+	t.k.File(at("enable"), "0", 'b', func(text string) error {
 		on, err := boolean(text)
 		if err != nil {
 			return err
 		}
 		if on && !enabled() {
-			fi, err := os.Stat(t.text(at("device_path")))
+			fi, err := os.Stat(t.k.Text(at("device_path")))
 			if err != nil {
 				return unix.ENOENT
 			}
@@ -170,14 +169,14 @@ func (t *Tree) namespace(p, nqn, name string) error {
 		if !on && enabled() {
 			t.tell(nqn, "namespace "+name+" went")
 		}
-		t.nodes[at("enable")].text = map[bool]string{true: "1", false: "0"}[on]
+		t.k.At(at("enable")).Text = map[bool]string{true: "1", false: "0"}[on]
 		return nil
 	})
-	t.file(at("revalidate_size"), "", 'w', func(text string) error {
+	t.k.File(at("revalidate_size"), "", 'w', func(text string) error {
 		if on, err := boolean(text); err != nil || !on || !enabled() {
 			return unix.EINVAL
 		}
-		fi, err := os.Stat(t.text(at("device_path")))
+		fi, err := os.Stat(t.k.Text(at("device_path")))
 		if err == nil && fi.Size() != t.sizes[p] {
 			t.sizes[p] = fi.Size()
 			t.tell(nqn, fmt.Sprintf("namespace %s has %d bytes", name, fi.Size()))
@@ -199,12 +198,12 @@ func (t *Tree) host(p string) {
 	}
 	at := func(name string) string { return path.Join(p, name) }
 	for _, name := range []string{"dhchap_key", "dhchap_ctrl_key"} {
-		t.file(at(name), "", 'b', func(text string) error { // nvmet_auth_set_key
+		t.k.File(at(name), "", 'b', func(text string) error { // nvmet_auth_set_key
 			var hash int
 			if n, err := fmt.Sscanf(text, "DHHC-1:%d:", &hash); n != 1 || err != nil || hash > 3 || strings.Count(text, ":") < 2 {
 				return unix.EINVAL
 			}
-			t.nodes[at(name)].text = text // a newline would be kept
+			t.k.At(at(name)).Text = text // a newline would be kept
 			return nil
 		})
 	}
@@ -213,10 +212,10 @@ func (t *Tree) host(p string) {
 			if !slices.Contains(allowed, text) {
 				return unix.EINVAL
 			}
-			t.nodes[at(name)].text = text
+			t.k.At(at(name)).Text = text
 			return nil
 		}
 	}
-	t.file(at("dhchap_hash"), "hmac(sha256)", 'b', choice("dhchap_hash", "hmac(sha256)", "hmac(sha384)", "hmac(sha512)"))
-	t.file(at("dhchap_dhgroup"), "null", 'b', choice("dhchap_dhgroup", "null", "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"))
+	t.k.File(at("dhchap_hash"), "hmac(sha256)", 'b', choice("dhchap_hash", "hmac(sha256)", "hmac(sha384)", "hmac(sha512)"))
+	t.k.File(at("dhchap_dhgroup"), "null", 'b', choice("dhchap_dhgroup", "null", "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"))
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/host/kernfs/imitation"
 )
 
 // port is nvmet_ports_make.
@@ -16,15 +18,15 @@ func (t *Tree) port(p, name string) error {
 	}
 	at := func(name string) string { return path.Join(p, name) }
 	setting := func(name string, most int, allowed ...string) {
-		t.file(at(name), "", 'b', func(text string) error {
+		t.k.File(at(name), "", 'b', func(text string) error {
 			text = strings.TrimSpace(text)
 			switch {
-			case len(t.children(at("subsystems"))) > 0:
+			case len(t.k.Children(at("subsystems"))) > 0:
 				return unix.EACCES // nvmet_is_port_enabled
 			case text == "" || len(text) > most || allowed != nil && !slices.Contains(allowed, text):
 				return unix.EINVAL
 			}
-			t.nodes[at(name)].text = text
+			t.k.At(at(name)).Text = text
 			return nil
 		})
 	}
@@ -34,25 +36,25 @@ func (t *Tree) port(p, name string) error {
 	setting("addr_trsvcid", 32)
 	setting("addr_treq", 16, "not specified", "required", "not required")
 	setting("param_inline_data_size", 16)
-	t.nodes[at("addr_treq")].text = "not specified"
-	if n := t.nodes[at("param_inline_data_size")]; n != nil {
-		n.text = "-1"
+	t.k.At(at("addr_treq")).Text = "not specified"
+	if n := t.k.At(at("param_inline_data_size")); n != nil {
+		n.Text = "-1"
 	}
-	t.fixedDir(at("subsystems"))
-	t.fixedDir(at("referrals"))
-	t.fixedDir(at("ana_groups"))
-	t.fixedDir(at("ana_groups/1"))
+	t.k.Dir(at("subsystems"))
+	t.k.Dir(at("referrals"))
+	t.k.Dir(at("ana_groups"))
+	t.k.Dir(at("ana_groups/1"))
 	t.ana(at("ana_groups/1"), "optimized")
 	return nil
 }
 
 func (t *Tree) ana(p, state string) {
-	t.file(path.Join(p, "ana_state"), state, 'b', func(text string) error {
+	t.k.File(path.Join(p, "ana_state"), state, 'b', func(text string) error {
 		text = strings.TrimSpace(text)
 		if !slices.Contains([]string{"optimized", "non-optimized", "inaccessible", "persistent-loss", "change"}, text) {
 			return unix.EINVAL
 		}
-		t.nodes[path.Join(p, "ana_state")].text = text
+		t.k.At(path.Join(p, "ana_state")).Text = text
 		return nil
 	})
 }
@@ -64,20 +66,20 @@ func (t *Tree) relate(target, p string) error {
 	case len(parts) == 4 && parts[0] == "ports" && parts[2] == "subsystems":
 		return t.expose(target, to, p, parts[1])
 	case len(parts) == 4 && parts[0] == "subsystems" && parts[2] == "allowed_hosts":
-		if len(to) != 2 || to[0] != "hosts" || t.text(path.Join("subsystems", parts[1], "attr_allow_any_host")) == "1" {
+		if len(to) != 2 || to[0] != "hosts" || t.k.Text(path.Join("subsystems", parts[1], "attr_allow_any_host")) == "1" {
 			return unix.EINVAL
 		}
 		if t.leadsThere(path.Dir(p), target) {
 			return unix.EEXIST
 		}
-		t.add(p, &node{link: target}) // those who are connected stay: drop_link does nothing about them
+		t.k.Add(p, &imitation.Node{Link: target}) // those who are connected stay: drop_link does nothing about them
 		return nil
 	}
 	return unix.EPERM
 }
 
 func (t *Tree) leadsThere(dir, target string) bool {
-	return slices.ContainsFunc(t.children(dir), func(name string) bool { return t.nodes[path.Join(dir, name)].link == target })
+	return slices.ContainsFunc(t.k.Children(dir), func(name string) bool { return t.k.At(path.Join(dir, name)).Link == target })
 }
 
 // expose is nvmet_port_subsys_allow_link; the first subsystem opens the port.
@@ -90,12 +92,12 @@ func (t *Tree) expose(target string, to []string, p, port string) error {
 	if t.leadsThere(dir, target) {
 		return unix.EEXIST
 	}
-	if len(t.children(dir)) == 0 {
+	if len(t.k.Children(dir)) == 0 {
 		if err := t.open(at); err != nil {
 			return err
 		}
 	}
-	t.add(p, &node{link: target, unlink: func() {
+	t.k.Add(p, &imitation.Node{Link: target, Unlink: func() {
 		t.end(func(c *Connection) bool { return c.Subsystem == to[1] && strconv.Itoa(c.Port) == port }) // nvmet_port_del_ctrls
 	}})
 	return nil
@@ -104,23 +106,23 @@ func (t *Tree) expose(target string, to []string, p, port string) error {
 // open is nvmet_enable_port.
 func (t *Tree) open(at string) error {
 	address := func(port string) string {
-		return t.text(path.Join(port, "addr_trtype")) + " " + t.text(path.Join(port, "addr_traddr")) + " " + t.text(path.Join(port, "addr_trsvcid"))
+		return t.k.Text(path.Join(port, "addr_trtype")) + " " + t.k.Text(path.Join(port, "addr_traddr")) + " " + t.k.Text(path.Join(port, "addr_trsvcid"))
 	}
-	traddr := t.text(path.Join(at, "addr_traddr"))
+	traddr := t.k.Text(path.Join(at, "addr_traddr"))
 	switch {
-	case t.text(path.Join(at, "addr_trtype")) == "" || t.text(path.Join(at, "addr_adrfam")) == "" || traddr == "":
+	case t.k.Text(path.Join(at, "addr_trtype")) == "" || t.k.Text(path.Join(at, "addr_adrfam")) == "" || traddr == "":
 		return unix.EINVAL
 	case slices.Contains(t.opt.Foreign, traddr):
 		return unix.EADDRNOTAVAIL
 	}
-	for _, name := range t.children("ports") {
+	for _, name := range t.k.Children("ports") {
 		other := path.Join("ports", name)
-		if other != at && len(t.children(path.Join(other, "subsystems"))) > 0 && address(other) == address(at) {
+		if other != at && len(t.k.Children(path.Join(other, "subsystems"))) > 0 && address(other) == address(at) {
 			return unix.EADDRINUSE
 		}
 	}
-	if n := t.nodes[path.Join(at, "param_inline_data_size")]; n != nil && n.text == "-1" {
-		n.text = "16384" // the transport chose
+	if n := t.k.At(path.Join(at, "param_inline_data_size")); n != nil && n.Text == "-1" {
+		n.Text = "16384" // the transport chose
 	}
 	return nil
 }
@@ -132,7 +134,7 @@ func (t *Tree) removed(p string) {
 	case len(parts) == 2 && parts[0] == "subsystems":
 		delete(t.discovered, parts[1])
 		t.end(func(c *Connection) bool { return c.Subsystem == parts[1] })
-	case len(parts) == 4 && parts[2] == "namespaces" && t.text(path.Join(p, "enable")) == "1":
+	case len(parts) == 4 && parts[2] == "namespaces" && t.k.Text(path.Join(p, "enable")) == "1":
 		t.tell(parts[1], "namespace "+parts[3]+" went")
 	}
 }

@@ -21,7 +21,7 @@ func (t *Tree) lunMap(luns string) {
 				t.clearLUNs(luns)
 				return nil
 			case "del":
-				if len(args) != 1 || !t.there(luns+"/"+args[0]) {
+				if len(args) != 1 || !t.k.There(luns+"/"+args[0]) {
 					return t.refuse(unix.EINVAL, "LUN %s not found", strings.Join(args, " "))
 				}
 				t.unmap(luns + "/" + args[0])
@@ -30,7 +30,7 @@ func (t *Tree) lunMap(luns string) {
 			default:
 				return t.refuse(unix.EINVAL, "Unknown action %q", verb)
 			}
-			if len(args) < 2 || !t.there("devices/"+args[0]) || !t.there("devices/"+args[0]+"/handler") {
+			if len(args) < 2 || !t.k.There("devices/"+args[0]) || !t.k.There("devices/"+args[0]+"/handler") {
 				return t.refuse(unix.EINVAL, "Device '%s' not found", strings.Join(args[:min(1, len(args))], ""))
 			}
 			lun, err := strconv.Atoi(strings.TrimRight(args[1], ";"))
@@ -43,10 +43,10 @@ func (t *Tree) lunMap(luns string) {
 				return err
 			}
 			at := luns + "/" + strconv.Itoa(lun)
-			if verb == "add" && t.there(at) {
+			if verb == "add" && t.k.There(at) {
 				return t.refuse(unix.EEXIST, "virt lun %d already exists", lun)
 			}
-			if t.there(at) {
+			if t.k.There(at) {
 				t.unmap(at)
 			}
 			t.mapLUN(luns, args[0], lun, p["read_only"] == "1")
@@ -56,29 +56,29 @@ func (t *Tree) lunMap(luns string) {
 
 func (t *Tree) mapLUN(luns, device string, lun int, readOnly bool) {
 	at := luns + "/" + strconv.Itoa(lun)
-	t.dir(at)
-	t.link(at+"/device", "devices/"+device)
+	t.k.Dir(at)
+	t.k.Link(at+"/device", "devices/"+device)
 	ro := "0"
-	if n := t.nodes["devices/"+device+"/read_only"]; readOnly || n != nil && n.text == "1" {
+	if n := t.k.At("devices/" + device + "/read_only"); readOnly || n != nil && n.Text == "1" {
 		ro = "1"
 	}
-	t.file(at+"/read_only", ro, 'r', nil).key = ro == "1"
-	t.link("devices/"+device+"/exported/export"+strconv.Itoa(t.exports), at)
+	t.k.File(at+"/read_only", ro, 'r', nil).Key = ro == "1"
+	t.k.Link("devices/"+device+"/exported/export"+strconv.Itoa(t.exports), at)
 	t.exports++
 }
 
 func (t *Tree) unmap(at string) {
-	device := t.nodes[at+"/device"].link
-	for _, e := range t.children(device + "/exported") {
-		if t.nodes[device+"/exported/"+e].link == at {
-			t.drop(device + "/exported/" + e)
+	device := t.k.At(at + "/device").Link
+	for _, e := range t.k.Children(device + "/exported") {
+		if t.k.At(device+"/exported/"+e).Link == at {
+			t.k.Drop(device + "/exported/" + e)
 		}
 	}
-	t.drop(at)
+	t.k.Drop(at)
 }
 
 func (t *Tree) clearLUNs(luns string) {
-	for _, name := range t.children(luns) {
+	for _, name := range t.k.Children(luns) {
 		if name != "mgmt" {
 			t.unmap(luns + "/" + name)
 		}
@@ -91,12 +91,12 @@ func (t *Tree) manageGroups(target, verb string, args []string) error {
 	}
 	at := target + "/ini_groups/" + args[0]
 	switch {
-	case verb == "create" && t.there(at):
+	case verb == "create" && t.k.There(at):
 		return t.refuse(unix.EEXIST, "acg name %s exist", args[0])
 	case verb == "create":
-		t.dir(at)
-		t.dir(at + "/luns")
-		t.dir(at + "/initiators")
+		t.k.Dir(at)
+		t.k.Dir(at + "/luns")
+		t.k.Dir(at + "/initiators")
 		t.lunMap(at + "/luns")
 		t.access(at)
 		t.mgmt(at+"/initiators", "Usage: echo \"add INITIATOR_NAME\" >mgmt\n       echo \"del INITIATOR_NAME\" >mgmt\n"+
@@ -104,18 +104,18 @@ func (t *Tree) manageGroups(target, verb string, args []string) error {
 			func(verb string, args []string, _ string) error { return t.manageInitiators(target, at, verb, args) })
 		t.groups[target] = append(t.groups[target], args[0])
 		return nil
-	case verb == "del" && !t.there(at):
+	case verb == "del" && !t.k.There(at):
 		return t.refuse(unix.EINVAL, "Group %s not found", args[0])
 	case verb == "del":
-		for _, s := range t.children(target + "/sessions") {
-			if t.nodes[target+"/sessions/"+s+"/luns"].link == at+"/luns" {
+		for _, s := range t.k.Children(target + "/sessions") {
+			if t.k.At(target+"/sessions/"+s+"/luns").Link == at+"/luns" {
 				return t.refuse(unix.EBUSY, "Group %s is not empty", args[0])
 			}
 		}
 		t.clearLUNs(at + "/luns")
 		t.groups[target] = remove(t.groups[target], args[0])
 		delete(t.order, at)
-		t.drop(at)
+		t.k.Drop(at)
 		return nil
 	}
 	return t.refuse(unix.EINVAL, "Unknown action %q", verb)
@@ -127,35 +127,35 @@ func (t *Tree) manageInitiators(target, group, verb string, args []string) error
 	switch {
 	case verb == "clear":
 		for _, i := range t.order[group] {
-			t.drop(dir + i)
+			t.k.Drop(dir + i)
 		}
 		t.order[group] = nil
 		return nil
 	case len(args) == 0:
 		return t.refuse(unix.EINVAL, "Invalid initiator name")
-	case verb == "add" && t.there(dir+args[0]):
+	case verb == "add" && t.k.There(dir+args[0]):
 		return t.refuse(unix.EEXIST, "Name %s already exists in group %s", args[0], path.Base(group))
 	case verb == "add":
-		t.file(dir+args[0], args[0], 'r', nil)
+		t.k.File(dir+args[0], args[0], 'r', nil)
 		t.order[group] = append(t.order[group], args[0])
 		return nil
-	case !t.there(dir + args[0]):
+	case !t.k.There(dir + args[0]):
 		return t.refuse(unix.EINVAL, "Unable to find initiator '%s' in group '%s'", args[0], path.Base(group))
 	case verb == "del":
-		t.drop(dir + args[0])
+		t.k.Drop(dir + args[0])
 		t.order[group] = remove(t.order[group], args[0])
 		return nil
 	case verb == "move" && len(args) == 2:
 		to := target + "/ini_groups/" + args[1]
-		if !t.there(to) {
+		if !t.k.There(to) {
 			return unix.EINVAL
 		}
-		if t.there(to + "/initiators/" + args[0]) {
+		if t.k.There(to + "/initiators/" + args[0]) {
 			return unix.EEXIST
 		}
-		t.drop(dir + args[0])
+		t.k.Drop(dir + args[0])
 		t.order[group] = remove(t.order[group], args[0])
-		t.file(to+"/initiators/"+args[0], args[0], 'r', nil)
+		t.k.File(to+"/initiators/"+args[0], args[0], 'r', nil)
 		t.order[to] = append(t.order[to], args[0])
 		return nil
 	}
@@ -198,8 +198,8 @@ func (t *Tree) reassign(target string) {
 	if !t.opt.Reassign {
 		return
 	}
-	for _, s := range t.children(target + "/sessions") {
+	for _, s := range t.k.Children(target + "/sessions") {
 		at := target + "/sessions/" + s
-		t.nodes[at+"/luns"].link = t.groupFor(target, t.nodes[at+"/initiator_name"].text)
+		t.k.Link(at+"/luns", t.groupFor(target, t.k.Text(at+"/initiator_name")))
 	}
 }

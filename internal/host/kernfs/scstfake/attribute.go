@@ -20,38 +20,38 @@ func (t *Tree) access(at string) {
 	t.oneOf(at+"/addr_method", "PERIPHERAL", "FLAT", "LUN")
 	t.oneOf(at+"/io_grouping_type", "auto", "this_group_only", "never")
 	t.number(at+"/black_hole", 0, 0, 4)
-	mask := t.file(at+"/cpu_mask", "00000003", 'b', nil)
-	mask.write = func(text string) error {
+	mask := t.k.File(at+"/cpu_mask", "00000003", 'b', nil)
+	mask.Write = func(text string) error {
 		v, err := strconv.ParseUint(text, 16, 32)
 		if err != nil || v == 0 {
 			return t.refuse(unix.EINVAL, "cpu_mask %q is invalid", text)
 		}
-		mask.text, mask.key = fmt.Sprintf("%08x", v), true
+		mask.Text, mask.Key = fmt.Sprintf("%08x", v), true
 		return nil
 	}
 }
 
 // number adds a number within bounds.
 func (t *Tree) number(p string, fallback, least, most int64) {
-	n := t.file(p, strconv.FormatInt(fallback, 10), 'b', nil)
-	n.write = func(text string) error {
+	n := t.k.File(p, strconv.FormatInt(fallback, 10), 'b', nil)
+	n.Write = func(text string) error {
 		v, err := strconv.ParseInt(text, 0, 64)
 		if err != nil || v < least || v > most {
 			return t.refuse(unix.EINVAL, "Invalid value %s", text)
 		}
-		n.text, n.key = strconv.FormatInt(v, 10), v != fallback
+		n.Text, n.Key = strconv.FormatInt(v, 10), v != fallback
 		return nil
 	}
 }
 
 // oneOf adds a choice, with its fallback first.
 func (t *Tree) oneOf(p string, words ...string) {
-	n := t.file(p, words[0], 'b', nil)
-	n.write = func(text string) error {
+	n := t.k.File(p, words[0], 'b', nil)
+	n.Write = func(text string) error {
 		if !slices.Contains(words, text) {
 			return t.refuse(unix.EINVAL, "Unknown or not allowed value %s", text)
 		}
-		n.text, n.key = text, text != words[0]
+		n.Text, n.Key = text, text != words[0]
 		return nil
 	}
 }

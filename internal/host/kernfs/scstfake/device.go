@@ -29,8 +29,8 @@ func createParameters(handler string) []string {
 func (t *Tree) handlers() {
 	for _, h := range []string{"vdisk_fileio", "vdisk_blockio", "vdisk_nullio", "vcdrom"} {
 		at := "handlers/" + h
-		t.dir(at)
-		t.file(at+"/type", "0 - Direct-access device", 'r', nil)
+		t.k.Dir(at)
+		t.k.File(at+"/type", "0 - Direct-access device", 'r', nil)
 		known := createParameters(h)
 		t.mgmt(at, "Usage: echo \"add_device device_name [parameters]\" >mgmt\n       echo \"del_device device_name\" >mgmt\n\n"+
 			"where parameters are one or more param_name=value pairs separated by ';'\n\n"+
@@ -49,12 +49,12 @@ func (t *Tree) handlers() {
 	}
 	for h, devices := range t.opt.SCSI {
 		at := "handlers/" + h
-		t.dir(at)
-		t.file(at+"/type", "1", 'r', nil)
+		t.k.Dir(at)
+		t.k.File(at+"/type", "1", 'r', nil)
 		for _, d := range devices { // they are there before anybody assigns them
-			t.dir("devices/" + d)
-			t.dir("devices/" + d + "/exported")
-			t.file("devices/"+d+"/type", "1", 'r', nil)
+			t.k.Dir("devices/" + d)
+			t.k.Dir("devices/" + d + "/exported")
+			t.k.File("devices/"+d+"/type", "1", 'r', nil)
 			t.tuning("devices/" + d)
 		}
 		t.mgmt(at, "Usage: echo \"add_device H:C:I:L\" >mgmt\n       echo \"del_device H:C:I:L\" >mgmt\n",
@@ -68,15 +68,15 @@ func (t *Tree) passThrough(handler string, devices []string, verb string, args [
 	}
 	at := "devices/" + args[0]
 	switch {
-	case verb == "add_device" && t.there(at+"/handler"):
+	case verb == "add_device" && t.k.There(at+"/handler"):
 		return unix.EEXIST
 	case verb == "add_device":
-		t.link(at+"/handler", "handlers/"+handler)
-		t.link("handlers/"+handler+"/"+args[0], at)
+		t.k.Link(at+"/handler", "handlers/"+handler)
+		t.k.Link("handlers/"+handler+"/"+args[0], at)
 	case verb == "del_device":
 		t.unexport(args[0])
-		t.drop(at + "/handler")
-		t.drop("handlers/" + handler + "/" + args[0])
+		t.k.Drop(at + "/handler")
+		t.k.Drop("handlers/" + handler + "/" + args[0])
 	default:
 		return unix.EINVAL
 	}
@@ -86,7 +86,7 @@ func (t *Tree) passThrough(handler string, devices []string, verb string, args [
 func (t *Tree) addDevice(handler, name, rest string, known []string) error {
 	at := "devices/" + name
 	switch {
-	case t.there(at):
+	case t.k.There(at):
 		return t.refuse(unix.EEXIST, "Virtual device %s already exists", name)
 	case len(name) > 64:
 		return t.refuse(unix.EINVAL, "Device name %s is too long", name)
@@ -124,43 +124,43 @@ func (t *Tree) addDevice(handler, name, rest string, known []string) error {
 	if !t.opt.PRDir() {
 		return t.refuse(unix.ENOENT, "Unable to find directory /var/lib/scst/pr")
 	}
-	t.dir(at)
-	t.dir(at + "/exported")
-	t.link(at+"/handler", "handlers/"+handler)
-	t.link("handlers/"+handler+"/"+name, at)
-	t.file(at+"/type", "0 - Direct-access device", 'r', nil)
-	t.file(at+"/blocksize", strconv.Itoa(block), 'r', nil)
-	t.file(at+"/tst", or("tst", "1"), 'r', nil)
+	t.k.Dir(at)
+	t.k.Dir(at + "/exported")
+	t.k.Link(at+"/handler", "handlers/"+handler)
+	t.k.Link("handlers/"+handler+"/"+name, at)
+	t.k.File(at+"/type", "0 - Direct-access device", 'r', nil)
+	t.k.File(at+"/blocksize", strconv.Itoa(block), 'r', nil)
+	t.k.File(at+"/tst", or("tst", "1"), 'r', nil)
 	for key, fallback := range map[string]string{"nv_cache": "0", "write_through": "0", "read_only": "0", "removable": "0", "rotational": "1", "thin_provisioned": "0", "o_direct": "0"} {
 		if slices.Contains(known, key) {
-			n := t.file(at+"/"+key, or(key, fallback), 'r', nil)
-			n.key = n.text != fallback
+			n := t.k.File(at+"/"+key, or(key, fallback), 'r', nil)
+			n.Key = n.Text != fallback
 		}
 	}
 	if slices.Contains(known, "bind_alua_state") {
-		t.file(at+"/bind_alua_state", or("bind_alua_state", map[bool]string{true: "1", false: "0"}[handler == "vdisk_blockio"]), 'b', nil)
-		t.file(at+"/active", or("active", "1"), 'b', nil)
+		t.k.File(at+"/bind_alua_state", or("bind_alua_state", map[bool]string{true: "1", false: "0"}[handler == "vdisk_blockio"]), 'b', nil)
+		t.k.File(at+"/active", or("active", "1"), 'b', nil)
 	}
 	t.identity(at, handler, name, p["t10_dev_id"])
 	t.sizes(at, handler, size)
 	mode := byte('r')
 	switch handler {
 	case "vcdrom":
-		t.file(at+"/filename", "", 'b', t.medium(at))
+		t.k.File(at+"/filename", "", 'b', t.medium(at))
 	case "vdisk_fileio", "vdisk_blockio":
-		t.file(at+"/filename", p["filename"], mode, nil).key = true
+		t.k.File(at+"/filename", p["filename"], mode, nil).Key = true
 	}
-	t.file(at+"/pr_file_name", "/var/lib/scst/pr/"+name, 'b', func(text string) error {
-		if len(t.children(at+"/exported")) > 1 { // the copy manager's is always there
+	t.k.File(at+"/pr_file_name", "/var/lib/scst/pr/"+name, 'b', func(text string) error {
+		if len(t.k.Children(at+"/exported")) > 1 { // the copy manager's is always there
 			return unix.EBUSY
 		}
-		t.nodes[at+"/pr_file_name"].text = text
+		t.k.At(at + "/pr_file_name").Text = text
 		return nil
 	})
-	t.file(at+"/block", "0 0", 'b', nil)
+	t.k.File(at+"/block", "0 0", 'b', nil)
 	t.tuning(at)
 	// The copy manager takes a LUN of every virtual device by itself.
-	lun := len(t.children("targets/copy_manager/copy_manager_tgt/luns")) - 1
+	lun := len(t.k.Children("targets/copy_manager/copy_manager_tgt/luns")) - 1
 	t.mapLUN("targets/copy_manager/copy_manager_tgt/luns", name, lun, false)
 	return nil
 }
@@ -172,34 +172,34 @@ func (t *Tree) identity(at, handler, name, t10 string) {
 		t10 = usn + "-" + name
 	}
 	limited := func(file, text string, most int) {
-		t.file(at+"/"+file, text, 'b', func(v string) error {
+		t.k.File(at+"/"+file, text, 'b', func(v string) error {
 			if len(v) > most {
 				return t.refuse(unix.EINVAL, "%s is too long (max %d characters)", file, most)
 			}
-			n := t.nodes[at+"/"+file]
-			n.text, n.key = v, true
+			n := t.k.At(at + "/" + file)
+			n.Text, n.Key = v, true
 			return nil
 		})
 	}
 	limited("usn", usn, 20)
 	limited("t10_dev_id", t10, 25)
-	if n := t.nodes[at+"/t10_dev_id"]; n != nil {
-		n.key = given
+	if n := t.k.At(at + "/t10_dev_id"); n != nil {
+		n.Key = given
 	}
 	limited("t10_vend_id", map[string]string{"vdisk_blockio": "SCST_BIO"}[handler], 8)
-	if n := t.nodes[at+"/t10_vend_id"]; n != nil && n.text == "" {
-		n.text = "SCST_FIO"
+	if n := t.k.At(at + "/t10_vend_id"); n != nil && n.Text == "" {
+		n.Text = "SCST_FIO"
 	}
 	limited("prod_id", name[:min(len(name), 16)], 16)
 	limited("prod_rev_lvl", "3110", 4)
-	t.file(at+"/naa_id", "", 'b', func(v string) error {
+	t.k.File(at+"/naa_id", "", 'b', func(v string) error {
 		v = strings.TrimPrefix(strings.TrimSpace(v), "0x")
 		if len(v) != 16 && len(v) != 32 || strings.Trim(v, "0123456789abcdefABCDEF") != "" ||
 			len(v) == 16 && !strings.Contains("235", v[:1]) || len(v) == 32 && v[0] != '6' {
 			return unix.EINVAL
 		}
-		n := t.nodes[at+"/naa_id"]
-		n.text, n.key = "0x"+strings.ToLower(v), true
+		n := t.k.At(at + "/naa_id")
+		n.Text, n.Key = "0x"+strings.ToLower(v), true
 		return nil
 	})
 }
@@ -211,10 +211,10 @@ func (t *Tree) sizes(at, handler string, size int64) {
 		mode = 'b'
 	}
 	set := func(n int64) {
-		t.nodes[at+"/size"].text = strconv.FormatInt(n, 10)
-		t.nodes[at+"/size_mb"].text = strconv.FormatInt(n>>20, 10)
+		t.k.At(at + "/size").Text = strconv.FormatInt(n, 10)
+		t.k.At(at + "/size_mb").Text = strconv.FormatInt(n>>20, 10)
 	}
-	t.file(at+"/size", strconv.FormatInt(size, 10), mode, func(v string) error {
+	t.k.File(at+"/size", strconv.FormatInt(size, 10), mode, func(v string) error {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil || n <= 0 {
 			return unix.EINVAL
@@ -222,17 +222,17 @@ func (t *Tree) sizes(at, handler string, size int64) {
 		set(n)
 		return nil
 	})
-	t.file(at+"/size_mb", strconv.FormatInt(size>>20, 10), mode, nil)
+	t.k.File(at+"/size_mb", strconv.FormatInt(size>>20, 10), mode, nil)
 	if handler == "vdisk_fileio" || handler == "vdisk_blockio" {
-		t.file(at+"/resync_size", "", 'w', func(string) error {
-			n, err := t.opt.Stat(t.nodes[at+"/filename"].text)
+		t.k.File(at+"/resync_size", "", 'w', func(string) error {
+			n, err := t.opt.Stat(t.k.At(at + "/filename").Text)
 			if err != nil {
 				return unix.ENOENT
 			}
 			set(n)
 			return nil
 		})
-		t.file(at+"/sync", "", 'w', func(string) error { return nil })
+		t.k.File(at+"/sync", "", 'w', func(string) error { return nil })
 	}
 }
 
@@ -247,9 +247,9 @@ func (t *Tree) medium(at string) func(string) error {
 			}
 			size = n
 		}
-		n := t.nodes[at+"/filename"]
-		n.text, n.key = text, text != ""
-		t.nodes[at+"/size"].text = strconv.FormatInt(size, 10)
+		n := t.k.At(at + "/filename")
+		n.Text, n.Key = text, text != ""
+		t.k.At(at + "/size").Text = strconv.FormatInt(size, 10)
 		return nil
 	}
 }
@@ -257,30 +257,30 @@ func (t *Tree) medium(at string) func(string) error {
 // delDevice ends a device, whoever uses it: LUNs that lead to it go with it.
 func (t *Tree) delDevice(handler, name string) error {
 	at := "handlers/" + handler + "/" + name
-	if !t.there(at) {
+	if !t.k.There(at) {
 		return t.refuse(unix.EINVAL, "Device %s not found", name)
 	}
 	t.unexport(name)
-	for p, n := range t.nodes {
-		if strings.HasPrefix(p, "device_groups/") && n.link == "devices/"+name {
-			t.drop(p)
+	for p, n := range t.k.All() {
+		if strings.HasPrefix(p, "device_groups/") && n.Link == "devices/"+name {
+			t.k.Drop(p)
 		}
 	}
-	t.drop(at)
-	t.drop("devices/" + name)
+	t.k.Drop(at)
+	t.k.Drop("devices/" + name)
 	return nil
 }
 
 // unexport drops every LUN of a device.
 func (t *Tree) unexport(name string) {
-	for _, e := range t.children("devices/" + name + "/exported") {
-		t.unmap(t.nodes["devices/"+name+"/exported/"+e].link)
+	for _, e := range t.k.Children("devices/" + name + "/exported") {
+		t.unmap(t.k.At("devices/" + name + "/exported/" + e).Link)
 	}
 }
 
 // Stat has another function look at backing files from now on.
 func (t *Tree) Stat(stat func(path string) (int64, error)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	t.opt.Stat = stat
 }

@@ -6,16 +6,13 @@ package scstfake
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
-	"maps"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/host/kernfs/imitation"
 )
 
 // Options say which SCST is imitated.
@@ -45,14 +42,11 @@ type Options struct {
 
 // Tree is SCST's tree. Its methods are kernfs.Tree's.
 type Tree struct {
+	imitation.Lab
+	k   *imitation.Objects
 	opt Options
 
-	mu    sync.Mutex
-	nodes map[string]*node
-	kids  map[string]map[string]bool // names in a directory
-	log   []string                   // requests that changed something
-	klog  []string                   // what the kernel wrote into its log
-	fail  int                        // how many more requests are taken before all fail; < 0: no end
+	klog []string // what the kernel wrote into its log
 
 	work    func() error // accepted, still running
 	polls   int          // how often it was asked for since
@@ -67,17 +61,6 @@ type Tree struct {
 	gone    map[string]bool
 }
 
-// node is a directory, a file or a link.
-type node struct {
-	dir   bool
-	link  string // where a link leads
-	text  string // what a file reads
-	key   bool   // marked as one that must be kept
-	mode  byte   // 'r', 'w', or 'b' for both
-	read  func() string
-	write func(text string) error
-}
-
 // New makes the tree of a kernel that has just loaded SCST with its vdisk
 // handlers, iSCSI and local target drivers.
 func New(opt Options) *Tree {
@@ -88,97 +71,57 @@ func New(opt Options) *Tree {
 		opt.Stat = func(string) (int64, error) { return 0, unix.ENOENT }
 	}
 	t := &Tree{
-		opt: opt, nodes: map[string]*node{}, kids: map[string]map[string]bool{}, fail: -1, groups: map[string][]string{},
+		opt: opt, k: imitation.NewObjects(opt.Lacks), groups: map[string][]string{},
 		order: map[string][]string{}, ending: map[string]int{}, gone: map[string]bool{},
 	}
-	for _, dir := range []string{".", "devices", "handlers", "targets", "device_groups", "sgv"} {
-		t.dir(dir)
+	t.Lab = imitation.NewLab(t.k)
+	for _, dir := range []string{"devices", "handlers", "targets", "device_groups", "sgv"} {
+		t.k.Dir(dir)
 	}
-	t.file("version", "3.11.0-pre\nSCST_TRACING", 'r', nil)
-	t.file("setup_id", "0x0", 'b', nil)
-	t.file("suspend", "0", 'b', nil)
-	t.file("threads", "2", 'b', nil)
+	t.k.File("version", "3.11.0-pre\nSCST_TRACING", 'r', nil)
+	t.k.File("setup_id", "0x0", 'b', nil)
+	t.k.File("suspend", "0", 'b', nil)
+	t.k.File("threads", "2", 'b', nil)
 	t.handlers()
 	t.drivers()
 	t.deviceGroups()
 	return t
 }
 
-// Requests returns what changed something since the last call, one line each.
-// Secrets are left out.
-func (t *Tree) Requests() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	l := t.log
-	t.log = nil
-	return l
-}
-
 // Raced counts requests that came while another one was running, and so took
 // the place of its result.
 func (t *Tree) Raced() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	return t.raced
 }
 
-// FailAfter has every request fail once n more were taken, as if the engine's
-// process had died there; n < 0 ends that.
-func (t *Tree) FailAfter(n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.fail = n
-}
-
-// Dump is the whole tree as text, to compare two of them.
-func (t *Tree) Dump() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var b strings.Builder
-	for _, p := range slices.Sorted(maps.Keys(t.nodes)) {
-		switch n := t.nodes[p]; {
-		case n.link != "":
-			fmt.Fprintf(&b, "%s -> %s\n", p, n.link)
-		case n.dir:
-			fmt.Fprintf(&b, "%s/\n", p)
-		default:
-			fmt.Fprintf(&b, "%s = %q\n", p, n.text)
-		}
-	}
-	return b.String()
-}
-
-func fail(op, p string, err error) error { return &fs.PathError{Op: op, Path: p, Err: err} }
-
 // WriteFile asks for something with one write(2).
 func (t *Tree) WriteFile(p, text string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	p = path.Clean(p)
-	n := t.nodes[p]
+	n := t.k.At(p)
 	switch {
 	case n == nil:
-		return fail("open", p, unix.ENOENT)
-	case n.dir:
-		return fail("open", p, unix.EISDIR)
-	case n.mode == 'r':
-		return fail("open", p, unix.EACCES)
+		return imitation.Refusal("open", p, unix.ENOENT)
+	case n.Dir:
+		return imitation.Refusal("open", p, unix.EISDIR)
+	case n.Mode == 'r':
+		return imitation.Refusal("open", p, unix.EACCES)
 	case len(text) > 4096:
-		return fail("write", p, unix.EINVAL)
+		return imitation.Refusal("write", p, unix.EINVAL)
 	case text == "":
 		return nil // write(2) of no bytes is no request
 	}
-	if t.fail == 0 {
-		return fail("write", p, unix.EIO)
-	}
-	if t.fail > 0 {
-		t.fail--
+	if t.k.Fails() {
+		return imitation.Refusal("write", p, unix.EIO)
 	}
 	work := func() error {
 		if err := t.perform(p, n, text); err != nil {
 			return err
 		}
-		t.log = append(t.log, strings.TrimSpace("write "+p+" "+shown(text)))
+		t.k.Note("write", p, shown(text))
 		return nil
 	}
 	if t.opt.EAGAIN {
@@ -187,12 +130,12 @@ func (t *Tree) WriteFile(p, text string) error {
 			t.finish()
 		}
 		t.work, t.polls = work, 0
-		return fail("write", p, unix.EAGAIN)
+		return imitation.Refusal("write", p, unix.EAGAIN)
 	}
 	err := work()
 	t.last = -int(errno(err))
 	if err != nil {
-		return fail("write", p, err)
+		return imitation.Refusal("write", p, err)
 	}
 	return nil
 }
@@ -216,16 +159,16 @@ func errno(err error) unix.Errno {
 	return 0
 }
 
-func (t *Tree) perform(p string, n *node, text string) error {
-	if t.nodes[p] != n {
+func (t *Tree) perform(p string, n *imitation.Node, text string) error {
+	if t.k.At(p) != n {
 		return unix.ENOENT // it went in the meantime
 	}
 	text = strings.TrimSuffix(text, "\n")
-	if n.write == nil {
-		n.text, n.key = text, true
+	if n.Write == nil {
+		n.Text, n.Key = text, true
 		return nil
 	}
-	return n.write(text)
+	return n.Write(text)
 }
 
 // finish does what was accepted.
@@ -243,7 +186,7 @@ func (t *Tree) finish() {
 func (t *Tree) result() (string, error) {
 	if t.work != nil {
 		if t.polls++; t.polls < 3 {
-			return "", fail("read", "last_sysfs_mgmt_res", unix.EAGAIN)
+			return "", imitation.Refusal("read", "last_sysfs_mgmt_res", unix.EAGAIN)
 		}
 		t.finish()
 	}
@@ -252,29 +195,29 @@ func (t *Tree) result() (string, error) {
 
 // ReadFile reads an attribute.
 func (t *Tree) ReadFile(p string) (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	p = path.Clean(p)
 	if p == "last_sysfs_mgmt_res" {
 		return t.result()
 	}
-	n := t.nodes[p]
+	n := t.k.At(p)
 	switch {
 	case n == nil || t.hidden(p):
-		return "", fail("open", p, unix.ENOENT)
-	case n.dir:
-		return "", fail("read", p, unix.EISDIR)
-	case n.mode == 'w':
-		return "", fail("open", p, unix.EACCES)
+		return "", imitation.Refusal("open", p, unix.ENOENT)
+	case n.Dir:
+		return "", imitation.Refusal("read", p, unix.EISDIR)
+	case n.Mode == 'w':
+		return "", imitation.Refusal("open", p, unix.EACCES)
 	}
 	if t.reads++; t.opt.EAGAIN && t.reads%4 != 0 {
-		return "", fail("read", p, unix.EAGAIN)
+		return "", imitation.Refusal("read", p, unix.EAGAIN)
 	}
-	text := n.text + "\n"
-	if n.read != nil {
-		text = n.read() + "\n"
+	text := n.Text + "\n"
+	if n.Read != nil {
+		text = n.Read() + "\n"
 	}
-	if n.key {
+	if n.Key {
 		text += "[key]\n"
 	}
 	return text, nil
@@ -282,36 +225,36 @@ func (t *Tree) ReadFile(p string) (string, error) {
 
 // Readlink says where a link leads.
 func (t *Tree) Readlink(p string) (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	p = path.Clean(p)
-	n := t.nodes[p]
+	n := t.k.At(p)
 	switch {
 	case n == nil || t.hidden(p):
-		return "", fail("readlink", p, unix.ENOENT)
-	case n.link == "":
-		return "", fail("readlink", p, unix.EINVAL)
+		return "", imitation.Refusal("readlink", p, unix.ENOENT)
+	case n.Link == "":
+		return "", imitation.Refusal("readlink", p, unix.EINVAL)
 	}
-	return n.link, nil
+	return n.Link, nil
 }
 
 // ReadDir lists an object.
 func (t *Tree) ReadDir(p string) ([]string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	p = path.Clean(p)
-	if n := t.nodes[p]; n != nil && n.link != "" {
-		p = n.link
+	if n := t.k.At(p); n != nil && n.Link != "" {
+		p = n.Link
 	}
-	n := t.nodes[p]
+	n := t.k.At(p)
 	switch {
 	case n == nil || t.hidden(p):
-		return nil, fail("open", p, unix.ENOENT)
-	case !n.dir:
-		return nil, fail("readdir", p, unix.ENOTDIR)
+		return nil, imitation.Refusal("open", p, unix.ENOENT)
+	case !n.Dir:
+		return nil, imitation.Refusal("readdir", p, unix.ENOTDIR)
 	}
 	if path.Base(p) == "sessions" {
 		t.linger(p)
 	}
-	return t.children(p), nil
+	return t.k.Children(p), nil
 }

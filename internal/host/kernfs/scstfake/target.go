@@ -8,25 +8,27 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/host/kernfs/imitation"
 )
 
 // drivers makes the target drivers: virtual ones, and those whose targets are
 // ports of the machine.
 func (t *Tree) drivers() {
-	t.dir("targets/copy_manager")
-	t.dir("targets/copy_manager/copy_manager_tgt")
-	t.dir("targets/copy_manager/copy_manager_tgt/luns")
-	t.file("targets/copy_manager/copy_manager_tgt/luns/mgmt", "", 'b', nil)
-	t.dir("targets/copy_manager/copy_manager_tgt/ini_groups")
-	t.dir("targets/copy_manager/copy_manager_tgt/sessions")
+	t.k.Dir("targets/copy_manager")
+	t.k.Dir("targets/copy_manager/copy_manager_tgt")
+	t.k.Dir("targets/copy_manager/copy_manager_tgt/luns")
+	t.k.File("targets/copy_manager/copy_manager_tgt/luns/mgmt", "", 'b', nil)
+	t.k.Dir("targets/copy_manager/copy_manager_tgt/ini_groups")
+	t.k.Dir("targets/copy_manager/copy_manager_tgt/sessions")
 	t.iscsi()
 	t.local()
 	for driver, ports := range t.opt.Ports {
 		at := "targets/" + driver
-		t.dir(at)
-		t.file(at+"/version", "3.11.0-pre", 'r', nil)
+		t.k.Dir(at)
+		t.k.File(at+"/version", "3.11.0-pre", 'r', nil)
 		if driver == "ib_srpt" { // it has an enabled of its own too, which is on
-			t.file(at+"/enabled", "1", 'b', nil)
+			t.k.File(at+"/enabled", "1", 'b', nil)
 		}
 		for _, name := range ports {
 			t.addTarget(driver, name)
@@ -36,29 +38,29 @@ func (t *Tree) drivers() {
 
 func (t *Tree) local() {
 	at := "targets/scst_local"
-	t.dir(at)
-	t.file(at+"/version", "3.11.0-pre", 'r', nil)
+	t.k.Dir(at)
+	t.k.File(at+"/version", "3.11.0-pre", 'r', nil)
 	t.mgmt(at, "Usage: echo \"add_target target_name [parameters]\" >mgmt\n       echo \"del_target target_name\" >mgmt\n"+
 		"       echo \"add_session target_name session_name\" >mgmt\n       echo \"del_session target_name session_name\" >mgmt\n\n"+
 		"where parameters are one or more param_name=value pairs separated by ';'\n\nThe following parameters available: session_name\n",
 		func(verb string, args []string, _ string) error {
 			switch {
 			case verb == "add_target" && len(args) > 0:
-				if t.there(at + "/" + args[0]) {
+				if t.k.There(at + "/" + args[0]) {
 					return unix.EEXIST
 				}
 				t.addTarget("scst_local", args[0])
 				return nil
 			case verb == "del_target" && len(args) == 1:
 				return t.delTarget("scst_local", args[0])
-			case verb == "add_session" && len(args) == 2 && t.there(at+"/"+args[0]):
-				if t.there(at + "/" + args[0] + "/sessions/" + args[1]) {
+			case verb == "add_session" && len(args) == 2 && t.k.There(at+"/"+args[0]):
+				if t.k.There(at + "/" + args[0] + "/sessions/" + args[1]) {
 					return unix.EEXIST
 				}
 				t.login(at+"/"+args[0], Session{Initiator: args[1]})
 				return nil
-			case verb == "del_session" && len(args) == 2 && t.there(at+"/"+args[0]+"/sessions/"+args[1]):
-				t.drop(at + "/" + args[0] + "/sessions/" + args[1])
+			case verb == "del_session" && len(args) == 2 && t.k.There(at+"/"+args[0]+"/sessions/"+args[1]):
+				t.k.Drop(at + "/" + args[0] + "/sessions/" + args[1])
 				return nil
 			}
 			return unix.EINVAL
@@ -69,9 +71,9 @@ func (t *Tree) local() {
 
 func (t *Tree) iscsi() {
 	at := "targets/iscsi"
-	t.dir(at)
-	t.file(at+"/version", "3.11.0-pre", 'r', nil)
-	t.file(at+"/open_state", "closed", 'r', nil)
+	t.k.Dir(at)
+	t.k.File(at+"/version", "3.11.0-pre", 'r', nil)
+	t.k.File(at+"/open_state", "closed", 'r', nil)
 	t.mgmt(at, "Usage: echo \"add_target target_name [parameters]\" >mgmt\n       echo \"del_target target_name\" >mgmt\n"+
 		"       echo \"add_attribute <attribute> <value>\" >mgmt\n       echo \"del_attribute <attribute> <value>\" >mgmt\n"+
 		"       echo \"add_target_attribute target_name <attribute> <value>\" >mgmt\n       echo \"del_target_attribute target_name <attribute> <value>\" >mgmt\n\n"+
@@ -93,7 +95,7 @@ func (t *Tree) manageISCSI(verb string, args []string, _ string) error {
 		}
 		target = at + "/" + args[0]
 		args = args[1:]
-		if there := t.there(target); there != (verb != "add_target") {
+		if there := t.k.There(target); there != (verb != "add_target") {
 			if there {
 				return t.refuse(unix.EEXIST, "Target %s already exists", path.Base(target))
 			}
@@ -138,24 +140,24 @@ func (t *Tree) addAttribute(at string, args []string) error {
 	if t.attribute(at, name, key) != "" {
 		return t.refuse(unix.EEXIST, "Attribute %s %s already exists", name, key)
 	}
-	if name == "OutgoingUser" && t.there(at+"/"+name) {
+	if name == "OutgoingUser" && t.k.There(at+"/"+name) {
 		return t.refuse(unix.EEXIST, "Only one OutgoingUser is possible")
 	}
 	file := at + "/" + name
-	for n := 1; t.there(file); n++ {
+	for n := 1; t.k.There(file); n++ {
 		file = at + "/" + name + strconv.Itoa(n)
 	}
-	t.file(file, value, 'b', nil).key = true
+	t.k.File(file, value, 'b', nil).Key = true
 	return nil
 }
 
 // attribute finds a file of a numbered attribute by its first word.
 func (t *Tree) attribute(at, name, key string) string {
-	for _, file := range t.children(at) {
+	for _, file := range t.k.Children(at) {
 		if strings.TrimRight(file, "0123456789") != name {
 			continue
 		}
-		if first, _, _ := strings.Cut(t.nodes[at+"/"+file].text, " "); first == key {
+		if first, _, _ := strings.Cut(t.k.At(at+"/"+file).Text, " "); first == key {
 			return at + "/" + file
 		}
 	}
@@ -170,47 +172,47 @@ func (t *Tree) delAttribute(at string, args []string) error {
 	if file == "" {
 		return t.refuse(unix.EINVAL, "Unknown attribute %s %s", args[0], args[1])
 	}
-	t.drop(file)
+	t.k.Drop(file)
 	return nil
 }
 
 // StartDaemon is iscsi-scstd connecting to the kernel.
 func (t *Tree) StartDaemon() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	if t.daemon {
 		return
 	}
 	t.daemon = true
 	at := "targets/iscsi"
-	t.nodes[at+"/open_state"].text = "open"
+	t.k.At(at + "/open_state").Text = "open"
 	for file, text := range map[string]string{"enabled": "0", "iSNSServer": "", "link_local": "1", "isns_entity_name": "", "internal_portal": ""} {
-		t.file(at+"/"+file, text, 'b', nil)
+		t.k.File(at+"/"+file, text, 'b', nil)
 	}
-	t.nodes[at+"/enabled"].write = func(text string) error {
-		t.nodes[at+"/enabled"].text = text
+	t.k.At(at + "/enabled").Write = func(text string) error {
+		t.k.At(at + "/enabled").Text = text
 		return nil
 	}
 }
 
 // StopDaemon is its end: the kernel drops all targets.
 func (t *Tree) StopDaemon() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	if !t.daemon {
 		return
 	}
 	t.daemon = false
 	at := "targets/iscsi"
-	t.nodes[at+"/open_state"].text = "closed"
-	for _, name := range t.children(at) {
+	t.k.At(at + "/open_state").Text = "closed"
+	for _, name := range t.k.Children(at) {
 		switch name {
 		case "mgmt", "version", "open_state":
 		default:
-			if t.nodes[at+"/"+name].dir {
+			if t.k.At(at + "/" + name).Dir {
 				_ = t.delTarget("iscsi", name)
 			} else {
-				t.drop(at + "/" + name)
+				t.k.Drop(at + "/" + name)
 			}
 		}
 	}
@@ -219,19 +221,19 @@ func (t *Tree) StopDaemon() {
 // addTarget makes a target as its driver does.
 func (t *Tree) addTarget(driver, name string) {
 	at := "targets/" + driver + "/" + name
-	t.dir(at)
+	t.k.Dir(at)
 	for _, dir := range []string{"luns", "ini_groups", "sessions"} {
-		t.dir(at + "/" + dir)
+		t.k.Dir(at + "/" + dir)
 	}
 	for file, text := range map[string]string{"comment": "", "aen_disabled": "0", "forward_src": "0", "forward_dst": "0"} {
-		t.file(at+"/"+file, text, 'b', nil)
+		t.k.File(at+"/"+file, text, 'b', nil)
 	}
 	t.access(at)
 	if driver == "scst_local" { // cannot be disabled; has its number at once
-		t.file(at+"/rel_tgt_id", strconv.Itoa(t.freeID()), 'b', t.setRelativeID(at)).key = true
+		t.k.File(at+"/rel_tgt_id", strconv.Itoa(t.freeID()), 'b', t.setRelativeID(at)).Key = true
 	} else {
-		t.file(at+"/rel_tgt_id", "0", 'b', t.setRelativeID(at))
-		t.file(at+"/enabled", "0", 'b', t.enable(at))
+		t.k.File(at+"/rel_tgt_id", "0", 'b', t.setRelativeID(at))
+		t.k.File(at+"/enabled", "0", 'b', t.enable(at))
 	}
 	if driver == "iscsi" {
 		for file, text := range map[string]string{
@@ -240,21 +242,21 @@ func (t *Tree) addTarget(driver, name string) {
 			"MaxOutstandingR2T": "32", "MaxSessions": "0", "NopInInterval": "30", "NopInTimeout": "30", "RspTimeout": "90",
 			"QueuedCommands": "32", "per_portal_acl": "0", "redirect": "", "alias": "",
 		} {
-			n := t.file(at+"/"+file, text, 'b', nil)
-			n.write = t.iscsiParameter(n, file, text)
+			n := t.k.File(at+"/"+file, text, 'b', nil)
+			n.Write = t.iscsiParameter(n, file, text)
 		}
-		t.file(at+"/tid", "1", 'r', nil)
+		t.k.File(at+"/tid", "1", 'r', nil)
 	}
 	for _, dir := range []string{"read", "write", "bidi"} {
-		t.file(at+"/"+dir+"_io_count_kb", "0", 'b', nil)
-		t.file(at+"/"+dir+"_cmd_count", "0", 'b', nil)
+		t.k.File(at+"/"+dir+"_io_count_kb", "0", 'b', nil)
+		t.k.File(at+"/"+dir+"_cmd_count", "0", 'b', nil)
 	}
 	t.lunMap(at + "/luns")
 	t.mgmt(at+"/ini_groups", "Usage: echo \"create GROUP_NAME\" >mgmt\n       echo \"del GROUP_NAME\" >mgmt\n",
 		func(verb string, args []string, _ string) error { return t.manageGroups(at, verb, args) })
 }
 
-func (t *Tree) iscsiParameter(n *node, file, fallback string) func(string) error {
+func (t *Tree) iscsiParameter(n *imitation.Node, file, fallback string) func(string) error {
 	return func(text string) error {
 		v, err := strconv.Atoi(text)
 		switch file {
@@ -276,7 +278,7 @@ func (t *Tree) iscsiParameter(n *node, file, fallback string) func(string) error
 				text = strings.TrimSuffix(words[0], ":3260") + " " + words[1]
 			}
 		}
-		n.text, n.key = text, text != fallback
+		n.Text, n.Key = text, text != fallback
 		return nil
 	}
 }
@@ -292,9 +294,9 @@ func (t *Tree) freeID() int {
 
 // taken says whether an enabled target other than one has an identifier.
 func (t *Tree) taken(id, but string) bool {
-	for p, n := range t.nodes {
-		if strings.HasPrefix(p, "targets/") && path.Base(p) == "rel_tgt_id" && path.Dir(p) != but && n.text == id {
-			if e := t.nodes[path.Dir(p)+"/enabled"]; e == nil || e.text == "1" {
+	for p, n := range t.k.All() {
+		if strings.HasPrefix(p, "targets/") && path.Base(p) == "rel_tgt_id" && path.Dir(p) != but && n.Text == id {
+			if e := t.k.At(path.Dir(p) + "/enabled"); e == nil || e.Text == "1" {
 				return true
 			}
 		}
@@ -308,11 +310,11 @@ func (t *Tree) setRelativeID(at string) func(string) error {
 		if err != nil || id < 1 || id > 65535 {
 			return t.refuse(unix.EINVAL, "Invalid relative port id %s", text)
 		}
-		if e := t.nodes[at+"/enabled"]; (e == nil || e.text == "1") && t.taken(text, at) {
+		if e := t.k.At(at + "/enabled"); (e == nil || e.Text == "1") && t.taken(text, at) {
 			return t.refuse(unix.EBADSLT, "Relative port id %s is not unique", text)
 		}
-		n := t.nodes[at+"/rel_tgt_id"]
-		n.text, n.key = text, true
+		n := t.k.At(at + "/rel_tgt_id")
+		n.Text, n.Key = text, true
 		return nil
 	}
 }
@@ -322,16 +324,16 @@ func (t *Tree) enable(at string) func(string) error {
 		if text != "0" && text != "1" {
 			return unix.EINVAL
 		}
-		id := t.nodes[at+"/rel_tgt_id"]
+		id := t.k.At(at + "/rel_tgt_id")
 		if text == "1" {
 			switch {
-			case id.text == "0":
-				id.text, id.key = strconv.Itoa(t.freeID()), true
-			case t.taken(id.text, at):
-				return t.refuse(unix.EBADSLT, "Relative target id %s is not unique", id.text)
+			case id.Text == "0":
+				id.Text, id.Key = strconv.Itoa(t.freeID()), true
+			case t.taken(id.Text, at):
+				return t.refuse(unix.EBADSLT, "Relative target id %s is not unique", id.Text)
 			}
 		}
-		t.nodes[at+"/enabled"].text = text // whoever is logged in stays
+		t.k.At(at + "/enabled").Text = text // whoever is logged in stays
 		return nil
 	}
 }
@@ -339,19 +341,19 @@ func (t *Tree) enable(at string) func(string) error {
 // delTarget ends a target, enabled or not, with its LUNs, groups and sessions.
 func (t *Tree) delTarget(driver, name string) error {
 	at := "targets/" + driver + "/" + name
-	if !t.there(at) {
+	if !t.k.There(at) {
 		return t.refuse(unix.EINVAL, "Target %s not found", name)
 	}
-	for _, g := range append([]string{""}, t.children(at+"/ini_groups")...) {
+	for _, g := range append([]string{""}, t.k.Children(at+"/ini_groups")...) {
 		luns := at + "/luns"
 		if g != "" {
 			luns = at + "/ini_groups/" + g + "/luns"
 		}
 		t.clearLUNs(luns)
 	}
-	for p, n := range t.nodes {
-		if strings.HasPrefix(p, "device_groups/") && n.link == at {
-			t.drop(p)
+	for p, n := range t.k.All() {
+		if strings.HasPrefix(p, "device_groups/") && n.Link == at {
+			t.k.Drop(p)
 		}
 	}
 	for p := range t.order {
@@ -360,7 +362,7 @@ func (t *Tree) delTarget(driver, name string) error {
 		}
 	}
 	delete(t.groups, at)
-	t.drop(at)
+	t.k.Drop(at)
 	return nil
 }
 
@@ -376,16 +378,16 @@ func (t *Tree) hidden(p string) bool {
 
 // Describe is a target's map as initiators see it: device and mode by LUN.
 func (t *Tree) Describe(luns string) map[int]string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.k.Lock()
+	defer t.k.Unlock()
 	out := map[int]string{}
-	for _, name := range t.children(luns) {
+	for _, name := range t.k.Children(luns) {
 		if n, err := strconv.Atoi(name); err == nil {
 			mode := "rw"
-			if t.nodes[path.Join(luns, name, "read_only")].text == "1" {
+			if t.k.At(path.Join(luns, name, "read_only")).Text == "1" {
 				mode = "ro"
 			}
-			out[n] = fmt.Sprintf("%s %s", path.Base(t.nodes[path.Join(luns, name, "device")].link), mode)
+			out[n] = fmt.Sprintf("%s %s", path.Base(t.k.At(path.Join(luns, name, "device")).Link), mode)
 		}
 	}
 	return out

@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/esos-project/esos/internal/config"
 )
 
 // Store is a directory of words, with one below it for each kind of object.
@@ -102,35 +100,4 @@ func All[T any](s Store, kind string) ([]T, error) {
 		}
 	}
 	return out, nil
-}
-
-// Secrets are those of an Auth, its users' and then its mutual one: they are
-// hidden from JSON, and go beside it into a file that only root reads.
-func Secrets(a config.Auth) []string {
-	var out []string
-	for _, u := range a.Users {
-		out = append(out, string(u.Secret))
-	}
-	if a.Mutual != nil {
-		out = append(out, string(a.Mutual.Secret))
-	}
-	return out
-}
-
-// Reveal puts secrets back where they were; false if they are not as many.
-func Reveal(a *config.Auth, secrets []string) bool {
-	want := len(a.Users)
-	if a.Mutual != nil {
-		want++
-	}
-	if len(secrets) != want {
-		return false
-	}
-	for i := range a.Users {
-		a.Users[i].Secret = config.Secret(secrets[i])
-	}
-	if a.Mutual != nil {
-		a.Mutual.Secret = config.Secret(secrets[len(a.Users)])
-	}
-	return true
 }

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/esos-project/esos/internal/config"
 )
 
 func TestStore(t *testing.T) {
@@ -49,22 +47,5 @@ func TestStore(t *testing.T) {
 	}
 	if _, err := All[string](s, "none"); err == nil {
 		t.Error("a kind that there is none of")
-	}
-}
-
-func TestSecrets(t *testing.T) {
-	a := config.Auth{Users: []config.CHAPUser{{Name: "u", Secret: "1"}, {Name: "v", Secret: "2"}}, Mutual: &config.CHAPUser{Name: "m", Secret: "3"}}
-	secrets := Secrets(a)
-	b := config.Auth{Users: []config.CHAPUser{{Name: "u"}, {Name: "v"}}, Mutual: &config.CHAPUser{Name: "m"}}
-	if !Reveal(&b, secrets) || !cmp.Equal(a, b) {
-		t.Errorf("revealed %+v", b)
-	}
-	for _, wrong := range [][]string{nil, {"1"}, {"1", "2", "3", "4"}} {
-		if Reveal(&b, wrong) {
-			t.Errorf("%d secrets are as good as three", len(wrong))
-		}
-	}
-	if Secrets(config.Auth{}) != nil || !Reveal(&config.Auth{}, nil) {
-		t.Error("without users there is no secret")
 	}
 }
