@@ -52,7 +52,7 @@ func TestChangeOfEngine(t *testing.T) {
 	}
 	begin := func() (*choice.Engine, *appliance.Appliance) {
 		t.Helper()
-		e := choice.New(makers)
+		e := choice.New(makers, filepath.Join(dir, "engine"))
 		a, err := appliance.Open(t.Context(), appliance.Options{DataDir: dir, Engine: e, Log: quiet, Retry: time.Hour})
 		if err != nil {
 			t.Fatal(err)

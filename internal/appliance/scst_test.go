@@ -33,7 +33,7 @@ func TestSCST(t *testing.T) {
 			})
 		}},
 		"native": {Supports: func(*config.Document) []error { return nil }, Start: func(context.Context) (choice.Serving, error) { return &memory{}, nil }},
-	})
+	}, filepath.Join(dir, "engine"))
 	a, err := appliance.Open(t.Context(), appliance.Options{DataDir: dir, Engine: e, Log: slog.New(slog.DiscardHandler), Retry: time.Hour})
 	if err != nil {
 		t.Fatal(err)

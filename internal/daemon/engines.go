@@ -55,5 +55,5 @@ func engines(o Options) *choice.Engine {
 			return scst.Start(ctx, scst.Options{Kernel: kernel, KernelLog: kernfs.Messages{}, Daemon: scstd.Daemon{}, SameRoot: kernfs.SameRoot,
 				Load: kernfs.Modprobe, Ports: ports, RunDir: o.RunDir, StateDir: filepath.Join(state, "scst"), DataDir: o.DataDir, Log: o.Log})
 		}},
-	})
+	}, filepath.Join(o.RunDir, "engine"))
 }

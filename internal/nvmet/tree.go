@@ -7,7 +7,8 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/esos-project/esos/internal/host/kernfs"
 )
 
 // tree is the kernel's tree with what is asked of it all the time.
@@ -25,31 +26,13 @@ func namespaceAt(nqn string, n int) string {
 }
 
 // exists says whether there is an object.
-func (k tree) exists(p string) (bool, error) {
-	_, err := k.ReadDir(p)
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	}
-	return false, err
-}
+func (k tree) exists(p string) (bool, error) { return kernfs.Exists(k.Kernel, p) }
 
 // list names what is in an object; nothing if it is not there.
-func (k tree) list(p string) ([]string, error) {
-	names, err := k.ReadDir(p)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return names, err
-}
+func (k tree) list(p string) ([]string, error) { return kernfs.List(k.Kernel, p) }
 
 // read reads a setting without the newline that the kernel puts behind it.
-func (k tree) read(p string) (string, error) {
-	text, err := k.ReadFile(p)
-	return strings.TrimSuffix(text, "\n"), err
-}
+func (k tree) read(p string) (string, error) { return kernfs.Read(k.Kernel, p) }
 
 // optional reads a setting that older kernels do not have; has is false then.
 func (k tree) optional(p string) (text string, has bool, err error) {

@@ -7,10 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/google/renameio/v2"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
@@ -36,6 +41,7 @@ type Maker struct {
 // else.
 type Engine struct {
 	makers map[string]Maker
+	note   string
 
 	mu        sync.RWMutex
 	current   Serving
@@ -55,8 +61,9 @@ var _ engine.Engine = (*Engine)(nil)
 // ErrNone is what is said before the first Use, and after Stop.
 var ErrNone = errors.New("no engine was chosen")
 
-// New makes the choice of some engines.
-func New(makers map[string]Maker) *Engine { return &Engine{makers: makers} }
+// New makes the choice of some engines. note is a file that names the one in use
+// for as long as what it serves can last: until the next boot.
+func New(makers map[string]Maker, note string) *Engine { return &Engine{makers: makers, note: note} }
 
 // Use starts an engine in place of the one that is in use, which must serve
 // nothing. If it cannot be started, the old one is in use again.
@@ -77,18 +84,47 @@ func (c *Engine) use(ctx context.Context, name string, end bool) error {
 		return fmt.Errorf("use engine %s: there is none of that name in this program; it has %s", name, strings.Join(slices.Sorted(maps.Keys(c.makers)), ", "))
 	}
 	old := ""
-	if c.current != nil {
+	if c.current == nil {
+		if err := c.clearAway(ctx, name); err != nil {
+			return fmt.Errorf("use engine %s: %w", name, err)
+		}
+	} else {
 		old = c.current.Name()
 		if err := c.leave(ctx, end); err != nil {
 			return fmt.Errorf("use engine %s instead of %s: %w", name, old, err)
 		}
 	}
-	err := c.begin(ctx, m)
+	err := c.begin(ctx, m, name)
 	if err != nil && old != "" {
-		return errors.Join(fmt.Errorf("use engine %s: %w", name, err), c.begin(ctx, c.makers[old]))
+		return errors.Join(fmt.Errorf("use engine %s: %w", name, err), c.begin(ctx, c.makers[old], old))
 	}
 	if err != nil {
 		return fmt.Errorf("use engine %s: %w", name, err)
+	}
+	return nil
+}
+
+// clearAway ends what another engine serves that a daemon before us used last: it
+// was killed in the middle of a change of engines. Two of them on one disk know
+// nothing of each other's reservations and caches. The caller holds mu.
+func (c *Engine) clearAway(ctx context.Context, name string) error {
+	text, err := os.ReadFile(c.note)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read which engine was used last: %w", err)
+	}
+	m, known := c.makers[string(text)]
+	if string(text) == name || !known {
+		return nil
+	}
+	s, err := m.Start(ctx)
+	if err == nil {
+		err = s.Stop(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("end what engine %s serves since a change of engines was cut off: %w (if it serves nothing, remove %s)", text, err, c.note)
 	}
 	return nil
 }
@@ -118,7 +154,14 @@ func Serves(s engine.State) bool {
 }
 
 // begin starts an engine, and has all listeners listen to it. The caller holds mu.
-func (c *Engine) begin(ctx context.Context, m Maker) error {
+func (c *Engine) begin(ctx context.Context, m Maker, name string) error {
+	err := os.MkdirAll(filepath.Dir(c.note), 0o755)
+	if err == nil {
+		err = renameio.WriteFile(c.note, []byte(name), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("note which engine is used: %w", err)
+	}
 	s, err := m.Start(ctx)
 	if err != nil {
 		return err

@@ -3,6 +3,8 @@ package choice
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,7 +37,7 @@ func TestUse(t *testing.T) {
 			return made[name], nil
 		}}
 	}
-	c := New(map[string]Maker{"native": maker("native"), "lio": maker("lio"), "broken": maker("broken")})
+	c := New(map[string]Maker{"native": maker("native"), "lio": maker("lio"), "broken": maker("broken")}, filepath.Join(t.TempDir(), "engine"))
 	if _, err := c.Observe(ctx); !errors.Is(err, ErrNone) || c.Name() != "" || c.TookUp() {
 		t.Errorf("before the first: %v", err)
 	}
@@ -91,5 +93,47 @@ func TestUse(t *testing.T) {
 	}
 	if err := c.PutDevice(ctx, config.Device{}); !errors.Is(err, ErrNone) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestCutOffChange: the daemon was killed while another engine was to serve, and
+// the document in force names the first one still. What the other one serves
+// ends before the first one begins.
+func TestCutOffChange(t *testing.T) {
+	note := filepath.Join(t.TempDir(), "engine")
+	var order []string
+	made := map[string]*fake{}
+	makers := map[string]Maker{}
+	for _, name := range []string{"native", "lio"} {
+		makers[name] = Maker{Start: func(context.Context) (Serving, error) {
+			order = append(order, name)
+			made[name] = &fake{name: name}
+			return made[name], nil
+		}}
+	}
+	use := func(name string) {
+		t.Helper()
+		order = nil
+		if err := New(makers, note).Use(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use("native")
+	use("native") // the next daemon
+	if len(order) != 1 || made["native"].stopped {
+		t.Errorf("the next daemon started %q", order)
+	}
+	c := New(makers, note)
+	if err := errors.Join(c.Use(t.Context(), "native"), c.Replace(t.Context(), "lio")); err != nil {
+		t.Fatal(err)
+	}
+	left := made["lio"]
+	use("native")
+	if !slices.Equal(order, []string{"lio", "native"}) || left == made["lio"] || !made["lio"].stopped || made["native"].stopped {
+		t.Errorf("after a change that was cut off, %q were started; lio was stopped: %t", order, made["lio"].stopped)
+	}
+	use("native")
+	if len(order) != 1 {
+		t.Errorf("the daemon after that started %q", order)
 	}
 }

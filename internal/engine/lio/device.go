@@ -345,10 +345,10 @@ func (e *Engine) DeleteDevice(_ context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("delete device %s: %w", name, err)
 	}
+	e.stores.Gone(name)
 	if err := e.words.Remove(deviceAttributes, name); err != nil {
 		return fmt.Errorf("delete device %s: %w", name, err)
 	}
-	e.stores.Gone(name)
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esos-project/esos/internal/host/kernfs"
 )
 
 // tree is SCST's tree with what is asked of it all the time. Its caller holds
@@ -137,16 +139,7 @@ func (k *tree) optional(ctx context.Context, p string) (value string, there bool
 }
 
 // exists says whether there is an object.
-func (k *tree) exists(p string) (bool, error) {
-	_, err := k.ReadDir(p)
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	}
-	return false, err
-}
+func (k *tree) exists(p string) (bool, error) { return kernfs.Exists(k.Kernel, p) }
 
 // list names what is in an object, without what it is managed by; nothing if
 // it is not there.

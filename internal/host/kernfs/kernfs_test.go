@@ -54,6 +54,21 @@ func TestTree(t *testing.T) {
 		t.Errorf("names %q, %v", names, err)
 	}
 	ok(tree.Load(t.Context(), "no_such_module")) // the tree is there
+	ok(os.WriteFile(filepath.Join(tree.Root, "a/set"), []byte("7\n"), 0o600))
+	if got, err := Read(tree, "a/set"); err != nil || got != "7" {
+		t.Errorf("read without its newline: %q, %v", got, err)
+	}
+	for p, want := range map[string]bool{"a": true, "none": false} {
+		if got, err := Exists(tree, p); err != nil || got != want {
+			t.Errorf("%s is there: %t, %v", p, got, err)
+		}
+		if got, err := List(tree, p); err != nil || (len(got) > 0) != want {
+			t.Errorf("%s has %q, %v", p, got, err)
+		}
+	}
+	if _, err := Exists(tree, "a/set"); err == nil {
+		t.Error("a setting passes for an object")
+	}
 }
 
 // TestSameRoot compares us with a process that has mounts of its own, and with
