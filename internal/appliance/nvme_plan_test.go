@@ -21,7 +21,7 @@ func (b *nvmeBench) steps(edit func(d *config.Document)) string {
 	b.ok(err)
 	var lines []string
 	for _, s := range p.Steps {
-		lines = append(lines, s.Sentence+" | "+s.Disrupts)
+		lines = append(lines, s.Sentence+" | "+s.Destroys+s.Disrupts)
 	}
 	for _, n := range p.Problems {
 		lines = append(lines, "refused: "+n.Object+": "+n.Message)

@@ -1,8 +1,10 @@
 package appliance_test
 
 import (
+	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,7 +159,14 @@ func TestNVMeOneChangeIsAllThatIsAskedFor(t *testing.T) {
 			t.Errorf("%s: cut off %v, told %q", c.Host, c.Ended, c.Told)
 		}
 	}
-	b.edit(func(d *config.Document) { d.NVMe = config.NVMe{} })
+	// Hosts are connected: a subsystem goes only if it is named.
+	none := appliance.Change{Edit: func(d *config.Document) error { d.NVMe = config.NVMe{}; return nil }}
+	var destroys *appliance.DestroysError
+	if _, err := b.app.Apply(t.Context(), none); !errors.As(err, &destroys) || !slices.Equal(destroys.Needs, []string{"nvme-subsystem/" + mail}) {
+		t.Errorf("a subsystem that hosts use: %v", err)
+	}
+	none.Destroy = []string{"nvme-subsystem/" + mail}
+	b.apply(none)
 	for _, l := range strings.Split(b.kernel.Dump(), "\n") {
 		if name, _, _ := strings.Cut(l, " "); strings.Count(name, "/") > 1 {
 			t.Errorf("left in the kernel: %s", l)

@@ -160,7 +160,7 @@ func TestFabrics(t *testing.T) {
 			p.server.Run(t, f.server)
 			p.apply(ctx, "devices:\n  - {name: disk, handler: vdisk_fileio, path: "+images+"/fabric.img, size: 64MiB}\n"+f.document)
 			p.exchange(ctx, t, f.connect, f.disconnect)
-			p.Until(ctx, `[ $(esos session list -o json | grep -c '"id"') = 0 ] && echo nobody`, "nobody")
+			p.Until(ctx, `[ $(esos session list -o json | grep -c '"id"') = 0 ] && esos nvme connection list -o json | grep -q '"connections": \[\]' && echo nobody`, "nobody")
 			p.apply(ctx, "")
 			t.Logf("%s: %.0f s", f.name, time.Since(began).Seconds())
 		})

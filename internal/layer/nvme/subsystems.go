@@ -52,7 +52,8 @@ func (p *planner) planSubsystems() {
 		p.add(plan.Step{
 			Object: "nvme-subsystem/" + have.NQN, Action: plan.Delete,
 			Sentence: fmt.Sprintf("Delete NVMe subsystem %s (namespaces: %d)", have.NQN, len(have.Namespaces)),
-			Disrupts: p.felt(have.NQN, nil),
+			// As a target that is used: it goes only if it is named.
+			Destroys: p.felt(have.NQN, nil),
 			Do:       do(func(ctx context.Context) error { return p.Target.DeleteSubsystem(ctx, have.NQN) }),
 			Undo:     func(ctx context.Context) error { return p.Target.PutSubsystem(ctx, have) }, // its namespaces and links have steps of their own
 		})
