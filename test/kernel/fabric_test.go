@@ -161,7 +161,8 @@ func TestFabrics(t *testing.T) {
 			p.apply(ctx, "devices:\n  - {name: disk, handler: vdisk_fileio, path: "+images+"/fabric.img, size: 64MiB}\n"+f.document)
 			p.exchange(ctx, t, f.connect, f.disconnect)
 			p.Until(ctx, `[ $(esos session list -o json | grep -c '"id"') = 0 ] && esos nvme connection list -o json | grep -q '"connections": \[\]' && echo nobody`, "nobody")
-			p.apply(ctx, "")
+			// This kernel does not tell which NVMe hosts are connected.
+			p.apply(ctx, "", "--destroy nvme-subsystem/nqn.2026-11.org.esos-project.test:disk")
 			t.Logf("%s: %.0f s", f.name, time.Since(began).Seconds())
 		})
 	}
