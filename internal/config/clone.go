@@ -5,6 +5,7 @@ import "maps"
 // Clone returns a deep copy.
 func (d *Document) Clone() *Document {
 	c := *d
+	c.Storage = d.Storage.Clone()
 	c.Devices = append([]Device(nil), d.Devices...)
 	for i := range c.Devices {
 		c.Devices[i].Attributes = maps.Clone(c.Devices[i].Attributes)

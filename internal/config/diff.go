@@ -75,7 +75,9 @@ func Diff(a, b *Document) []Change {
 
 // Objects returns the parts of a document by their names, each with its own
 // settings only: a target is without its groups and LUNs. The names are those
-// of plans: array, api, clock, mail, user/U, service/S, discovery, portal/P, device/D, target/T, group/T/G,
+// of plans: array, api, clock, mail, user/U, service/S, remote/R, multipath, multipath/M,
+// array/A, encrypted/E, volume-group/V, volume/V/L, filesystem/F, snapshots/S,
+// discovery, portal/P, device/D, target/T, group/T/G,
 // lun/T/N (default map), lun/T/G/N, device-group/D, nvme-port/P,
 // nvme-subsystem/NQN, nvme-namespace/NQN/NSID, hostname, dns, interface/I.
 func Objects(d *Document) map[string]any {
@@ -96,6 +98,7 @@ func walkObjects(d *Document, visit func(name string, object any)) {
 	for _, p := range d.ISCSI.Portals {
 		visit("portal/"+p.Name, p)
 	}
+	d.Storage.walk(visit)
 	for _, dev := range d.Devices {
 		visit("device/"+dev.Name, dev)
 	}

@@ -15,6 +15,7 @@ type Document struct {
 	// Engine is who serves. When it changes, all that is served ends and begins anew.
 	Engine string `yaml:"engine,omitempty" json:"engine,omitempty" enum:"native,lio,scst" doc:"who serves: ESOS's own target in user space (default), or LIO or SCST in the kernel; all that is served ends and begins anew when it changes"`
 
+	Storage      Storage       `yaml:"storage,omitempty" json:"storage,omitempty" doc:"what devices stand on: arrays, volumes, file systems"`
 	Devices      []Device      `yaml:"devices,omitempty" json:"devices,omitempty" doc:"what LUNs can lead to"`
 	ISCSI        ISCSI         `yaml:"iscsi,omitempty" json:"iscsi,omitempty" doc:"what all iSCSI targets share"`
 	Targets      []Target      `yaml:"targets,omitempty" json:"targets,omitempty" doc:"what initiators log in to"`

@@ -81,6 +81,9 @@ func (d *Document) eachSecret(visit func(path string, s *Secret)) {
 			visit(path+"/mutual/"+a.Mutual.Name, &a.Mutual.Secret)
 		}
 	}
+	for i := range d.Storage.Remote.ISCSI {
+		visit("remote/"+d.Storage.Remote.ISCSI[i].Name, &d.Storage.Remote.ISCSI[i].Secret)
+	}
 	auth("discovery", &d.ISCSI.Discovery)
 	for i := range d.Targets {
 		auth("target/"+d.Targets[i].Name, &d.Targets[i].Auth)

@@ -19,6 +19,7 @@ func (d *Document) Validate() Problems {
 	if d.ID != "" && !isUUID(d.ID) {
 		c.error("id", "%q is no UUID; leave it out to have one made", clip(d.ID))
 	}
+	c.checkStorage()
 	c.checkDevices()
 	c.checkPortals()
 	c.checkTargets()

@@ -30,6 +30,7 @@ type Observed struct {
 	Sessions []engine.Session
 	Stores   map[string]Store // by the path as declared
 	NVMe     NVMe
+	Storage  Storage
 	Network  Network
 	Clock    Clock
 	Mail     Mail

@@ -6,6 +6,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/esos-project/esos/internal/config"
@@ -38,6 +39,7 @@ const (
 	Build                     // put in place, from the bottom up
 	Enable                    // let initiators in
 	Final                     // destroy what nobody uses any more
+	Clear                     // take the storage below that apart, from the top of the stack down
 )
 
 // Step is one change to one object.
@@ -71,7 +73,8 @@ type Report func(fraction float64)
 type Note struct {
 	Object  string `json:"object"`
 	Message string `json:"message"`
-	// Degraded says that something declared is not served because of it.
+	// Degraded says that something declared is not served because of it, or
+	// not as safely as it should be.
 	Degraded bool `json:"degraded,omitempty"`
 }
 
@@ -124,6 +127,57 @@ type Builder struct {
 	rank    int
 	blocked map[string]string
 	needs   map[ID][]ID // of steps of lower layers
+	comes   map[string]Coming
+	freed   map[string]ID
+}
+
+// Coming is a path that a step of the plan brings: a block device, or a
+// directory where a file system is mounted.
+type Coming struct {
+	Step ID
+	Size int64 // bytes that it will have, as far as that is known
+}
+
+// Comes says that a path will be there, or be larger, when a step is done.
+func (b *Builder) Comes(path string, c Coming) {
+	if b.comes == nil {
+		b.comes = map[string]Coming{}
+	}
+	b.comes[path] = c
+}
+
+// Coming finds the step that brings a path, or the directory that it is in.
+func (b *Builder) Coming(p string) (Coming, bool) {
+	for {
+		if c, ok := b.comes[p]; ok {
+			return c, true
+		}
+		up := path.Dir(p)
+		if up == p || up == "." {
+			return Coming{}, false
+		}
+		p = up
+	}
+}
+
+// Frees says that a block device, by the kernel's name, has no user and
+// nothing on it when a step is done.
+func (b *Builder) Frees(name string, step ID) {
+	if b.freed == nil {
+		b.freed = map[string]ID{}
+	}
+	b.freed[name] = step
+}
+
+// Freed finds the step that frees a block device.
+func (b *Builder) Freed(name string) (ID, bool) {
+	id, ok := b.freed[name]
+	return id, ok
+}
+
+// Has says whether a step is planned already.
+func (b *Builder) Has(id ID) bool {
+	return slices.ContainsFunc(b.plan.Steps, func(s Step) bool { return s.ID == id })
 }
 
 // Layer says that the steps that follow are of the next layer up the stack.
@@ -156,6 +210,11 @@ func (b *Builder) Need(step, needs ID) {
 // Note notes something that is left alone.
 func (b *Builder) Note(object, format string, args ...any) {
 	b.plan.Notes = append(b.plan.Notes, Note{Object: object, Message: fmt.Sprintf(format, args...)})
+}
+
+// Degraded notes that an object is not as it should be, though it serves.
+func (b *Builder) Degraded(object, format string, args ...any) {
+	b.plan.Notes = append(b.plan.Notes, Note{Object: object, Message: fmt.Sprintf(format, args...), Degraded: true})
 }
 
 // Problem forbids to carry the plan out.
@@ -191,7 +250,7 @@ func (b *Builder) Plan() (*Plan, error) {
 		switch {
 		case px != py:
 			return int(px - py)
-		case px == Teardown:
+		case px == Teardown || px == Clear:
 			return b.ranks[y] - b.ranks[x]
 		default:
 			return b.ranks[x] - b.ranks[y]

@@ -1,0 +1,242 @@
+// Package block says which block devices a machine has: disks, their
+// partitions, and what Linux made of them; and what is on a device, before it
+// is overwritten.
+package block
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/esos-project/esos/internal/host"
+)
+
+// Device is a block device, as the kernel and udev tell.
+type Device struct {
+	Name       string `json:"name"` // the kernel's: sda, md127, dm-3
+	Path       string `json:"path"` // /dev/sda, /dev/mapper/vg0-db01
+	Type       string `json:"type"` // lsblk's word: disk, part, raid6, lvm, crypt, mpath, rom, loop
+	Number     string `json:"number"`
+	Size       int64  `json:"size"` // bytes
+	Sector     int    `json:"sector_size"`
+	Physical   int    `json:"physical_sector_size"`
+	Rotational bool   `json:"rotational"`
+	ReadOnly   bool   `json:"read_only,omitempty"`
+	Removable  bool   `json:"removable,omitempty"`
+	Discards   bool   `json:"discards,omitempty"`
+	Model      string `json:"model,omitempty"`
+	Vendor     string `json:"vendor,omitempty"`
+	Serial     string `json:"serial,omitempty"`
+	WWN        string `json:"wwn,omitempty"`
+	Transport  string `json:"transport,omitempty"` // sata, sas, nvme, virtio, usb, iscsi, fc
+	Address    string `json:"address,omitempty"`   // SCSI's HOST:CHANNEL:ID:LUN
+	State      string `json:"state,omitempty"`     // running, offline, of SCSI disks
+
+	Signature string   `json:"signature,omitempty"` // what udev found on it: xfs, linux_raid_member, LVM2_member, crypto_LUKS
+	Label     string   `json:"label,omitempty"`     // of that
+	UUID      string   `json:"uuid,omitempty"`      // of that
+	Table     string   `json:"table,omitempty"`     // gpt, dos
+	PartName  string   `json:"partition_name,omitempty"`
+	Mounts    []string `json:"mounts,omitempty"` // where it is mounted; [SWAP]
+
+	Below []string `json:"below,omitempty"` // by the kernel's names: the disk of a partition, the members of an array
+	Above []string `json:"above,omitempty"` // its partitions, and what stands on it
+	Links []string `json:"links,omitempty"` // names in /dev/disk/by-id, the best first
+}
+
+// Inventory is all block devices of a machine.
+type Inventory struct {
+	devices []Device
+	byName  map[string]int
+	real    func(string) string
+}
+
+// Machine is what an inventory is read from (host.Linux).
+type Machine interface {
+	Output(ctx context.Context, c host.Call) ([]byte, error)
+	ReadDir(path string) ([]string, error)
+	Real(path string) string
+}
+
+// listed is a device in lsblk's JSON.
+type listed struct {
+	Name     string   `json:"kname"`
+	Path     string   `json:"path"`
+	Type     string   `json:"type"`
+	Number   string   `json:"maj:min"`
+	Size     int64    `json:"size"`
+	Sector   int      `json:"log-sec"`
+	Physical int      `json:"phy-sec"`
+	Rota     bool     `json:"rota"`
+	RO       bool     `json:"ro"`
+	RM       bool     `json:"rm"`
+	Discard  int64    `json:"disc-max"`
+	Model    string   `json:"model"`
+	Vendor   string   `json:"vendor"`
+	Serial   string   `json:"serial"`
+	WWN      string   `json:"wwn"`
+	Tran     string   `json:"tran"`
+	HCTL     string   `json:"hctl"`
+	State    string   `json:"state"`
+	FSType   string   `json:"fstype"`
+	Label    string   `json:"label"`
+	UUID     string   `json:"uuid"`
+	PTType   string   `json:"pttype"`
+	PartName string   `json:"partlabel"`
+	Mounts   []string `json:"mountpoints"` // with null among them
+	Children []listed `json:"children"`
+}
+
+// columns are those of listed.
+const columns = "KNAME,PATH,TYPE,MAJ:MIN,SIZE,LOG-SEC,PHY-SEC,ROTA,RO,RM,DISC-MAX,MODEL,VENDOR,SERIAL,WWN,TRAN,HCTL,STATE,FSTYPE,LABEL,UUID,PTTYPE,PARTLABEL,MOUNTPOINTS"
+
+// Read reads the inventory.
+func Read(ctx context.Context, m Machine) (*Inventory, error) {
+	out, err := m.Output(ctx, host.Call{Name: "lsblk", Args: []string{"--json", "--bytes", "--all", "--output", columns}})
+	if err != nil {
+		return nil, fmt.Errorf("list the block devices: %w", err)
+	}
+	inv, err := parse(out)
+	if err != nil {
+		return nil, err
+	}
+	inv.real = m.Real
+	inv.links(m)
+	return inv, nil
+}
+
+func parse(text []byte) (*Inventory, error) {
+	var list struct {
+		Devices []listed `json:"blockdevices"`
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return nil, fmt.Errorf("list the block devices: lsblk's answer: %w", err)
+	}
+	inv := &Inventory{byName: map[string]int{}}
+	for _, d := range list.Devices {
+		inv.add(d, "")
+	}
+	return inv, nil
+}
+
+// add adds a device below the one that lsblk showed it under. A device that
+// stands on several is shown under each of them.
+func (inv *Inventory) add(l listed, below string) {
+	if l.Name == "" {
+		return
+	}
+	at, known := inv.byName[l.Name]
+	if !known {
+		d := Device{
+			Name: l.Name, Path: l.Path, Type: l.Type, Number: l.Number, Size: l.Size, Sector: l.Sector, Physical: l.Physical,
+			Rotational: l.Rota, ReadOnly: l.RO, Removable: l.RM, Discards: l.Discard > 0,
+			Model: printable(l.Model), Vendor: printable(l.Vendor), Serial: printable(l.Serial), WWN: printable(l.WWN),
+			Transport: l.Tran, Address: l.HCTL, State: l.State,
+			Signature: l.FSType, Label: printable(l.Label), UUID: l.UUID, Table: l.PTType, PartName: printable(l.PartName),
+		}
+		for _, m := range l.Mounts {
+			if m != "" {
+				d.Mounts = append(d.Mounts, m)
+			}
+		}
+		at = len(inv.devices)
+		inv.byName[l.Name] = at
+		inv.devices = append(inv.devices, d)
+	}
+	if below != "" {
+		if d := &inv.devices[at]; !slices.Contains(d.Below, below) {
+			d.Below = append(d.Below, below)
+		}
+		if b := &inv.devices[inv.byName[below]]; !slices.Contains(b.Above, l.Name) {
+			b.Above = append(b.Above, l.Name)
+		}
+	}
+	if known {
+		return
+	}
+	for _, c := range l.Children {
+		inv.add(c, l.Name)
+	}
+}
+
+// links finds the names of devices in /dev/disk/by-id, the best first.
+func (inv *Inventory) links(m Machine) {
+	const dir = "/dev/disk/by-id"
+	names, err := m.ReadDir(dir)
+	if err != nil {
+		return // none yet, early at boot
+	}
+	for _, n := range names {
+		link := path.Join(dir, n)
+		if at, ok := inv.byName[path.Base(m.Real(link))]; ok {
+			inv.devices[at].Links = append(inv.devices[at].Links, link)
+		}
+	}
+	for i := range inv.devices {
+		slices.SortStableFunc(inv.devices[i].Links, func(a, b string) int { return rank(a) - rank(b) })
+	}
+}
+
+// rank orders names: those that people find on the drive's label come first.
+func rank(link string) int {
+	name := path.Base(link)
+	for i, prefix := range []string{"ata-", "nvme-", "scsi-S", "virtio-", "usb-", "scsi-", "wwn-"} {
+		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, "nvme-eui.") && !strings.HasPrefix(name, "nvme-nvme.") {
+			return i
+		}
+	}
+	return 99
+}
+
+// Devices are all of them, in the order of lsblk.
+func (inv *Inventory) Devices() []Device { return inv.devices }
+
+// Named finds a device by the kernel's name.
+func (inv *Inventory) Named(name string) (Device, bool) {
+	at, ok := inv.byName[name]
+	if !ok {
+		return Device{}, false
+	}
+	return inv.devices[at], true
+}
+
+// Find finds the device that a path leads to.
+func (inv *Inventory) Find(p string) (Device, bool) {
+	real := inv.real(p)
+	if real == "" {
+		return Device{}, false
+	}
+	return inv.Named(path.Base(real))
+}
+
+// Disk is the whole disk of a partition; a device itself otherwise.
+func (inv *Inventory) Disk(d Device) Device {
+	if d.Type == "part" && len(d.Below) == 1 {
+		if whole, ok := inv.Named(d.Below[0]); ok {
+			return whole
+		}
+	}
+	return d
+}
+
+// Friendly is how people and plans call a device: by its best link, without
+// /dev/disk/by-id/.
+func (d Device) Friendly() string {
+	if len(d.Links) > 0 {
+		return path.Base(d.Links[0])
+	}
+	return strings.TrimPrefix(d.Path, "/dev/")
+}
+
+// printable keeps what a drive says of itself from steering the terminal.
+func printable(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s))
+}

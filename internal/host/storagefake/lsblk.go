@@ -1,0 +1,118 @@
+package storagefake
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/esos-project/esos/internal/host/block"
+)
+
+// row is a device in lsblk's JSON.
+type row struct {
+	Name     string   `json:"kname"`
+	Path     string   `json:"path"`
+	Type     string   `json:"type"`
+	Number   string   `json:"maj:min"`
+	Size     int64    `json:"size"`
+	Sector   int      `json:"log-sec"`
+	Physical int      `json:"phy-sec"`
+	RO       bool     `json:"ro"`
+	Discard  int64    `json:"disc-max"`
+	Model    string   `json:"model,omitempty"`
+	Serial   string   `json:"serial,omitempty"`
+	FSType   string   `json:"fstype,omitempty"`
+	Label    string   `json:"label,omitempty"`
+	UUID     string   `json:"uuid,omitempty"`
+	Mounts   []string `json:"mountpoints"`
+	Children []row    `json:"children,omitempty"`
+}
+
+func (m *Machine) row(d *Device, deep bool) row {
+	r := row{Name: d.Name, Path: "/dev/" + d.Name, Type: d.Type, Number: "259:" + d.Name, Size: d.Size, Sector: 512, Physical: 512, RO: d.ReadOnly,
+		Discard: 1 << 20, Model: d.Model, Serial: d.Serial, Mounts: d.Mounts}
+	if len(d.Content) > 0 && d.Content[0].Type != block.Unknown {
+		r.FSType, r.Label, r.UUID = d.Content[0].Type, d.Content[0].Label, d.Content[0].UUID
+	}
+	if deep {
+		for _, up := range m.above(d.Name) {
+			r.Children = append(r.Children, m.row(up, true))
+		}
+	}
+	return r
+}
+
+// lsblk lists all devices, or with --list one and what stands on it.
+func lsblk(m *Machine, args []string, _ string) (string, error) {
+	var rows []row
+	last := args[len(args)-1]
+	if slices.Contains(args, "--list") {
+		d := m.find(last)
+		if d == nil {
+			return "", fails("lsblk", 32, "%s: not a block device", last)
+		}
+		var walk func(d *Device)
+		walk = func(d *Device) {
+			rows = append(rows, m.row(d, false))
+			for _, up := range m.above(d.Name) {
+				walk(up)
+			}
+		}
+		walk(d)
+	} else {
+		for _, n := range m.order {
+			if d := m.devs[n]; len(d.Below) == 0 || !slices.ContainsFunc(d.Below, func(b string) bool { return m.devs[b] != nil }) {
+				rows = append(rows, m.row(d, true))
+			}
+		}
+	}
+	out, err := json.Marshal(map[string]any{"blockdevices": rows})
+	return string(out), err
+}
+
+// wipefs tells the signatures on a device, or takes them away.
+func wipefs(m *Machine, args []string, _ string) (string, error) {
+	p := args[len(args)-1]
+	d := m.find(p)
+	if d == nil {
+		return "", fails("wipefs", 1, "error: %s: probing initialization failed: No such file or directory", p)
+	}
+	if slices.Contains(args, "--no-act") {
+		type signature struct {
+			Device string `json:"device"`
+			Offset string `json:"offset"`
+			Type   string `json:"type"`
+			UUID   string `json:"uuid"`
+			Label  string `json:"label"`
+		}
+		var found []signature
+		for _, c := range d.Content {
+			if c.Type != block.Unknown {
+				found = append(found, signature{d.Name, "0x0", c.Type, c.UUID, c.Label})
+			}
+		}
+		if len(found) == 0 {
+			return "", nil
+		}
+		out, err := json.Marshal(map[string]any{"signatures": found})
+		return string(out), err
+	}
+	if why := m.busy(d); why != "" {
+		return "", fails("wipefs", 1, "error: %s: probing initialization failed: %s", p, why)
+	}
+	if slices.ContainsFunc(d.Content, func(c block.Content) bool { return c.Type != block.Unknown }) {
+		m.overwrite(d)
+	}
+	return "", nil
+}
+
+// blkdiscard writes zeros to a part of a device.
+func blkdiscard(m *Machine, args []string, _ string) (string, error) {
+	p := args[len(args)-1]
+	d := m.find(p)
+	if d == nil || !strings.Contains(strings.Join(args, " "), "--zeroout") && m.busy(d) != "" {
+		return "", fails("blkdiscard", 1, "cannot open %s", p)
+	}
+	m.overwrite(d)
+	return "", nil
+}

@@ -1,0 +1,139 @@
+package layer
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host/block"
+	"github.com/esos-project/esos/internal/plan"
+)
+
+// Claim is what stands between a block device and an object that wants to be
+// made on it. Exactly one of Missing, Refused and neither holds.
+type Claim struct {
+	Path   string       // as declared
+	Object string       // the device's name in --destroy: disk/virtio-data01, volume/vg0/db01
+	Device block.Device // what it is; empty if it is yet to be made
+	Size   int64        // bytes; 0 if that is not known before it is made
+	// Missing says why the device cannot be had now: it is not there. It may be
+	// back later.
+	Missing string
+	// Refused says why the device must not be had, whatever is named.
+	Refused string
+	// Loses says what is on it, "" if it is blank.
+	Loses string
+	// Needs are the steps that make it or free it.
+	Needs []plan.ID
+}
+
+// Claim finds out whether a block device can be made part of an object, and
+// what would be lost. An object never claims what is its part already: whoever
+// calls looked at that before.
+func (o *Observed) Claim(declared *config.Document, b *plan.Builder, path string) Claim {
+	c := Claim{Path: path, Object: declared.Storage.Provider(path)}
+	if c.Object != "" && b.Blocked(c.Object) {
+		c.Missing = fmt.Sprintf("%s cannot be had (%s)", path, c.Object)
+		return c
+	}
+	if coming, ok := b.Coming(path); ok {
+		c.Needs, c.Size = []plan.ID{coming.Step}, coming.Size
+	}
+	inv := o.Storage.Blocks
+	if inv == nil {
+		c.Missing = fmt.Sprintf("the block devices could not be looked at: %v", o.Storage.Err)
+		return c
+	}
+	d, there := inv.Find(path)
+	if c.Object == "" {
+		c.Object = config.DiskObject(path)
+	}
+	if !there {
+		if len(c.Needs) == 0 {
+			c.Missing = path + " is not there"
+		}
+		return c
+	}
+	c.Device = d
+	if c.Size == 0 {
+		c.Size = d.Size
+	}
+	if step, freed := b.Freed(d.Name); freed {
+		c.Needs = append(c.Needs, step)
+		return c
+	}
+	c.Refused = o.refuse(d)
+	if c.Refused != "" {
+		return c
+	}
+	contents, looked := o.Storage.Contents[d.Name]
+	if !looked {
+		c.Refused = fmt.Sprintf("what is on %s could not be read", path)
+		return c
+	}
+	var losses []string
+	for _, found := range contents {
+		losses = append(losses, found.String())
+	}
+	for _, name := range d.Above { // partitions: anything else refuses it
+		if p, ok := inv.Named(name); ok {
+			losses = append(losses, partition(p))
+		}
+	}
+	if len(losses) > 0 {
+		c.Loses = fmt.Sprintf("%s (%s) holds %s; all of that is lost", path, Describe(d), strings.Join(losses, ", "))
+	}
+	return c
+}
+
+func partition(p block.Device) string {
+	text := "partition " + p.Name + " of " + config.Size(p.Size).Human()
+	if p.Signature != "" {
+		text += " with " + block.Content{Type: p.Signature, Label: p.Label}.String()
+	}
+	return text
+}
+
+// refuse says why a device must not be taken, whatever somebody names.
+func (o *Observed) refuse(d block.Device) string {
+	inv := o.Storage.Blocks
+	switch {
+	case o.Storage.Medium[inv.Disk(d).Name]:
+		return fmt.Sprintf("%s is a boot medium of ESOS", d.Path)
+	case len(d.Mounts) > 0:
+		return fmt.Sprintf("%s is mounted at %s", d.Path, strings.Join(d.Mounts, ", "))
+	case d.ReadOnly:
+		return fmt.Sprintf("%s is read-only", d.Path)
+	case d.Type == "rom":
+		return fmt.Sprintf("%s is a CD-ROM drive", d.Path)
+	case d.Size == 0:
+		return fmt.Sprintf("%s has no medium", d.Path)
+	}
+	for _, name := range d.Above {
+		up, ok := inv.Named(name)
+		if !ok {
+			continue
+		}
+		if up.Type != "part" {
+			return fmt.Sprintf("%s is in use by %s (%s); give that up first", d.Path, up.Friendly(), up.Type)
+		}
+		if why := o.refuse(up); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// Describe puts a device into words: model, serial number and size.
+func Describe(d block.Device) string {
+	parts := []string{}
+	for _, p := range []string{d.Model, d.Serial} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(append(parts, config.Size(d.Size).Human()), ", ")
+}
+
+// WipeID is the step that wipes what is claimed.
+func (c Claim) WipeID() plan.ID { return plan.StepID("wipe", c.Object) }
