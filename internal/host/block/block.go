@@ -171,7 +171,7 @@ func (inv *Inventory) links(m Machine) {
 	}
 	for _, n := range names {
 		link := path.Join(dir, n)
-		if at, ok := inv.byName[path.Base(m.Real(link))]; ok {
+		if at, ok := inv.byName[kernelName(m.Real(link))]; ok {
 			inv.devices[at].Links = append(inv.devices[at].Links, link)
 		}
 	}
@@ -205,11 +205,18 @@ func (inv *Inventory) Named(name string) (Device, bool) {
 
 // Find finds the device that a path leads to.
 func (inv *Inventory) Find(p string) (Device, bool) {
-	real := inv.real(p)
-	if real == "" {
-		return Device{}, false
+	return inv.Named(kernelName(inv.real(p)))
+}
+
+// kernelName is the kernel's name of a device file in /dev, "" of any other
+// file: an image may be called sda, too. What is a directory in /dev (cciss/c0d0)
+// is an exclamation mark to sysfs, and a slash again to lsblk.
+func kernelName(real string) string {
+	name, ok := strings.CutPrefix(real, "/dev/")
+	if !ok {
+		return ""
 	}
-	return inv.Named(path.Base(real))
+	return name
 }
 
 // Disk is the whole disk of a partition; a device itself otherwise.
