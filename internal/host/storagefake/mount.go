@@ -73,6 +73,9 @@ func umount(m *Machine, args []string, _ string) (string, error) {
 	where := args[len(args)-1]
 	d := m.mountedAt(where)
 	switch {
+	case m.ghosts[where] != "":
+		delete(m.ghosts, where)
+		return "", nil
 	case d == nil:
 		return "", fails("umount", 32, "%s: not mounted.", where)
 	case m.held[where]:
@@ -111,6 +114,9 @@ func findmnt(m *Machine, _ []string, _ string) (string, error) {
 			}
 			rows = append(rows, r)
 		}
+	}
+	for _, where := range slices.Sorted(maps.Keys(m.ghosts)) {
+		rows = append(rows, row{Target: where, Source: "/dev/" + m.ghosts[where], Type: "xfs", Options: "rw", Super: "rw"})
 	}
 	if len(rows) == 0 {
 		return "", fails("findmnt", 1, "")
@@ -152,6 +158,7 @@ func (m *Machine) Unmounted() {
 		}
 	}
 	clear(m.held)
+	clear(m.ghosts)
 }
 
 // Hold has somebody use what is mounted at a directory, until Unmounted.

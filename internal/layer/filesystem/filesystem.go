@@ -93,10 +93,10 @@ func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *lay
 // Plan makes, mounts, changes and takes away file systems.
 func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Builder) {
 	p := planner{Layer: l, declared: declared, seen: seen, fs: &seen.Storage.FileSystems, b: b}
+	p.others() // first: what is deleted frees devices
 	for _, f := range declared.Storage.FileSystems {
 		p.want(f)
 	}
-	p.others()
 }
 
 // planner plans for one document.

@@ -101,7 +101,7 @@ func document(t *testing.T) *config.Document {
 // mkfs makes a file system that is not ESOS's.
 func mkfs(s bench, device, kind string) {
 	d := s.Look(device)
-	d.Content = nil
+	d.Content, d.Owner = nil, ""
 	tool := []string{"-U", foreign, "-L", "other", device}
 	if kind == "xfs" {
 		tool = []string{"-m", "uuid=" + foreign, "-L", "other", device}

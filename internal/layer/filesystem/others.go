@@ -65,7 +65,7 @@ func (p *planner) other(name string) {
 	}
 	named := slices.Contains(p.seen.Destroy, object(name))
 	if !there && !mounted {
-		if named {
+		if named && !was {
 			p.b.Problem(object(name), "there is no such file system on the devices of this machine")
 		}
 		return
