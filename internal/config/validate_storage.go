@@ -148,6 +148,9 @@ func powerOfTwo(n Size) bool { return n > 0 && n&(n-1) == 0 }
 // lvmSuffix matches the names that LVM keeps for parts of volumes (lvm(8)).
 var lvmSuffix = regexp.MustCompile(`_(cdata|cmeta|corig|mimage|mlog|rimage|rmeta|tdata|tmeta|vdata|vorigin|pmspare|imeta|iorig|cvol|wcorig)`)
 
+// KeptByLVM says whether LVM keeps a part of a name for itself.
+func KeptByLVM(name string) bool { return lvmSuffix.MatchString(name) }
+
 func (c *checker) checkVolumeGroup(at string, g VolumeGroup, names map[string]string) {
 	c.storageName(at+".name", "volume group", g.Name, 64, names)
 	if slices.Contains([]string{"disk", "mapper", "md", "block", "char", "input", "net", "pts", "shm", "mqueue", "hugepages", "bus", "cpu", "dri", "snd", "vfio", "bsg", "fd"}, g.Name) {

@@ -45,6 +45,8 @@ type Device struct {
 	Super      map[string]any  // superblocks, by the tool that wrote them
 	Below      []string        // by the kernel's names
 	Mounts     []string
+	MappedUUID string // of device-mapper's devices
+	Suspended  bool   // I/O of it is held
 	// Owner says whose data is on it: a name that Lost tells when it is gone.
 	Owner string
 }
