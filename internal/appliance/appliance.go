@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,8 @@ type Options struct {
 	Files vdisk.Files
 	// SCSI finds the machine's SCSI devices; the host's if nil.
 	SCSI vdisk.SCSI
+	// Storage is the machine to the storage stack; the host's if nil.
+	Storage StorageMachine
 	// Network is the machine's network; the host's if nil.
 	Network interface {
 		network.Machine
@@ -180,8 +183,7 @@ func networkLayer(o Options) layer.Layer {
 
 // layers are the layers of the stack, from the bottom up.
 func layers(o Options) []layer.Layer {
-	return []layer.Layer{
-		networkLayer(o),
+	return slices.Concat([]layer.Layer{networkLayer(o)}, storageLayers(o), []layer.Layer{
 		vdisk.Layer{Files: o.Files, SCSI: o.SCSI, DataDir: o.DataDir, InMemory: o.InMemory},
 		device.Layer{Engine: o.Engine},
 		portal.Layer{Engine: o.Engine},
@@ -190,7 +192,7 @@ func layers(o Options) []layer.Layer {
 		lun.Layer{Engine: o.Engine},
 		alua.Layer{Engine: o.Engine},
 		nvme.Layer{Target: o.NVMe, DataDir: o.DataDir},
-	}
+	})
 }
 
 func (a *Appliance) open(ctx context.Context, o Options) error {

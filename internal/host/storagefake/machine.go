@@ -32,6 +32,8 @@ type Machine struct {
 	calls []string
 	fault fault
 	next  map[string]int // minor numbers by prefix
+	// memory are image files that no file system holds.
+	memory map[string]int64
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
