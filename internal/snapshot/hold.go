@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,13 +34,12 @@ type mapped struct {
 	UUID string `json:"uuid"` // another device may get the name
 }
 
-// hold is that the I/O of devices is held.
+// hold holds the I/O of devices.
 type hold struct {
 	machine Machine
 	marker  string
-	limit   *time.Timer
-
 	devices []mapped
+	limit   *time.Timer
 	gone    chan struct{} // closed when they were let go
 	err     error         // why not all of them; to be read when gone is closed
 
@@ -48,47 +48,60 @@ type hold struct {
 }
 
 // marked is the file that tells, after the daemon was killed, which devices it
-// held.
+// held and which volumes it was making.
 type marked struct {
 	Devices []mapped `json:"devices"`
+	Making  []string `json:"making"` // VG/LV
 }
 
-// hold holds the I/O of devices, until release is called or it was held for
-// longestHold. dmsetup(8): suspend waits for I/O that is under way, and lets a
-// file system that is mounted settle.
-func (s *Service) hold(ctx context.Context, devices []mapped) (*hold, error) {
-	h := &hold{machine: s.machine, marker: s.marker(), devices: devices, gone: make(chan struct{})}
-	text, err := json.Marshal(marked{Devices: devices})
+// prepareHold writes down what is to be held and made.
+func (s *Service) prepareHold(origins []origin) (*hold, error) {
+	h := &hold{machine: s.machine, marker: s.marker(), gone: make(chan struct{})}
+	var m marked
+	for _, o := range origins {
+		h.devices = append(h.devices, o.lv.device())
+		m.Making = append(m.Making, o.Group+"/"+o.made)
+	}
+	m.Devices = h.devices
+	text, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.machine.Save(h.marker, append(text, '\n'), 0o600); err != nil {
-		// It may have been written all the same, and says what is not so.
-		return nil, errors.Join(fmt.Errorf("note which devices are held: %w", err), s.machine.Delete(h.marker))
-	}
-	// Whatever hangs, this does not: letting go has a goroutine of its own.
-	h.limit = time.AfterFunc(longestHold, func() { _ = h.letGo(ctx) })
-	ctx, cancel := context.WithTimeout(ctx, longestHold)
-	defer cancel()
-	for _, d := range devices {
-		if _, err := s.machine.Output(ctx, host.Call{Name: "dmsetup", Args: []string{"suspend", d.Name}}); err != nil {
-			return nil, errors.Join(fmt.Errorf("hold I/O of %s: %w", d.Name, err), h.release(ctx))
-		}
+		return nil, fmt.Errorf("note which devices are to be held: %w", err)
 	}
 	return h, nil
 }
 
-// still fails if the devices from the ith on are not all held: then there is
-// no moment that all share.
-func (h *hold) still(ctx context.Context, i int) error {
+// hold holds the I/O of the devices, until release is called or for
+// longestHold. dmsetup(8): suspend waits for I/O that is under way, and lets a
+// file system that is mounted settle. A write that an initiator was told is on
+// the disk depends on no other that is held; so all are of the moment when the
+// last one is held.
+func (h *hold) hold(ctx context.Context) error {
+	// Whatever hangs, this does not: letting go has a goroutine of its own.
+	h.limit = time.AfterFunc(longestHold, func() { _ = h.letGo(ctx) })
+	ctx, cancel := context.WithTimeout(ctx, longestHold)
+	defer cancel()
+	for _, d := range h.devices {
+		if _, err := h.machine.Output(ctx, host.Call{Name: "dmsetup", Args: []string{"suspend", d.Name}}); err != nil {
+			return fmt.Errorf("hold I/O of %s: %w", d.Name, err)
+		}
+	}
+	return nil
+}
+
+// still fails if the devices are not all held: then there is no moment that
+// all share.
+func (h *hold) still(ctx context.Context) error {
 	held, err := suspended(ctx, h.machine) // not locked: the time limit must not wait for it
-	if h.over() {
-		return fmt.Errorf("I/O was held for %s, which is the longest: the machine or its disks are too busy now; try again later, or with fewer devices", longestHold)
+	if over := h.over(); over != nil {
+		return over
 	}
 	if err != nil {
 		return err
 	}
-	for _, d := range h.devices[i:] {
+	for _, d := range h.devices {
 		if !held[d] {
 			return fmt.Errorf("somebody let go of %s before the snapshots were taken, so they would not be of one moment", d.Name)
 		}
@@ -96,10 +109,18 @@ func (h *hold) still(ctx context.Context, i int) error {
 	return nil
 }
 
-func (h *hold) over() bool {
+// done takes back what prepareHold wrote. If that fails the next one finds
+// nothing of it to be put right.
+func (h *hold) done() { _ = h.machine.Delete(h.marker) }
+
+// over is an error once the devices were let go.
+func (h *hold) over() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.ended
+	if !h.ended {
+		return nil
+	}
+	return fmt.Errorf("I/O was held for %s, which is the longest: the machine or its disks are too busy now; try again later, or with fewer devices", longestHold)
 }
 
 // release lets go of all devices, also when ctx has ended. It may be called
@@ -115,20 +136,11 @@ func (h *hold) letGo(ctx context.Context) error {
 	h.ended = true
 	h.mu.Unlock()
 	if first {
-		h.err = h.resume(ctx)
+		h.err = resume(ctx, h.machine, h.devices)
 		close(h.gone)
 	}
 	<-h.gone
 	return h.err
-}
-
-func (h *hold) resume(ctx context.Context) error {
-	if err := resume(ctx, h.machine, h.devices); err != nil {
-		return err // the marker stays
-	}
-	// One that stays names devices that are not held, and does no harm.
-	_ = h.machine.Delete(h.marker)
-	return nil
 }
 
 // resumeTries is how often it is tried to let go of a device.
@@ -170,21 +182,20 @@ func resumeOne(ctx context.Context, m Machine, d mapped) error {
 func suspended(ctx context.Context, m Machine) (map[mapped]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, resumeTime)
 	defer cancel()
-	out, err := m.Output(ctx, host.Call{Name: "dmsetup", Args: []string{"info", "-c", "--noheadings", "--separator", ":", "-o", "attr,uuid,name"}})
+	out, err := m.Output(ctx, host.Call{Name: "dmsetup", Args: []string{"info", "-c", "--noheadings", "--separator", "|", "-o", "suspended,uuid,name"}})
 	if err != nil {
 		return nil, fmt.Errorf("ask which devices are held: %w", err)
 	}
 	return parseInfo(string(out)), nil
 }
 
-// parseInfo reads dmsetup's list. Of attr the third letter is s if I/O is held
-// (dmsetup's help: "(L)ive, (I)nactive, (s)uspended, (r)ead-only, read-(w)rite").
-// On a machine without such devices it is a sentence.
+// parseInfo reads dmsetup's list. On a machine without such devices it is a
+// sentence.
 func parseInfo(text string) map[mapped]bool {
 	held := map[mapped]bool{}
 	for line := range strings.Lines(text) {
-		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(f) == 3 && len(f[0]) == 4 && f[0][2] == 's' {
+		f := strings.SplitN(strings.TrimSpace(line), "|", 3)
+		if len(f) == 3 && f[0] == "Suspended" {
 			held[mapped{Name: f[2], UUID: f[1]}] = true
 		}
 	}
@@ -193,8 +204,9 @@ func parseInfo(text string) map[mapped]bool {
 
 func (s *Service) marker() string { return filepath.Join(s.dataDir, "held.json") }
 
-// ResumeLeft lets go of devices that a daemon held when it was killed. It is to
-// be called before anything else is done with them.
+// ResumeLeft lets go of devices that a daemon held when it was killed, and
+// takes away the snapshots that it did not complete. It is to be called before
+// anything else is done with them.
 func (s *Service) ResumeLeft(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,6 +237,17 @@ func (s *Service) resumeLeft(ctx context.Context) error {
 	}
 	if err := resume(ctx, s.machine, ours); err != nil {
 		return err
+	}
+	all, err := s.volumes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if v.tagged(tagMaking) && slices.Contains(left.Making, v.Group+"/"+v.Name) {
+			if err := s.removeVolume(ctx, v); err != nil {
+				return fmt.Errorf("take away snapshot %s/%s, which was not completed: %w", v.Group, v.Name, err)
+			}
+		}
 	}
 	return s.machine.Delete(s.marker())
 }

@@ -246,7 +246,7 @@ func (s *Service) delete(ctx context.Context, snap Snapshot) (err error) {
 		return fmt.Errorf("delete snapshot %s: it is %w by %s; give that up first", snap.ID(), ErrUsed, strings.Join(snap.Users, ", "))
 	}
 	if snap.Volume != nil {
-		err = s.removeVolume(ctx, *snap.Volume)
+		err = s.deleteVolume(ctx, *snap.Volume)
 	} else {
 		err = s.files.Remove(snap.Path)
 	}

@@ -18,6 +18,7 @@ import (
 // Tags that say what a volume is a snapshot of (lvcreate(8), --addtag).
 const (
 	tagSnapshot = "esos.snapshot"
+	tagMaking   = "esos.making" // it is not yet of the moment that it is named for
 	tagName     = "esos.name="
 	tagOf       = "esos.of="
 	tagSchedule = "esos.schedule="
@@ -33,20 +34,22 @@ const lvmTime = 30 * time.Second
 
 // lv is a logical volume, as LVM lists it.
 type lv struct {
-	Group     string `json:"vg_name"`
-	Name      string `json:"lv_name"`
-	UUID      string `json:"lv_uuid"`
-	GroupUUID string `json:"vg_uuid"`
-	DMPath    string `json:"lv_dm_path"`
-	Tags      string `json:"lv_tags"`
-	Pool      string `json:"pool_lv"`
-	Size      string `json:"lv_size"`
-	Attr      string `json:"lv_attr"`
-	Data      string `json:"data_percent"`
-	Metadata  string `json:"metadata_percent"`
+	Group       string `json:"vg_name"`
+	Name        string `json:"lv_name"`
+	UUID        string `json:"lv_uuid"`
+	GroupUUID   string `json:"vg_uuid"`
+	DMPath      string `json:"lv_dm_path"`
+	Tags        string `json:"lv_tags"`
+	Pool        string `json:"pool_lv"`
+	Size        string `json:"lv_size"`
+	Attr        string `json:"lv_attr"`
+	ThinID      string `json:"thin_id"`        // its number in the pool
+	Transaction string `json:"transaction_id"` // of a pool, the last one
+	Data        string `json:"data_percent"`
+	Metadata    string `json:"metadata_percent"`
 }
 
-const lvFields = "vg_name,lv_name,lv_uuid,vg_uuid,lv_dm_path,lv_tags,pool_lv,lv_size,lv_attr,data_percent,metadata_percent"
+const lvFields = "vg_name,lv_name,lv_uuid,vg_uuid,lv_dm_path,lv_tags,pool_lv,lv_size,lv_attr,thin_id,transaction_id,data_percent,metadata_percent"
 
 // path is a volume's block device, by the name that documents give it.
 func (v lv) path() string { return "/dev/" + v.Group + "/" + v.Name }
@@ -74,8 +77,10 @@ func (v lv) tag(prefix string) string {
 	return ""
 }
 
+func (v lv) tagged(tag string) bool { return slices.Contains(strings.Split(v.Tags, ","), tag) }
+
 func (v lv) snapshot() (Snapshot, bool) {
-	if !slices.Contains(strings.Split(v.Tags, ","), tagSnapshot) {
+	if !v.tagged(tagSnapshot) {
 		return Snapshot{}, false
 	}
 	s := Snapshot{Device: v.tag(tagOf), Name: v.tag(tagName), Schedule: v.tag(tagSchedule), Path: v.path(),
@@ -161,15 +166,15 @@ type origin struct {
 
 // takeVolumes takes snapshots of volumes, all of the same moment.
 //
-// All origins are suspended first; the moment is when the last one was. LVM
-// then makes one snapshot after the other: of an origin that is suspended
-// already it sends the pool's create_snap, and resumes the origin. Those whose
-// turn is yet to come stay held. A write that completes on an origin that was
-// resumed cannot depend on one that is held, since that has not completed
-// since the moment; so what the later snapshots hold is as old as what the
-// earlier ones do, as far as anybody who wrote can tell.
-// (Documentation/admin-guide/device-mapper/thin-provisioning.rst: "The origin
-// device must be suspended before creating the snapshot".)
+// Of one volume LVM makes one itself. Of several it cannot: its command makes
+// one at a time, and of an origin that is suspended already it makes a volume
+// that the pool does not have, and counts the pool's transactions wrong from
+// then on. So LVM makes one snapshot after the other, which gives each its name
+// and its number in the pool; and while I/O of all origins is held the pool is
+// told to take each snapshot anew under the number that it has. That is a
+// message of some milliseconds (Documentation/admin-guide/device-mapper/
+// thin-provisioning.rst: "The origin device must be suspended before creating
+// the snapshot"); LVM's count of transactions has no part in it.
 func (s *Service) takeVolumes(ctx context.Context, r Request, name string) (made []Snapshot, err error) {
 	if err := s.resumeLeft(ctx); err != nil {
 		return nil, err
@@ -178,17 +183,16 @@ func (s *Service) takeVolumes(ctx context.Context, r Request, name string) (made
 	if err != nil {
 		return nil, err
 	}
-	devices := make([]mapped, len(origins))
-	for i, o := range origins {
-		devices[i] = o.lv.device()
+	for _, o := range origins {
+		// What is in memory goes to the disk now, not while I/O is held.
+		if err := s.call(ctx, host.Call{Name: "sync", Args: []string{o.path()}}); err != nil {
+			return nil, fmt.Errorf("write what is cached of volume %s/%s: %w", o.Group, o.Name, err)
+		}
 	}
-	h, err := s.hold(ctx, devices)
-	if err != nil {
-		return nil, err
-	}
-	err = s.snap(ctx, h, origins, r.Schedule, name)
-	if released := h.release(ctx); released != nil {
-		err = errors.Join(err, released)
+	if len(origins) == 1 {
+		err = s.create(ctx, origins[0], name, r.Schedule, tagSnapshot)
+	} else {
+		err = s.together(ctx, origins, name, r.Schedule)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.takeAway(ctx, origins))
@@ -201,29 +205,156 @@ func (s *Service) takeVolumes(ctx context.Context, r Request, name string) (made
 	return made, nil
 }
 
-// snap makes the snapshots while all is held.
-func (s *Service) snap(ctx context.Context, h *hold, origins []origin, schedule, name string) error {
-	for i, o := range origins {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := h.still(ctx, i); err != nil {
-			return err
-		}
-		args := []string{"--snapshot", "--name", o.made, "--activate", "n", "--setactivationskip", "n", "--permission", "r",
-			"--addtag", tagSnapshot, "--addtag", tagName + name, "--addtag", tagOf + o.device.Name}
-		if schedule != "" {
-			args = append(args, "--addtag", tagSchedule+schedule)
-		}
-		if err := s.change(ctx, lvm("lvcreate", append(args, o.Group+"/"+o.Name)...)); err != nil {
-			return fmt.Errorf("of volume %s/%s: %w", o.Group, o.Name, err)
-		}
-		// It may have waited for what the time limit let go.
-		if err := h.still(ctx, i+1); err != nil {
+// create makes a snapshot with LVM.
+func (s *Service) create(ctx context.Context, o origin, name, schedule, tag string) error {
+	args := []string{"--snapshot", "--name", o.made, "--activate", "n", "--setactivationskip", "n", "--permission", "r",
+		"--addtag", tag, "--addtag", tagName + name, "--addtag", tagOf + o.device.Name}
+	if schedule != "" {
+		args = append(args, "--addtag", tagSchedule+schedule)
+	}
+	if err := s.change(ctx, lvm("lvcreate", append(args, o.Group+"/"+o.Name)...)); err != nil {
+		return fmt.Errorf("of volume %s/%s: %w", o.Group, o.Name, err)
+	}
+	return ctx.Err()
+}
+
+// together makes snapshots of one moment. They carry another tag until they
+// are.
+func (s *Service) together(ctx context.Context, origins []origin, name, schedule string) (err error) {
+	h, err := s.prepareHold(origins)
+	if err != nil {
+		return err
+	}
+	for _, o := range origins {
+		if err := s.create(ctx, o, name, schedule, tagMaking); err != nil {
 			return err
 		}
 	}
+	retaken, err := s.retaken(ctx, origins)
+	if err != nil {
+		return err
+	}
+	for _, r := range retaken {
+		if err := s.message(ctx, r.pool, fmt.Sprintf("delete %s", r.id)); err != nil {
+			return err
+		}
+	}
+	if err := h.hold(ctx); err != nil {
+		return errors.Join(err, h.release(ctx))
+	}
+	err = s.retake(ctx, h, retaken)
+	if err := errors.Join(err, h.release(ctx)); err != nil {
+		return err
+	}
+	args := []string{"--deltag", tagMaking, "--addtag", tagSnapshot}
+	for _, o := range origins {
+		args = append(args, o.Group+"/"+o.made)
+	}
+	if err := s.change(ctx, lvm("lvchange", args...)); err != nil {
+		return fmt.Errorf("mark the snapshots as done: %w", err)
+	}
+	h.done()
 	return nil
+}
+
+// retake takes the snapshots while I/O is held.
+func (s *Service) retake(ctx context.Context, h *hold, all []retaken) error {
+	for _, r := range all {
+		if err := errors.Join(ctx.Err(), h.over()); err != nil {
+			return err
+		}
+		if err := s.message(ctx, r.pool, fmt.Sprintf("create_snap %s %s", r.id, r.origin)); err != nil {
+			return errors.Join(err, h.over())
+		}
+	}
+	return h.still(ctx)
+}
+
+// retaken is a snapshot that the pool takes anew: its device-mapper name, the
+// snapshot's number in it and the origin's.
+type retaken struct{ pool, id, origin string }
+
+// retaken finds out the numbers, and that they can be believed: under a number
+// that is another volume's, that volume's data would be deleted.
+func (s *Service) retaken(ctx context.Context, origins []origin) ([]retaken, error) {
+	all, err := s.volumes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []retaken
+	for _, o := range origins {
+		var made, now, pool lv
+		owners := map[string]int{} // of numbers in the pool
+		for _, v := range all {
+			switch {
+			case v.Group != o.Group:
+				continue
+			case v.Name == o.Pool:
+				pool = v
+				continue
+			case v.Pool == o.Pool:
+				owners[v.ThinID]++
+			}
+			if v.UUID == o.UUID {
+				now = v
+			}
+			if v.Name == o.made && v.tagged(tagMaking) && v.tag(tagOf) == o.device.Name {
+				made = v
+			}
+		}
+		_, err := strconv.ParseUint(made.ThinID, 10, 24)
+		if err != nil || now.ThinID == "" || owners[made.ThinID] != 1 || owners[now.ThinID] != 1 || made.active() || made.held() || made.Pool != o.Pool {
+			return nil, fmt.Errorf("LVM's list does not tell snapshot %s/%s and its number %q in the pool apart from others", o.Group, o.made, made.ThinID)
+		}
+		mapper := mapperName(o.Group, o.Pool) + "-tpool"
+		if err := s.poolAgrees(ctx, mapper, pool); err != nil {
+			return nil, err
+		}
+		found = append(found, retaken{pool: mapper, id: made.ThinID, origin: now.ThinID})
+	}
+	return found, nil
+}
+
+// poolAgrees says whether LVM and the kernel are at the same transaction of a
+// pool: otherwise LVM's numbers are not the kernel's.
+func (s *Service) poolAgrees(ctx context.Context, mapper string, pool lv) error {
+	ctx, cancel := context.WithTimeout(ctx, lvmTime)
+	defer cancel()
+	out, err := s.machine.Output(ctx, host.Call{Name: "dmsetup", Args: []string{"status", mapper}})
+	if err != nil {
+		return fmt.Errorf("ask for the state of thin pool %s/%s: %w", pool.Group, pool.Name, err)
+	}
+	id, writable := parsePool(string(out))
+	if id != pool.Transaction || !writable {
+		return refuse("thin pool %s/%s is not healthy: LVM is at its transaction %q, and the kernel says %q; see lvmthin(7), METADATA CHECK AND REPAIR", pool.Group, pool.Name, pool.Transaction, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// parsePool reads the status of a thin pool (thin-provisioning.rst, "Status"):
+// its transaction, and whether it takes writes.
+func parsePool(text string) (transaction string, writable bool) {
+	f := strings.Fields(text)
+	if len(f) < 8 || f[2] != "thin-pool" {
+		return "", false
+	}
+	return f[3], f[7] == "rw"
+}
+
+// message tells a thin pool something.
+func (s *Service) message(ctx context.Context, pool, text string) error {
+	if err := s.change(ctx, host.Call{Name: "dmsetup", Args: []string{"message", pool, "0", text}}); err != nil {
+		return fmt.Errorf("tell thin pool %s to %s: %w", pool, text, err)
+	}
+	return nil
+}
+
+// call runs a program that can be ended.
+func (s *Service) call(ctx context.Context, c host.Call) error {
+	ctx, cancel := context.WithTimeout(ctx, lvmTime)
+	defer cancel()
+	_, err := s.machine.Output(ctx, c)
+	return err
 }
 
 // change has LVM change something. It is not killed when ctx ends.
@@ -312,20 +443,33 @@ func (s *Service) takeAway(ctx context.Context, origins []origin) error {
 	var errs []error
 	for _, o := range origins {
 		for _, v := range all {
-			if snap, ok := v.snapshot(); ok && v.Group == o.Group && v.Name == o.made {
-				if err := s.removeVolume(ctx, *snap.Volume); err != nil {
-					errs = append(errs, fmt.Errorf("take away snapshot %s: %w", snap.ID(), err))
+			if v.Group == o.Group && v.Name == o.made && v.tag(tagOf) == o.device.Name {
+				if err := s.removeVolume(ctx, v); err != nil {
+					errs = append(errs, fmt.Errorf("take away snapshot %s/%s: %w", v.Group, v.Name, err))
 				}
 			}
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err // the marker stays
+	}
+	return s.resumeLeft(ctx)
 }
 
 // removeVolume deletes the snapshot of a volume. It is deactivated first, which
 // LVM refuses of one that is open; and of one that is not active lvremove asks
 // nothing, so that no flag has to answer for whatever it asks.
-func (s *Service) removeVolume(ctx context.Context, v Volume) error {
+func (s *Service) removeVolume(ctx context.Context, v lv) error {
+	if v.active() || v.held() {
+		if err := s.change(ctx, lvm("lvchange", "--activate", "n", v.Group+"/"+v.Name)); err != nil {
+			return err
+		}
+	}
+	return s.change(ctx, lvm("lvremove", v.Group+"/"+v.Name))
+}
+
+// deleteVolume deletes a snapshot, if it still is one.
+func (s *Service) deleteVolume(ctx context.Context, v Volume) error {
 	all, err := s.volumes(ctx)
 	if err != nil {
 		return err
@@ -337,10 +481,5 @@ func (s *Service) removeVolume(ctx context.Context, v Volume) error {
 	if _, ours := all[i].snapshot(); !ours {
 		return fmt.Errorf("volume %s/%s is no snapshot of ESOS any more", v.Group, v.Name)
 	}
-	if all[i].active() || all[i].held() {
-		if err := s.change(ctx, lvm("lvchange", "--activate", "n", v.Group+"/"+v.Name)); err != nil {
-			return err
-		}
-	}
-	return s.change(ctx, lvm("lvremove", v.Group+"/"+v.Name))
+	return s.removeVolume(ctx, all[i])
 }

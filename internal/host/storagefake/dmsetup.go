@@ -7,6 +7,13 @@ import (
 	"strings"
 )
 
+// ThinTarget is a thin pool in the kernel. It is called with the machine
+// locked.
+type ThinTarget interface {
+	Message(text string) error
+	Status() string
+}
+
 func addDMSetup(m *Machine) { m.tools["dmsetup"] = dmsetup }
 
 // dmsetup holds and lets go of the I/O of devices, and tells of which it is
@@ -27,6 +34,17 @@ func dmsetup(m *Machine, args []string, _ string) (string, error) {
 		}
 		d.Suspended = args[0] == "suspend"
 		return "", nil
+	case "message", "status":
+		pool := m.pools[args[1]]
+		switch {
+		case pool == nil:
+			return "", fails("dmsetup", 1, "Device %s not found\nCommand failed.", args[1])
+		case args[0] == "status":
+			return pool.Status(), nil
+		case len(args) != 4 || args[2] != "0":
+			return "", fails("dmsetup", 1, "message: a device, a sector and a message")
+		}
+		return "", pool.Message(args[3])
 	case "info":
 		return m.dmInfo(args)
 	}
@@ -34,8 +52,8 @@ func dmsetup(m *Machine, args []string, _ string) (string, error) {
 }
 
 func (m *Machine) dmInfo(args []string) (string, error) {
-	if i := slices.Index(args, "-o"); i < 0 || args[i+1] != "attr,uuid,name" || !slices.Contains(args, "--noheadings") {
-		return "", fails("dmsetup", 3, "the imitation knows -o attr,uuid,name only")
+	if i := slices.Index(args, "-o"); i < 0 || args[i+1] != "suspended,uuid,name" || !slices.Contains(args, "--noheadings") || !slices.Contains(args, "|") {
+		return "", fails("dmsetup", 3, "the imitation knows -o suspended,uuid,name only")
 	}
 	var out strings.Builder
 	for _, p := range slices.Sorted(maps.Keys(m.links)) {
@@ -44,14 +62,11 @@ func (m *Machine) dmInfo(args []string) (string, error) {
 		if !mapped || d == nil || d.MappedUUID == "" {
 			continue
 		}
-		attr := []byte("L--w")
+		state := "Active"
 		if d.Suspended {
-			attr[2] = 's'
+			state = "Suspended"
 		}
-		if d.ReadOnly {
-			attr[3] = 'r'
-		}
-		fmt.Fprintf(&out, "%s:%s:%s\n", attr, d.MappedUUID, name)
+		fmt.Fprintf(&out, "%s|%s|%s\n", state, d.MappedUUID, name)
 	}
 	if out.Len() == 0 {
 		return "No devices found\n", nil

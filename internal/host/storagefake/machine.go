@@ -31,7 +31,8 @@ type Machine struct {
 	lost  []string
 	calls []string
 	fault fault
-	next  map[string]int // minor numbers by prefix
+	next  map[string]int        // minor numbers by prefix
+	pools map[string]ThinTarget // by their names in device-mapper
 	// memory are image files that no file system holds.
 	memory map[string]int64
 }
@@ -61,7 +62,7 @@ type Tool func(m *Machine, args []string, input string) (string, error)
 func New() *Machine {
 	m := &Machine{
 		devs: map[string]*Device{}, links: map[string]string{}, files: map[string][]byte{}, dirs: map[string]bool{}, tools: map[string]Tool{},
-		hooks: map[string]func(string) error{}, next: map[string]int{},
+		hooks: map[string]func(string) error{}, next: map[string]int{}, pools: map[string]ThinTarget{},
 	}
 	m.tools["lsblk"], m.tools["wipefs"], m.tools["blkdiscard"] = lsblk, wipefs, blkdiscard
 	m.tools["udevadm"] = func(*Machine, []string, string) (string, error) { return "", nil }
