@@ -81,10 +81,10 @@ func (s *Service) prepareHold(origins []origin) (*hold, error) {
 func (h *hold) hold(ctx context.Context) error {
 	// Whatever hangs, this does not: letting go has a goroutine of its own.
 	h.limit = time.AfterFunc(longestHold, func() { _ = h.letGo(ctx) })
-	ctx, cancel := context.WithTimeout(ctx, longestHold)
+	limited, cancel := context.WithTimeout(ctx, longestHold)
 	defer cancel()
 	for _, d := range h.devices {
-		if _, err := h.machine.Output(ctx, host.Call{Name: "dmsetup", Args: []string{"suspend", d.Name}}); err != nil {
+		if _, err := h.machine.Output(limited, host.Call{Name: "dmsetup", Args: []string{"suspend", d.Name}}); err != nil {
 			return fmt.Errorf("hold I/O of %s: %w", d.Name, err)
 		}
 	}
