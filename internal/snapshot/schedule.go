@@ -38,7 +38,8 @@ func Next(n config.Snapshots, last time.Time) time.Time {
 			next = at(y, m+1, 1)
 		}
 	default:
-		// Counted from midnight, so that 15m is at 00, 15, 30 and 45.
+		// Counted from a midnight long ago: 15m is at 00, 15, 30 and 45, and what
+		// divides a day is at the same times each day.
 		every, err := n.Interval()
 		if err != nil || every == 0 {
 			return last.AddDate(100, 0, 0) // refused by the document's check
