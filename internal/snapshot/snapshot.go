@@ -119,8 +119,8 @@ func (s *Service) Take(ctx context.Context, r Request) ([]Snapshot, error) {
 	if len(r.Devices) == 0 {
 		return nil, refuse("no device was named to take a snapshot of")
 	}
-	if err := Together(r.Devices); err != nil {
-		return nil, err
+	if err := config.SnapshotTogether(r.Devices); err != nil {
+		return nil, &RefusedError{Why: err.Error()}
 	}
 	taken := s.now().UTC().Truncate(time.Second)
 	name := stamped(r.Name, taken)
@@ -138,31 +138,6 @@ func (s *Service) Take(ctx context.Context, r Request) ([]Snapshot, error) {
 		made[i].Taken = taken
 	}
 	return made, nil
-}
-
-// Together says whether snapshots of devices can be taken at one moment, as far
-// as the document tells.
-func Together(devices []config.Device) error {
-	seen := map[string]bool{}
-	images := 0
-	for _, d := range devices {
-		if seen[d.Name] {
-			return refuse("device %s is named twice", d.Name)
-		}
-		seen[d.Name] = true
-		switch d.Handler {
-		case config.FileIO:
-			images++
-		case config.BlockIO:
-		default:
-			return refuse("device %s is of handler %s; snapshots are taken of vdisk_blockio devices on thin volumes and of vdisk_fileio devices on xfs or btrfs", d.Name, d.Handler)
-		}
-	}
-	if images > 0 && len(devices) > 1 {
-		return refuse("%s: image files cannot be held while others are copied, so there is no moment that they could share; "+
-			"put them on thin volumes, or take a snapshot of each by itself", names(devices))
-	}
-	return nil
 }
 
 func names(devices []config.Device) string {
