@@ -31,9 +31,10 @@ type Machine struct {
 	lost   []string
 	calls  []string
 	fault  fault
-	next   map[string]int    // minor numbers by prefix
-	held   map[string]bool   // mount points that somebody uses
-	ghosts map[string]string // what is mounted of devices that are gone, by mount point
+	next   map[string]int        // minor numbers by prefix
+	held   map[string]bool       // mount points that somebody uses
+	ghosts map[string]string     // what is mounted of devices that are gone, by mount point
+	pools  map[string]ThinTarget // by their names in device-mapper
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -47,6 +48,8 @@ type Device struct {
 	Super      map[string]any  // superblocks, by the tool that wrote them
 	Below      []string        // by the kernel's names
 	Mounts     []string
+	MappedUUID string // of device-mapper's devices
+	Suspended  bool   // I/O of it is held
 	// Owner says whose data is on it: a name that Lost tells when it is gone.
 	Owner string
 }
@@ -59,7 +62,7 @@ type Tool func(m *Machine, args []string, input string) (string, error)
 func New() *Machine {
 	m := &Machine{
 		devs: map[string]*Device{}, links: map[string]string{}, files: map[string][]byte{}, dirs: map[string]bool{}, tools: map[string]Tool{},
-		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, ghosts: map[string]string{},
+		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, ghosts: map[string]string{}, pools: map[string]ThinTarget{},
 	}
 	m.tools["lsblk"], m.tools["wipefs"], m.tools["blkdiscard"] = lsblk, wipefs, blkdiscard
 	m.tools["udevadm"] = func(*Machine, []string, string) (string, error) { return "", nil }
