@@ -86,6 +86,12 @@ func concise(err error) error {
 	return &host.ExitError{Name: e.Name, Code: e.Code, Said: strings.Join(kept, "\n")}
 }
 
+// IsTaken says whether a volume was not made because there is one of its name.
+func IsTaken(err error) bool {
+	var e *host.ExitError
+	return errors.As(err, &e) && strings.Contains(e.Said, "already exists")
+}
+
 // Read reads all that there is.
 func (t Tool) Read(ctx context.Context) (State, error) {
 	ctx, cancel := context.WithTimeout(ctx, looking)

@@ -1,6 +1,11 @@
 package storagefake
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
+
+var serial = regexp.MustCompile(`(PV|LV|VG)0000-[0-9-]+`)
 
 func (m *Machine) lvm() {
 	m.tools["lvm"] = lvm
@@ -23,7 +28,7 @@ func dmsetup(m *Machine, args []string, _ string) (string, error) {
 	return "", fails("dmsetup", 1, "Device %s not found", args[1])
 }
 
-// find finds a volume by GROUP/NAME for a test, which knows that it is there.
+// played finds a volume by GROUP/NAME for a test, which knows that it is there.
 func (m *Machine) played(full string, do func(v *lvmVolume)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -96,4 +101,10 @@ func (m *Machine) ForeignGroup(name, volume string, size int64, devices ...strin
 	if m.take(g, v, size/g.extent, nil, nil) == nil {
 		g.volumes = append(g.volumes, v)
 	}
+}
+
+// Anonymous is a report without what differs between two volumes that are made
+// the same: their UUIDs.
+func (m *Machine) Anonymous(report string) string {
+	return serial.ReplaceAllString(report, "$1")
 }

@@ -78,7 +78,7 @@ func (c *lvmCall) layOut(g *lvmGroup, v *lvmVolume, sub string, on []*lvmDevice)
 		}
 		v.kind, v.size, v.pool, v.origin, v.data = "thin", origin.size, origin.pool, origin.name, origin.data
 		v.device(c.m)
-		v.dev.Owner, v.dev.Content = origin.dev.Owner, slices.Clone(origin.dev.Content)
+		v.dev.Content = slices.Clone(origin.dev.Content) // what it holds, its origin has, too: nobody misses it
 		return nil
 	}
 	switch v.kind {

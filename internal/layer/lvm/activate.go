@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/lvm"
@@ -17,14 +18,14 @@ import (
 type batch struct {
 	plan  *groupPlan
 	names []string
-	ran   bool
+	first string // the volume whose step activated all of them
 }
 
 // bring activates a volume.
 func (a *batch) bring(ctx context.Context, name string) error {
 	p := a.plan
-	if !a.ran {
-		a.ran = true
+	if a.first == "" {
+		a.first = name
 		if err := p.tool.Activate(ctx, p.g.Name, a.names...); err == nil || p.active(name) {
 			return nil
 		}
@@ -38,6 +39,25 @@ func (a *batch) bring(ctx context.Context, name string) error {
 	return nil
 }
 
+// down deactivates a volume again, or all of them if its step was the one that
+// activated them.
+func (a *batch) down(ctx context.Context, name string) error {
+	p, names := a.plan, []string{name}
+	if a.first == name {
+		a.first, names = "", a.names
+	}
+	var failed error
+	for _, n := range names {
+		if !p.active(n) {
+			continue
+		}
+		if err := p.tool.Deactivate(ctx, p.g.Name, n); err != nil && failed == nil {
+			failed = fmt.Errorf("deactivate volume %s again: %w", lvm.Full(p.g.Name, n), err)
+		}
+	}
+	return failed
+}
+
 // active says whether a volume's block device is there; pools have none.
 func (p *groupPlan) active(name string) bool { return p.Machine.Real(devicePath(p.g.Name, name)) != "" }
 
@@ -47,19 +67,17 @@ func devicePath(group, name string) string { return config.Volume{Name: name}.Pa
 func (p *groupPlan) activate(v config.Volume, have lvm.Volume, needs []plan.ID) plan.ID {
 	object := config.VolumeObject(p.g.Name, v.Name)
 	id := plan.StepID("activate", object)
-	up, tool, group, name := p.up, p.tool, p.g.Name, have.Name
+	up, group, name := p.up, p.g.Name, have.Name
+	undo := func(ctx context.Context) error { return up.down(ctx, name) }
+	if _, before := p.seen.Before(object); before {
+		undo = keeps // the document in force wants it active, too
+	}
 	up.names = append(up.names, name)
 	p.b.Add(plan.Step{
-		ID: id, Layer: p.Name(), Object: object, Action: plan.Create, Needs: needs,
+		ID: id, Layer: p.Name(), Object: object, Action: plan.Create, Needs: append(slices.Clone(needs), plan.StepID("rename", object)),
 		Sentence: fmt.Sprintf("Activate volume %s", lvm.Full(group, name)),
 		Do:       func(ctx context.Context, _ plan.Report) error { return up.bring(ctx, name) },
-		Undo: func(ctx context.Context) error {
-			up.ran = false
-			if !p.active(name) {
-				return nil
-			}
-			return tool.Deactivate(ctx, group, name)
-		},
+		Undo:     undo,
 	})
 	p.comes(v, id, have.Size)
 	return id

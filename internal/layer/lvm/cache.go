@@ -24,7 +24,7 @@ func (p *groupPlan) planNewCache(object string, v config.Volume, made plan.ID) {
 }
 
 // planCache puts the declared cache in front of a volume, or takes it away.
-func (p *groupPlan) planCache(object string, v config.Volume, have, inner lvm.Volume) {
+func (p *groupPlan) planCache(object string, v config.Volume, have lvm.Volume) {
 	if !cached(have) {
 		if v.Cache != nil && p.take(object, up(int64(v.Cache.Size), p.extent)) {
 			p.attach(object, v, have, "")
@@ -42,7 +42,6 @@ func (p *groupPlan) planCache(object string, v config.Volume, have, inner lvm.Vo
 	case have.Type == "cache" && have.CacheMode != cacheMode(k):
 		p.setCacheMode(object, v, have, cacheMode(k))
 	}
-	_ = inner
 }
 
 // liesOn says whether a volume lies on a device, and on no other.

@@ -70,7 +70,7 @@ func (p *groupPlan) tellFill(object, what string, full *float64, size int64) {
 }
 
 // planLayout tells of what a volume is otherwise that is fixed when it is made.
-func (p *groupPlan) planLayout(object string, v config.Volume, have, inner lvm.Volume) {
+func (p *groupPlan) planLayout(object string, v config.Volume, inner lvm.Volume) {
 	stripes, mirrors := shape(v)
 	fixed := func(field string, declared, is int64, text func(int64) string) {
 		if declared != 0 && is != 0 && declared != is {
@@ -86,7 +86,7 @@ func (p *groupPlan) planLayout(object string, v config.Volume, have, inner lvm.V
 		}
 		fixed("stripe_size", int64(v.StripeSize), inner.StripeSize, human)
 	case config.ThinPool:
-		fixed("chunk", int64(v.Chunk), have.Chunk, human)
+		fixed("chunk", int64(v.Chunk), inner.Chunk, human)
 	}
 	if (v.Type == config.RAID1 || v.Type == config.RAID10) && v.Mirrors != 0 {
 		fixed("mirrors", int64(mirrors), int64(inner.Copies-1), number)
@@ -94,11 +94,10 @@ func (p *groupPlan) planLayout(object string, v config.Volume, have, inner lvm.V
 }
 
 // tellFrozen tells of changes that cannot be had while the group lacks devices.
-func (p *groupPlan) tellFrozen(object string, v config.Volume, have, inner lvm.Volume) {
+func (p *groupPlan) tellFrozen(object string, v config.Volume, have lvm.Volume) {
 	if int64(v.Size) > have.Size || v.ReadOnly != have.ReadOnly || (v.Cache != nil) != cached(have) {
 		p.differ(object, v, "", "it is not as declared, and %s", p.frozen)
 	}
-	_ = inner
 }
 
 // change adds a step that changes a setting, and can take it back.
@@ -180,7 +179,7 @@ func (p *groupPlan) planVDO(object string, v config.Volume, have lvm.Volume) {
 	switch {
 	case pool.Size < want:
 		if p.take(object, want-pool.Size) {
-			p.extend(object, v, have, pool.Name, pool.Size, want, "physical")
+			p.extend(object, v, pool.Name, pool.Size, want, "physical")
 		}
 	case pool.Size > want && !p.unchanged(object, v, "physical"):
 		p.b.Problem(object, "the physical room of a VDO does not shrink from %s to %s", human(pool.Size), human(want))

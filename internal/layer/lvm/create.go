@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/block"
@@ -150,7 +151,7 @@ func (p *groupPlan) claims(devices []string) []layer.Claim {
 func list(paths []string) string {
 	const most = 4
 	if len(paths) > most {
-		return fmt.Sprintf("%s and %d more", list(paths[:most]), len(paths)-most)
+		return fmt.Sprintf("%s and %d more", strings.Join(paths[:most], ", "), len(paths)-most)
 	}
 	text := ""
 	for i, p := range paths {

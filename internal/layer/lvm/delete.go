@@ -69,9 +69,12 @@ type deleting struct {
 
 // describe puts a volume into words.
 func describe(v lvm.Volume) string {
-	what := strings.TrimSpace(strings.ReplaceAll(string(kind(v)), "_", " ") + " volume")
-	if kind(v) == config.ThinPool {
+	what := string(kind(v)) + " volume"
+	switch kind(v) {
+	case config.ThinPool:
 		what = "thin pool"
+	case config.VDO:
+		what = "VDO volume"
 	}
 	text := fmt.Sprintf("%s %s of %s", what, v.Name, human(v.Size))
 	if v.Data != nil && (v.Type == "thin" || v.Type == "thin-pool") {

@@ -204,14 +204,20 @@ func (p *groupPlan) empty(ctx context.Context, path string, to []string, report 
 // any more. That is refused where a volume's data went with them.
 func (p *groupPlan) repair(gone []*lvm.Device, add []string) bool {
 	var raids []string
+	var needs []plan.ID
 	for _, v := range visible(p.found) {
+		object := config.VolumeObject(p.g.Name, v.Name)
+		declared := slices.ContainsFunc(p.g.Volumes, func(w config.Volume) bool { return w.Name == v.Name || w.Was == v.Name })
 		switch {
-		case v.Health != "partial" || v.Type == "thin":
+		case v.Health != "partial":
+		case !declared && slices.Contains(p.seen.Destroy, object):
+			needs = append(needs, plan.StepID(plan.Delete, object))
+		case v.Type == "thin": // its pool is told of
 		case p.spare(v) > 0:
 			raids = append(raids, v.Name)
 		default:
 			p.differs("devices", "%s is gone, and with it data of volume %s; put it back, or give the volume up first: take it out of the document, and --destroy %s",
-				p.missing, lvm.Full(p.g.Name, v.Name), config.VolumeObject(p.g.Name, v.Name))
+				p.missing, lvm.Full(p.g.Name, v.Name), object)
 			return true
 		}
 	}
@@ -226,7 +232,7 @@ func (p *groupPlan) repair(gone []*lvm.Device, add []string) bool {
 		sentence += fmt.Sprintf("; copy what was on it of %s to other devices", strings.Join(raids, ", "))
 	}
 	p.b.Add(plan.Step{
-		ID: id, Layer: p.Name(), Object: p.object, Action: plan.Change, Sentence: sentence,
+		ID: id, Layer: p.Name(), Object: p.object, Action: plan.Change, Sentence: sentence, Needs: needs,
 		Do: func(ctx context.Context, _ plan.Report) error {
 			g, ok, err := tool.Group(ctx, group)
 			if err != nil {

@@ -67,7 +67,7 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 // PlanGroup plans one volume group, with what is declared of its volumes. It
 // returns the UUID of the group that is there already.
 func (l Layer) PlanGroup(declared *config.Document, seen *layer.Observed, b *plan.Builder, g config.VolumeGroup) string {
-	p := &groupPlan{Layer: l, tool: l.tool(), declared: declared, seen: seen, b: b, g: g, object: object(g.Name), extent: int64(g.ExtentSize), renamed: map[string]plan.ID{}}
+	p := &groupPlan{Layer: l, tool: l.tool(), declared: declared, seen: seen, b: b, g: g, object: object(g.Name), extent: int64(g.ExtentSize)}
 	if p.extent == 0 {
 		p.extent = 4 << 20
 	}
@@ -115,7 +115,6 @@ type groupPlan struct {
 	missing string                // which devices are not there
 	coming  []plan.ID             // steps that bring devices which are not there
 	thinUp  map[string]bool       // pools of which a volume is active
-	renamed map[string]plan.ID    // by the old name
 	up      *batch
 }
 

@@ -2,6 +2,7 @@ package lvm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -47,9 +48,6 @@ func (p *groupPlan) before(v config.Volume) []plan.ID {
 		}
 		object := config.VolumeObject(p.g.Name, name)
 		needs = append(needs, plan.StepID(plan.Create, object), plan.StepID("rename", object), plan.ID("extend "+object+" size"))
-	}
-	if id, ok := p.renamed[v.Name]; ok { // its name is free once what had it has another one
-		needs = append(needs, id)
 	}
 	return needs
 }
@@ -148,29 +146,26 @@ type made struct {
 // taken for made here.
 func (m *made) do(ctx context.Context, _ plan.Report) error {
 	p, full := m.plan, lvm.Full(m.n.Group, m.n.Name)
-	g, ok, err := p.tool.Group(ctx, m.n.Group)
-	if err != nil {
-		return fmt.Errorf("create volume %s: %w", full, err)
-	}
-	if !ok {
-		return fmt.Errorf("create volume %s: its volume group is gone", full)
-	}
-	is, there := g.Volume(m.n.Name)
-	if !there {
-		m.mine = true
-		if err := p.tool.CreateVolume(ctx, m.n); err != nil {
-			return fmt.Errorf("create volume %s: %w", full, err)
+	// LVM itself looks whether there is one: a report for each of hundreds of
+	// volumes would take longer than to make them.
+	err := p.tool.CreateVolume(ctx, m.n)
+	switch there := lvm.IsTaken(err); {
+	case there:
+		if err := m.found(ctx, err); err != nil {
+			return err
 		}
+	case err != nil:
+		m.mine = true // it may have been made in part
+		return fmt.Errorf("create volume %s: %w", full, err)
+	default:
+		m.mine = true
 		if err := m.blank(ctx); err != nil {
 			return err
 		}
-	} else if !is.Active && m.v.Type != config.ThinPool {
-		if err := p.tool.Activate(ctx, m.n.Group, m.n.Name); err != nil {
-			return fmt.Errorf("activate volume %s: %w", full, err)
-		}
 	}
 	if m.n.Type == "snapshot" && m.v.Size != 0 {
-		if is, err = p.look(ctx, m.n.Name); err != nil {
+		is, err := p.look(ctx, m.n.Name)
+		if err != nil {
 			return fmt.Errorf("grow volume %s: %w", full, err)
 		}
 		if is.Size < m.n.Size {
@@ -185,6 +180,28 @@ func (m *made) do(ctx context.Context, _ plan.Report) error {
 		}
 	}
 	return block.Settle(ctx, p.Machine)
+}
+
+// found activates a volume that is there already.
+func (m *made) found(ctx context.Context, taken error) error {
+	p, full := m.plan, lvm.Full(m.n.Group, m.n.Name)
+	is, err := p.look(ctx, m.n.Name)
+	if errors.Is(err, errGone) { // it is the name of a part that is taken
+		return fmt.Errorf("create volume %s: %w", full, taken)
+	}
+	if err != nil {
+		return fmt.Errorf("look at volume %s: %w", full, err)
+	}
+	if is.Hidden || is.Type == "vdo-pool" {
+		return fmt.Errorf("create volume %s: a part of another volume has that name; take another one", full)
+	}
+	if is.Active || m.v.Type == config.ThinPool {
+		return nil
+	}
+	if err := p.tool.Activate(ctx, m.n.Group, m.n.Name); err != nil {
+		return fmt.Errorf("activate volume %s: %w", full, err)
+	}
+	return nil
 }
 
 // blank clears the ends of a volume, where formats look: what volumes that

@@ -78,7 +78,7 @@ func (p *groupPlan) planSize(object string, v config.Volume, have, inner lvm.Vol
 	switch {
 	case have.Size < want:
 		if p.take(object, p.takes(v, want)-p.takes(v, have.Size)) {
-			p.extend(object, v, have, have.Name, have.Size, want, "size")
+			p.extend(object, v, have.Name, have.Size, want, "size")
 		}
 	case have.Size > want:
 		p.shrink(object, v, have, want)
@@ -86,15 +86,19 @@ func (p *groupPlan) planSize(object string, v config.Volume, have, inner lvm.Vol
 }
 
 // extend plans to grow a volume, or the pool that it has for itself.
-func (p *groupPlan) extend(object string, v config.Volume, have lvm.Volume, name string, from, to int64, field string) {
+func (p *groupPlan) extend(object string, v config.Volume, name string, from, to int64, field string) {
 	id := plan.ID("extend " + object + " " + field)
 	tool, group, devices := p.tool, p.g.Name, v.Devices
 	if v.Type == config.ThinDisk || v.Type == config.VDO && field == "size" {
 		devices = nil
 	}
+	what := "volume " + lvm.Full(group, v.Name)
+	if field == "physical" {
+		what = "the physical room of " + what
+	}
 	p.b.Add(plan.Step{
 		ID: id, Layer: p.Name(), Object: object, Action: plan.Change, Needs: p.needed(p.steps(object, v)...),
-		Sentence: fmt.Sprintf("Grow volume %s from %s to %s", lvm.Full(group, name), human(from), human(to)),
+		Sentence: fmt.Sprintf("Grow %s from %s to %s", what, human(from), human(to)),
 		Changes:  []config.FieldChange{{Field: field, Old: config.Size(from).String(), New: config.Size(to).String()}},
 		Do: func(ctx context.Context, _ plan.Report) error {
 			is, err := p.look(ctx, name)
@@ -116,7 +120,6 @@ func (p *groupPlan) extend(object string, v config.Volume, have lvm.Volume, name
 	if field == "size" {
 		p.comes(v, id, to)
 	}
-	_ = have
 }
 
 // steps are those before which a volume is not what a change begins with.

@@ -97,8 +97,17 @@ func (p *groupPlan) rename(v config.Volume, old lvm.Volume) (lvm.Volume, bool) {
 		Do:       func(ctx context.Context, _ plan.Report) error { return move(ctx, from, to) },
 		Undo:     func(ctx context.Context) error { return move(ctx, to, from) },
 	})
-	p.renamed[from] = id
 	delete(p.volumes, from)
+	for name, v := range p.volumes { // what lies in it follows it
+		if v.Pool == from {
+			v.Pool = to
+		}
+		if v.Origin == from {
+			v.Origin = to
+		}
+		p.volumes[name] = v
+	}
+	p.thinUp[to] = p.thinUp[from]
 	old.Name = to
 	p.volumes[to] = old
 	if old.Active {
@@ -126,20 +135,26 @@ func (p *groupPlan) planPresent(v config.Volume, have lvm.Volume) {
 		p.differ(object, v, "pool", "it lies in thin pool %s, and it is declared in %s; make another volume there and copy what it holds", have.Pool, v.Pool)
 		return
 	}
-	if !p.unchanged(object, v, "clone_of") && v.CloneOf != "" {
+	if before, _ := p.seen.Before(object); v.CloneOf != "" && cloned(before) != v.CloneOf && before != nil {
 		p.b.Problem(object, "it is there already, and what a clone begins with is copied once; take clone_of out, or delete the volume first")
 		return
 	}
-	p.planLayout(object, v, have, inner)
+	p.planLayout(object, v, inner)
 	if p.frozen != "" {
-		p.tellFrozen(object, v, have, inner)
+		p.tellFrozen(object, v, have)
 		return
 	}
 	p.planReadOnly(object, v, have)
-	p.planCache(object, v, have, inner)
+	p.planCache(object, v, have)
 	p.planSize(object, v, have, inner)
 	p.planPool(object, v, have)
 	p.planVDO(object, v, have)
+}
+
+// cloned is what a volume was declared to be a clone of.
+func cloned(before any) string {
+	v, _ := before.(config.Volume)
+	return v.CloneOf
 }
 
 // inner is the volume behind a cache; a volume itself without one.
