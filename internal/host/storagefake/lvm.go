@@ -42,7 +42,7 @@ type lvmVolume struct {
 	room                 map[*lvmDevice]int64 // extents that it takes
 	parts                []*lvmVolume
 	dev                  *Device // what its users see; nil for pools and parts
-	active, suspended    bool
+	active               bool
 	data, meta           float64
 	health, moves        string
 }

@@ -9,23 +9,6 @@ var serial = regexp.MustCompile(`(PV|LV|VG)0000-[0-9-]+`)
 
 func (m *Machine) lvm() {
 	m.tools["lvm"] = lvm
-	m.tools["dmsetup"] = dmsetup
-}
-
-// dmsetup suspends and resumes volumes.
-func dmsetup(m *Machine, args []string, _ string) (string, error) {
-	if len(args) != 2 || args[0] != "suspend" && args[0] != "resume" {
-		return "", fails("dmsetup", 1, "the imitation suspends and resumes only")
-	}
-	for _, g := range m.groups() {
-		for _, v := range g.volumes {
-			if name := strings.TrimPrefix(args[1], "/dev/mapper/"); mapped(g.name, v.name) == name && v.active {
-				v.suspended = args[0] == "suspend"
-				return "", nil
-			}
-		}
-	}
-	return "", fails("dmsetup", 1, "Device %s not found", args[1])
 }
 
 // played finds a volume by GROUP/NAME for a test, which knows that it is there.
@@ -52,7 +35,7 @@ func (m *Machine) SetHealth(full, health string) {
 
 // SuspendVolume leaves a volume suspended, as a process that was killed does.
 func (m *Machine) SuspendVolume(full string) {
-	m.played(full, func(v *lvmVolume) { v.suspended = true })
+	m.played(full, func(v *lvmVolume) { v.dev.Suspended = true })
 }
 
 // RebootLVM deactivates all volumes, whoever uses them.
@@ -65,7 +48,7 @@ func (m *Machine) RebootLVM() {
 				v.dev.Mounts = nil
 				m.remove(v.dev.Name)
 			}
-			v.active, v.suspended = false, false
+			v.active = false
 		}
 	}
 }

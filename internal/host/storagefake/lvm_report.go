@@ -25,14 +25,14 @@ func fullreport(m *Machine) (string, error) {
 		var size, free int64
 		for _, p := range g.devices {
 			size, free = size+p.extents*g.extent, free+(p.extents-g.used(p))*g.extent
-			row := map[string]string{"pv_name": "[unknown]", "pv_uuid": p.uuid, "pv_size": number(p.extents * g.extent), "pv_free": number((p.extents - g.used(p)) * g.extent),
-				"pe_start": number(p.start), "dev_size": "0", "pv_missing": "missing"}
+			row := map[string]string{"pv_name": "[unknown]", "pv_uuid": p.uuid, "pv_size": decimal(p.extents * g.extent), "pv_free": decimal((p.extents - g.used(p)) * g.extent),
+				"pe_start": decimal(p.start), "dev_size": "0", "pv_missing": "missing"}
 			if d := m.where(p); d != nil {
-				row["pv_name"], row["dev_size"], row["pv_missing"] = "/dev/"+d.Name, number(d.Size), ""
+				row["pv_name"], row["dev_size"], row["pv_missing"] = "/dev/"+d.Name, decimal(d.Size), ""
 			}
 			r.PV = append(r.PV, row)
 		}
-		r.VG = rows{{"vg_name": g.name, "vg_uuid": g.uuid, "vg_size": number(size), "vg_free": number(free), "vg_extent_size": number(g.extent),
+		r.VG = rows{{"vg_name": g.name, "vg_uuid": g.uuid, "vg_size": decimal(size), "vg_free": decimal(free), "vg_extent_size": decimal(g.extent),
 			"vg_tags": strings.Join(g.tags, ","), "vg_missing_pv_count": strconv.Itoa(m.missing(g)), "vg_exported": "", "vg_systemid": "", "vg_lock_type": ""}}
 		for _, v := range g.volumes {
 			r.LV = append(r.LV, m.volumeRow(g, v))
@@ -43,7 +43,7 @@ func fullreport(m *Machine) (string, error) {
 	var spare report
 	for _, n := range m.order {
 		if p, ok := m.devs[n].Super["lvm"].(*lvmDevice); ok && p.group == nil {
-			spare.PV = append(spare.PV, map[string]string{"pv_name": "/dev/" + n, "pv_uuid": p.uuid, "pv_size": number(m.devs[n].Size), "pv_free": "0", "pe_start": number(p.start), "dev_size": number(m.devs[n].Size), "pv_missing": ""})
+			spare.PV = append(spare.PV, map[string]string{"pv_name": "/dev/" + n, "pv_uuid": p.uuid, "pv_size": decimal(m.devs[n].Size), "pv_free": "0", "pe_start": decimal(p.start), "dev_size": decimal(m.devs[n].Size), "pv_missing": ""})
 		}
 	}
 	if len(spare.PV) > 0 {
@@ -53,7 +53,7 @@ func fullreport(m *Machine) (string, error) {
 	return string(out), err
 }
 
-func number(n int64) string { return strconv.FormatInt(n, 10) }
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
 // percent is nothing for what is not active.
 func percent(known bool, p float64) string {
@@ -73,7 +73,7 @@ func (m *Machine) volumeRow(g *lvmGroup, v *lvmVolume) map[string]string {
 	}
 	if v.active {
 		active, suspended = "active", ""
-		if v.suspended {
+		if v.dev != nil && v.dev.Suspended {
 			suspended = "suspended"
 		}
 	}
@@ -88,7 +88,7 @@ func (m *Machine) volumeRow(g *lvmGroup, v *lvmVolume) map[string]string {
 	if v.skip {
 		skip = "skip activation"
 	}
-	row := map[string]string{"lv_name": name, "lv_uuid": v.uuid, "lv_size": number(v.size), "pool_lv": v.pool, "origin": v.origin, "lv_tags": v.tag,
+	row := map[string]string{"lv_name": name, "lv_uuid": v.uuid, "lv_size": decimal(v.size), "pool_lv": v.pool, "origin": v.origin, "lv_tags": v.tag,
 		"lv_active": active, "lv_suspended": suspended, "lv_device_open": open, "lv_attr": attr, "lv_skip_activation": skip, "lv_health_status": health,
 		"lv_time": "2026-11-28 13:39:16 +0000", "lv_when_full": v.whenFull, "move_pv": v.moves}
 	if v.spare() > 0 {
@@ -98,7 +98,7 @@ func (m *Machine) volumeRow(g *lvmGroup, v *lvmVolume) map[string]string {
 		row["data_percent"] = percent(v.active, v.data)
 	}
 	if v.kind == "thin-pool" {
-		row["metadata_percent"], row["lv_metadata_size"] = percent(v.active, v.meta), number(v.metadata)
+		row["metadata_percent"], row["lv_metadata_size"] = percent(v.active, v.meta), decimal(v.metadata)
 	}
 	if v.pool != "" && (v.kind == "cache" || v.kind == "writecache") {
 		row["pool_lv"], row["origin"] = "["+v.pool+"]", "["+v.origin+"]"
@@ -107,7 +107,7 @@ func (m *Machine) volumeRow(g *lvmGroup, v *lvmVolume) map[string]string {
 		running := slices.ContainsFunc(g.volumes, func(w *lvmVolume) bool { return w.pool == v.name && w.active })
 		row["data_percent"] = percent(running, v.data)
 		if running {
-			row["vdo_operating_mode"], row["vdo_used_size"], row["vdo_saving_percent"] = "normal", number(int64(float64(v.size)*v.data/100)), "100.00"
+			row["vdo_operating_mode"], row["vdo_used_size"], row["vdo_saving_percent"] = "normal", decimal(int64(float64(v.size)*v.data/100)), "100.00"
 		}
 	}
 	return row
@@ -130,7 +130,7 @@ func (m *Machine) segmentRow(g *lvmGroup, v *lvmVolume) map[string]string {
 	}
 	onOff := map[bool]string{true: "enabled"}
 	row := map[string]string{"lv_uuid": v.uuid, "segtype": v.kind, "data_stripes": strconv.Itoa(v.stripes), "data_copies": strconv.Itoa(v.copies),
-		"stripe_size": number(v.stripeSize), "chunk_size": number(v.chunk), "devices": strings.Join(devices, ","), "cache_mode": v.mode,
+		"stripe_size": decimal(v.stripeSize), "chunk_size": decimal(v.chunk), "devices": strings.Join(devices, ","), "cache_mode": v.mode,
 		"vdo_compression": onOff[v.compress], "vdo_deduplication": onOff[v.duplicates]}
 	if p := g.volume(v.pool); v.kind == "vdo" && p != nil {
 		row["vdo_compression"], row["vdo_deduplication"] = onOff[p.compress], onOff[p.duplicates]

@@ -178,7 +178,7 @@ func (c *lvmCall) leg(g *lvmGroup, v *lvmVolume, suffix string, size int64, on [
 
 // device makes the block device of a volume, which is there while it is active.
 func (v *lvmVolume) device(m *Machine) {
-	v.dev = &Device{Name: m.name("dm-"), Type: "lvm", Size: v.size, Super: map[string]any{}}
+	v.dev = &Device{Name: m.name("dm-"), Type: "lvm", Size: v.size, Super: map[string]any{}, MappedUUID: "LVM-" + v.uuid}
 }
 
 // all lists a volume and everything that it stands on.
@@ -279,7 +279,9 @@ func (m *Machine) deactivate(g *lvmGroup, v *lvmVolume) error {
 	if v.kind == "thin-pool" && slices.ContainsFunc(g.volumes, func(w *lvmVolume) bool { return w.pool == v.name && w.active }) {
 		return nil // its public device goes, its users keep it
 	}
-	v.active, v.suspended = false, false
+	if v.active = false; v.dev != nil {
+		v.dev.Suspended = false
+	}
 	return nil
 }
 
