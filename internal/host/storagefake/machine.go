@@ -32,6 +32,7 @@ type Machine struct {
 	calls []string
 	fault fault
 	next  map[string]int // minor numbers by prefix
+	md    []*mdArray     // arrays, running or not
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -186,8 +187,12 @@ func (m *Machine) overwrite(d *Device) {
 	if d.Owner != "" {
 		m.lost = append(m.lost, d.Owner)
 	}
+	super, member := d.Super[mdKey].(*mdSuper)
 	d.Owner, d.Content = "", nil
 	clear(d.Super)
+	if member {
+		m.mdLost(super)
+	}
 	for _, up := range m.above(d.Name) {
 		if up.Type == "part" {
 			m.overwrite(up)

@@ -2,7 +2,9 @@ package storagefake
 
 // more registers the programs that have a file of their own.
 func (m *Machine) more() {
-	for _, register := range []func(*Machine){} {
+	for _, register := range []func(*Machine){
+		registerMdadm,
+	} {
 		register(m)
 	}
 }
