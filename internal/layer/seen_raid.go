@@ -16,8 +16,7 @@ type RAID struct {
 
 // RAIDCheck is the last check of an array: all of it was read and compared.
 type RAIDCheck struct {
-	Since      time.Time `json:"since"`             // from when on the array is known
-	Begun      time.Time `json:"begun,omitzero"`    // of the last one; zero before the first
+	Begun      time.Time `json:"begun"`
 	Finished   time.Time `json:"finished,omitzero"` // zero while it runs
 	Action     string    `json:"action,omitempty"`  // check or repair
 	Mismatches int64     `json:"mismatches"`        // sectors that differed

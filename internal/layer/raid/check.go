@@ -15,17 +15,25 @@ import (
 	"github.com/esos-project/esos/internal/layer"
 )
 
-// Due says whether an array is to be checked, by its field check and the time
-// of the last check.
-func Due(now, last time.Time, check string) bool {
-	switch check {
-	case "never":
-		return false
-	case "weekly":
-		return !now.Before(last.AddDate(0, 0, 7))
-	default: // monthly
-		return !now.Before(last.AddDate(0, 1, 0))
+// Next says when an array is to be checked that was checked last at last, by
+// its field check; the zero time is never.
+func Next(check string) func(now, last time.Time) time.Time {
+	return func(_, last time.Time) time.Time {
+		switch check {
+		case "never":
+			return time.Time{}
+		case "weekly":
+			return last.AddDate(0, 0, 7)
+		default: // monthly
+			return last.AddDate(0, 1, 0)
+		}
 	}
+}
+
+// Due says whether an array is to be checked now.
+func Due(now, last time.Time, check string) bool {
+	next := Next(check)(now, last)
+	return !next.IsZero() && !now.Before(next)
 }
 
 // Checks keeps when arrays were checked, and begins checks.
@@ -35,6 +43,7 @@ type Checks struct {
 		Save(path string, data []byte, mode fs.FileMode) error
 	}
 	DataDir string
+	Poll    time.Duration // how often Run looks whether a check is done; 10 s if 0
 }
 
 func (c Checks) file() string { return filepath.Join(c.DataDir, "state", "raid-checks.json") }
@@ -67,90 +76,95 @@ func (c Checks) save(checks map[string]layer.RAIDCheck) error {
 	return nil
 }
 
-// Tend notes what became of checks, and begins those that are due. One array
-// is checked at a time: checks share disks and their controllers. It is to be
-// called every few minutes.
-func (c Checks) Tend(ctx context.Context, declared *config.Document, now time.Time) error {
+// Run checks an array, and returns when that is done: it is repaired, too, if
+// the document says so. A check that goes on from before is waited for. If ctx
+// ends the check goes on: the kernel does it.
+func (c Checks) Run(ctx context.Context, declared *config.Document, name string) error {
+	a, uuid, err := c.find(declared, name)
+	if err != nil {
+		return err
+	}
+	action := "check"
+	if a.Repair {
+		action = "repair"
+	}
+	now, there, err := mdadm.Find(ctx, c.Machine, uuid)
+	if err != nil {
+		return err
+	}
+	if !there || !checking(now) {
+		if err := c.Start(ctx, declared, name, action, time.Now()); err != nil {
+			return err
+		}
+	}
+	wait := c.Poll
+	if wait == 0 {
+		wait = 10 * time.Second
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s array %s: %w", action, name, context.Cause(ctx))
+		case <-time.After(wait):
+		}
+		now, there, err := mdadm.Find(ctx, c.Machine, uuid)
+		switch {
+		case err != nil:
+			return err
+		case !there || !now.Running():
+			return fmt.Errorf("%s array %s: it was stopped meanwhile", action, name)
+		case !checking(now):
+			return c.ended(uuid, now, time.Now())
+		}
+	}
+}
+
+func checking(a mdadm.Array) bool { return a.Sync.Action == "check" || a.Sync.Action == "repair" }
+
+// ended notes what a check found.
+func (c Checks) ended(uuid string, a mdadm.Array, now time.Time) error {
 	checks, err := c.Read()
 	if err != nil {
 		return err
 	}
-	running, err := mdadm.Running(ctx, c.Machine)
-	if err != nil {
-		return err
-	}
-	before := fmt.Sprint(checks)
-	busy := slices.ContainsFunc(running, func(a mdadm.Array) bool { return a.Sync.Busy() })
-	var errs []error
-	for _, a := range declared.Storage.Arrays {
-		uuid := UUID(declared, a)
-		i := slices.IndexFunc(running, func(r mdadm.Array) bool { return r.UUID == uuid && r.Running() })
-		if i < 0 || a.Level == "0" {
-			continue
-		}
-		k, known := checks[uuid]
-		if !known {
-			k.Since = now // an array that is new was just written whole
-		}
-		k = ended(k, running[i], now)
-		last := k.Begun
-		if last.IsZero() {
-			last = k.Since
-		}
-		if !busy && Due(now, last, a.Check) {
-			action := "check"
-			if a.Repair {
-				action = "repair"
-			}
-			if err := mdadm.SetAction(ctx, c.Machine, uuid, action); err != nil {
-				errs = append(errs, fmt.Errorf("check array %s: %w", a.Name, err))
-			} else {
-				k, busy = layer.RAIDCheck{Since: k.Since, Begun: now, Action: action}, true
-			}
-		}
-		checks[uuid] = k
-	}
-	if fmt.Sprint(checks) != before {
-		errs = append(errs, c.save(checks))
-	}
-	return errors.Join(errs...)
+	k := checks[uuid]
+	k.Finished, k.Mismatches = now, a.Mismatches
+	checks[uuid] = k
+	return c.save(checks)
 }
 
-// ended notes that a check is over.
-func ended(k layer.RAIDCheck, a mdadm.Array, now time.Time) layer.RAIDCheck {
-	if !k.Begun.IsZero() && k.Finished.IsZero() && a.Sync.Action != "check" && a.Sync.Action != "repair" {
-		k.Finished, k.Mismatches = now, a.Mismatches
+// find finds an array of the document that can be checked.
+func (c Checks) find(declared *config.Document, name string) (config.Array, string, error) {
+	i := slices.IndexFunc(declared.Storage.Arrays, func(a config.Array) bool { return a.Name == name })
+	if i < 0 {
+		return config.Array{}, "", fmt.Errorf("array %q %w", name, config.ErrNotFound)
 	}
-	return k
+	a := declared.Storage.Arrays[i]
+	return a, UUID(declared, a), nil
 }
 
 // Start begins a check ("check" or "repair") of an array that does nothing
 // else, or ends it ("idle"), and notes that.
 func (c Checks) Start(ctx context.Context, declared *config.Document, name, action string, now time.Time) error {
-	i := slices.IndexFunc(declared.Storage.Arrays, func(a config.Array) bool { return a.Name == name })
-	if i < 0 {
-		return fmt.Errorf("array %q %w", name, config.ErrNotFound)
+	a, uuid, err := c.find(declared, name)
+	if err != nil {
+		return err
 	}
-	a := declared.Storage.Arrays[i]
 	if a.Level == "0" {
 		return fmt.Errorf("check array %s: %w: RAID 0 has nothing to compare", name, ErrCannot)
 	}
-	uuid := UUID(declared, a)
 	if err := mdadm.SetAction(ctx, c.Machine, uuid, action); err != nil {
 		return fmt.Errorf("%s array %s: %w", map[bool]string{true: "end the check of", false: action}[action == "idle"], name, err)
-	}
-	if action == "idle" {
-		return nil
 	}
 	checks, err := c.Read()
 	if err != nil {
 		return err
 	}
-	since := checks[uuid].Since
-	if since.IsZero() {
-		since = now
+	if action == "idle" {
+		delete(checks, uuid) // what was not read whole says nothing
+	} else {
+		checks[uuid] = layer.RAIDCheck{Begun: now, Action: action}
 	}
-	checks[uuid] = layer.RAIDCheck{Since: since, Begun: now, Action: action}
 	return c.save(checks)
 }
 
@@ -159,12 +173,12 @@ var ErrCannot = errors.New("not possible")
 
 // Fail takes a disk of an array for failed, unless the array would not work
 // without it.
-func (c Checks) Fail(ctx context.Context, declared *config.Document, name string, kernel string) error {
-	i := slices.IndexFunc(declared.Storage.Arrays, func(a config.Array) bool { return a.Name == name })
-	if i < 0 {
-		return fmt.Errorf("array %q %w", name, config.ErrNotFound)
+func (c Checks) Fail(ctx context.Context, declared *config.Document, name, kernel string) error {
+	_, uuid, err := c.find(declared, name)
+	if err != nil {
+		return err
 	}
-	a, there, err := mdadm.Find(ctx, c.Machine, UUID(declared, declared.Storage.Arrays[i]))
+	a, there, err := mdadm.Find(ctx, c.Machine, uuid)
 	if err != nil {
 		return err
 	}

@@ -27,22 +27,22 @@ type sorted struct {
 	newcomers  []place // are to be added
 	newSpares  []place // are to be added as spares
 	absent     []string
+	refused    []string       // cannot be had, which is told
 	vacant     int            // places that nobody holds
 	extra      []mdadm.Member // hold a place, and are not declared
 	extraSpare []mdadm.Member
 	extraDead  []mdadm.Member // failed or gone, and not declared
 }
 
-// members plans which disks the array has. It returns false if what is
-// declared cannot be had: that is told, and nothing is planned for it.
-func (w *work) members() bool {
+// members plans which disks the array has. What cannot be had of that is told.
+func (w *work) members() {
 	level, ok := w.shape()
 	if !ok {
-		return false
+		return
 	}
-	s, ok := w.sort()
-	if !ok || !w.possible(s) {
-		return false
+	s := w.sort()
+	if !w.possible(s) {
+		return
 	}
 	for _, m := range s.extraDead {
 		w.removeDead(m)
@@ -59,20 +59,19 @@ func (w *work) members() bool {
 	}
 	// Those who come first fill the places that are empty: the kernel does so.
 	able := append(slices.Clone(s.idle), s.newcomers...)
-	vacant := max(0, s.vacant-len(s.returning))
-	filled := min(vacant, len(able))
+	filled := min(max(0, s.vacant-len(s.returning)), len(able))
 	able = able[filled:]
 	busy := w.found.Sync.Busy() || filled > 0 || len(s.returning) > 0
 	w.replace(s.extra, able, busy)
-	w.grow(level, len(s.extra) == 0 && len(s.absent) == 0, busy, added)
+	w.grow(level, len(s.extra)+len(s.absent)+len(s.refused) == 0, busy, added)
 	w.failures(s)
-	return true
 }
 
 // shape compares what an array is once made. It returns the level to change
 // to, "" if none.
 func (w *work) shape() (level string, ok bool) {
 	f := w.found
+	w.journals()
 	if w.Level != f.Level {
 		switch {
 		case w.Level == "5" && (f.Level == "1" && f.Disks == 2 || f.Level == "4"), w.Level == "6" && f.Level == "5" && len(w.Disks) > f.Disks:
@@ -80,7 +79,6 @@ func (w *work) shape() (level string, ok bool) {
 		default:
 			w.refuse("it is RAID %s, and is not made RAID %s in place; declare another array, move the data, and delete this one%s", f.Level, w.Level,
 				map[bool]string{true: " (RAID 5 becomes RAID 6 with one disk more)"}[f.Level == "5" && w.Level == "6"])
-			return "", false
 		}
 	}
 	switch {
@@ -90,16 +88,14 @@ func (w *work) shape() (level string, ok bool) {
 		return "", false
 	case w.Chunk != 0 && f.Chunk != 0 && int64(w.Chunk) != f.Chunk:
 		w.refuse("its chunk is %s, and is not changed in place to %s; leave chunk as it is", sizeOf(f.Chunk), w.Chunk.Human())
-		return "", false
 	case w.Layout != "" && f.Layout != "" && w.Layout != f.Layout && level == "" && w.found.Sync.Action != "reshape":
 		w.refuse("its layout is %s, and is not changed in place to %s; leave layout as it is", f.Layout, w.Layout)
-		return "", false
 	}
-	return level, w.journals()
+	return level, true
 }
 
 // journals compares the journal.
-func (w *work) journals() bool {
+func (w *work) journals() {
 	has := ""
 	for _, m := range w.found.Members {
 		if m.Is("journal") && !m.Is("faulty") {
@@ -110,22 +106,17 @@ func (w *work) journals() bool {
 	case w.Journal == "" && w.found.Policy != "journal":
 	case w.Journal == "":
 		w.refuse("it has a journal, which is not taken away in place; name its device (%s) as journal", friendly(w.seen, has))
-		return false
 	case w.found.Policy != "journal":
 		w.refuse("an array gets its journal when it is made; leave journal out")
-		return false
 	case has == "":
 		w.b.Degraded(w.object, "its journal %s has failed or is gone, and it is not written to until it has one again: 'mdadm --manage %s --add-journal DEVICE' gives it one", w.Journal, w.Path())
 	case w.kernel(w.Journal) != has:
 		w.refuse("its journal is on %s, and is not moved in place; name that as journal", friendly(w.seen, has))
-		return false
 	}
-	return true
 }
 
 // sort looks at each declared disk and each member.
-func (w *work) sort() (s sorted, ok bool) {
-	ok = true
+func (w *work) sort() (s sorted) {
 	declared := map[string]bool{}
 	for i, p := range slices.Concat(w.Disks, w.Spares) {
 		at := place{path: p, kernel: w.kernel(p)}
@@ -148,7 +139,7 @@ func (w *work) sort() (s sorted, ok bool) {
 			case c.Missing != "":
 				s.absent = append(s.absent, p)
 			case !can:
-				ok = false
+				s.refused = append(s.refused, p)
 			case i < len(w.Disks):
 				s.newcomers = append(s.newcomers, at)
 			default:
@@ -174,7 +165,7 @@ func (w *work) sort() (s sorted, ok bool) {
 		}
 	}
 	s.vacant = max(0, w.found.Disks-len(held))
-	return s, ok
+	return s
 }
 
 // possible refuses changes of members that would cost data or redundancy.
@@ -207,6 +198,10 @@ func (w *work) removeDead(m mdadm.Member) {
 	what := "which has failed,"
 	if !there {
 		what = "which is gone,"
+		if !m.Is("faulty") && !w.found.Enough(m.Kernel) {
+			w.b.Degraded(w.object, "%s is gone, and the array does not work without it: plug it in again", m.Kernel)
+			return
+		}
 	}
 	w.b.Add(plan.Step{
 		ID: w.id("remove", m.Kernel), Layer: w.l.Name(), Object: w.object, Action: plan.Change, Needs: w.first,
@@ -224,10 +219,12 @@ func (w *work) removeDead(m mdadm.Member) {
 			if !now.Is("faulty") && !gone {
 				return fmt.Errorf("%s works again, and is left in array %s: plan again", m.Kernel, w.Name)
 			}
+			if !now.Is("faulty") && !a.Enough(m.Kernel) {
+				return fmt.Errorf("array %s does not work without %s: it stays", w.Name, m.Kernel)
+			}
 			return mdadm.Remove(ctx, w.l.Machine, a.Kernel, m.Kernel, gone)
 		},
-		// The array lacked it before, and what failed is not put back.
-		Undo: func(context.Context) error { return nil },
+		// Not undone: the array lacked it before, and what failed is not put back.
 	})
 }
 
@@ -266,8 +263,7 @@ func (w *work) addBack(at place) {
 		Do: func(ctx context.Context, _ plan.Report) error {
 			return w.addNow(ctx, at.path, mdadm.AddBack)
 		},
-		// The disk is declared before this change and after it: it stays.
-		Undo: func(context.Context) error { return nil },
+		// Not undone: the disk belongs to the array before this change and after it.
 	})
 }
 
@@ -428,7 +424,7 @@ func (w *work) grow(level string, whole, busy bool, added []plan.ID) {
 			}
 			return err
 		},
-		// A reshape that has begun goes on: an array is not made smaller.
-		Undo: func(context.Context) error { return nil },
+		// Not undone: a reshape that has begun goes on, and an array is not made
+		// smaller.
 	})
 }

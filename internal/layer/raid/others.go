@@ -92,23 +92,31 @@ func (l Layer) delete(object string, a mdadm.Array, declared *config.Document, s
 		return
 	}
 	var needs []plan.ID
+	var unnamed []string
 	for _, above := range standing {
+		if !strings.HasPrefix(above, "device/") && !strings.HasPrefix(above, "volume/") && !slices.Contains(seen.Destroy, above) {
+			unnamed = append(unnamed, above)
+		}
 		needs = append(needs, plan.StepID(plan.Delete, above))
+	}
+	if own, ok := seen.Storage.Blocks.Named(a.Kernel); ok && len(own.Above)+len(own.Mounts) > 0 && len(unnamed) > 0 {
+		b.Problem(object, "%s %s on it: name --destroy for that, too", list(unnamed), map[bool]string{true: "stands", false: "stand"}[len(unnamed) == 1])
+		return
 	}
 	var disks, members []string
 	for _, m := range a.Members {
 		disks = append(disks, friendly(seen, m.Kernel))
 		members = append(members, m.Kernel)
 	}
-	cleared := false
+	cleared := map[string]bool{}
 	step := plan.Step{
 		Layer: l.Name(), Object: object, Action: plan.Delete, Phase: plan.Clear, Needs: needs,
 		Sentence: fmt.Sprintf("Delete RAID %s array %s, and wipe %s", a.Level, a.Name, list(disks)),
 		Destroys: fmt.Sprintf("%s is lost with all that it holds", sizeOf(a.Size)),
 		Do: func(ctx context.Context, _ plan.Report) error {
-			return l.destroy(ctx, a.UUID, members, &cleared)
+			return l.destroy(ctx, a.UUID, members, cleared)
 		},
-		Undo: func(ctx context.Context) error { return l.restore(ctx, a, members, cleared) },
+		Undo: func(ctx context.Context) error { return l.restore(ctx, a, members, len(cleared) > 0) },
 	}
 	b.Add(step)
 	for _, m := range members {
@@ -117,7 +125,7 @@ func (l Layer) delete(object string, a mdadm.Array, declared *config.Document, s
 }
 
 // destroy stops an array and wipes its members.
-func (l Layer) destroy(ctx context.Context, uuid string, members []string, cleared *bool) error {
+func (l Layer) destroy(ctx context.Context, uuid string, members []string, cleared map[string]bool) error {
 	a, there, err := mdadm.Find(ctx, l.Machine, uuid)
 	if err != nil {
 		return err
@@ -136,12 +144,12 @@ func (l Layer) destroy(ctx context.Context, uuid string, members []string, clear
 		p := "/dev/" + m
 		s, err := mdadm.Examine(ctx, l.Machine, p)
 		switch {
-		case errors.Is(err, mdadm.ErrNoSuperblock) && !*cleared, err == nil && s.UUID != uuid:
+		case errors.Is(err, mdadm.ErrNoSuperblock) && !cleared[m], err == nil && s.UUID != uuid:
 			continue // a failed disk that cannot be read, or one that is another's by now
 		case err != nil && !errors.Is(err, mdadm.ErrNoSuperblock):
 			return err
 		}
-		*cleared = true
+		cleared[m] = true
 		if err := mdadm.Zero(ctx, l.Machine, p); err != nil {
 			return fmt.Errorf("clear %s: %w", p, err)
 		}

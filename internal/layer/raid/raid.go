@@ -75,6 +75,7 @@ type work struct {
 	b            *plan.Builder
 	found        mdadm.Array
 	first        []plan.ID // what all other steps need: that it is started
+	works        bool      // it serves, or will once it is started
 }
 
 // Plan brings arrays to what is declared.
@@ -125,8 +126,13 @@ func (w *work) plan() {
 	}
 }
 
-// refuse says that what is declared cannot be had.
+// refuse says that what is declared cannot be had. An array that works, and
+// was declared so before, goes on as it is.
 func (w *work) refuse(format string, args ...any) {
+	if before, ok := w.seen.Before(w.object); w.works && ok && len(config.Fields(before, w.Array)) == 0 {
+		w.b.Degraded(w.object, format, args...)
+		return
+	}
 	w.seen.Refuse(w.b, w.object, w.Array, format, args...)
 }
 

@@ -15,15 +15,12 @@ import (
 func (w *work) stopped() {
 	if why := w.unstartable(); why != "" {
 		w.refuse("it cannot be started: %s", why)
-		if !w.b.Blocked(w.object) { // a problem, which forbids the plan
-			return
-		}
 		return
 	}
+	w.works = true
 	w.start("Start")
-	if w.members() {
-		w.tell()
-	}
+	w.members()
+	w.tell()
 }
 
 // unstartable says what an array lacks to be started.
@@ -91,17 +88,31 @@ func (w *work) start(verb string) {
 			}
 			return w.tune(ctx)
 		},
-		Undo: func(ctx context.Context) error {
-			a, there, err := mdadm.Find(ctx, w.l.Machine, w.uuid)
-			if err != nil || !there {
-				return err
-			}
-			return mdadm.Stop(ctx, w.l.Machine, a.Kernel)
-		},
+		Undo: func(ctx context.Context) error { return w.unstart(ctx, devices) },
 	}
 	w.b.Add(step)
 	w.first = []plan.ID{plan.StepID(plan.Create, w.object)}
 	w.b.Comes(w.Path(), plan.Coming{Step: w.first[0], Size: w.found.Size})
+}
+
+// unstart stops the array, or has it run under the name again that it had.
+func (w *work) unstart(ctx context.Context, devices []string) error {
+	a, there, err := mdadm.Find(ctx, w.l.Machine, w.uuid)
+	if err != nil {
+		return err
+	}
+	if there && w.found.Running() && w.l.Machine.Real(w.Path()) != "/dev/"+a.Kernel {
+		return nil // it never stopped
+	}
+	if there {
+		if err := mdadm.Stop(ctx, w.l.Machine, a.Kernel); err != nil {
+			return err
+		}
+	}
+	if w.found.Running() {
+		return mdadm.Assemble(ctx, w.l.Machine, w.found.Name, w.uuid, devices)
+	}
+	return nil
 }
 
 // assemble starts the array. One that the kernel gathered and could not start
@@ -139,9 +150,8 @@ func (w *work) running() {
 	} else if !w.before() && w.UUID != "" {
 		w.b.Note(w.object, "it exists already (%s); it is taken up with what it holds", config.Size(w.found.Size).Human())
 	}
-	if !w.members() {
-		return
-	}
+	w.works = true
+	w.members()
 	w.settings()
 	w.tell()
 }
