@@ -61,12 +61,16 @@ func readArray(ctx context.Context, m Reader, kernel string) (Array, error) {
 	a := Array{
 		Kernel: kernel, State: strings.TrimSpace(string(state)), Level: strings.TrimPrefix(f.word("level"), "raid"),
 		Disks: int(f.number("raid_disks")), Chunk: f.number("chunk_size"), Degraded: int(f.number("degraded")),
-		Policy: f.word("consistency_policy"), Mismatches: f.number("mismatch_cnt"),
+		Policy:   f.word("consistency_policy"),
 		SpeedMin: speed(f.word("sync_speed_min")), SpeedMax: speed(f.word("sync_speed_max")),
 		Sync: Sync{Action: f.word("sync_action"), Done: fraction(f.word("sync_completed")), Speed: f.number("sync_speed") << 10},
 	}
 	if a.State == "clear" { // an array that was
 		return a, nil
+	}
+	// A resync counts what it corrects, too: that says nothing of the disks.
+	if last := f.word("last_sync_action"); last == "check" || last == "repair" {
+		a.Mismatches = f.number("mismatch_cnt")
 	}
 	a.Layout = layoutName(a.Level, f.number("layout"))
 	if a.Level == "1" || a.Level == "0" {

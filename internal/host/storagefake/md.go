@@ -1,6 +1,7 @@
 package storagefake
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -36,7 +37,7 @@ type mdArray struct {
 	kernel            string
 	inactive          bool
 	members           []*mdMember
-	sync              string
+	sync, lastSync    string
 	mismatches        int64
 	least, most       string
 	device            *Device
@@ -243,6 +244,10 @@ func (m *Machine) mdChanged(a *mdArray) {
 		put("consistency_policy", policy)
 		put("degraded", strconv.Itoa(a.degraded()))
 		put("sync_action", a.sync)
+		if a.sync != "idle" {
+			a.lastSync = a.sync
+		}
+		put("last_sync_action", cmp.Or(a.lastSync, "none"))
 		put("mismatch_cnt", strconv.FormatInt(a.mismatches, 10))
 		put("sync_completed", map[bool]string{true: "none", false: "512 / 2048"}[a.sync == "idle"])
 		put("sync_speed", "none")
