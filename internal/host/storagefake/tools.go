@@ -4,6 +4,9 @@ package storagefake
 func (m *Machine) more() {
 	for _, register := range []func(*Machine){
 		registerMdadm,
+		mkfsTools,
+		mountTools,
+		addDMSetup,
 	} {
 		register(m)
 	}
