@@ -46,7 +46,10 @@ type Checks struct {
 	Poll    time.Duration // how often Run looks whether a check is done; 10 s if 0
 }
 
-func (c Checks) file() string { return filepath.Join(c.DataDir, "state", "raid-checks.json") }
+// Checks are those of this layer's arrays.
+func (l Layer) Checks() Checks { return Checks{Machine: l.Machine, DataDir: l.DataDir} }
+
+func (c Checks) file() string { return filepath.Join(c.DataDir, "raid-checks.json") }
 
 // Read reads when arrays were checked, by UUID. A file that cannot be
 // understood is taken for none: it says nothing of data.

@@ -38,6 +38,15 @@ func (l Layer) others(declared *config.Document, seen *layer.Observed, b *plan.B
 		for _, m := range a.Members {
 			disks = append(disks, friendly(seen, m.Kernel))
 		}
+		if user := l.user(a, declared, seen); user != "" {
+			// It runs now, and nobody would start it after the next boot.
+			tell := b.Degraded
+			if _, before := seen.Before(object); before {
+				tell = b.Problem // this change takes it out of the document
+			}
+			tell(object, "the document uses %s, which is the RAID array %q that it does not declare, and that is not started after a boot: declare it with uuid: %s", user, a.Name, a.UUID)
+			continue
+		}
 		b.Note(object, "RAID %s %q on %s (UUID %s) is not declared, and left alone. To take it up with what it holds, declare it with uuid: %s; to give that up, name --destroy %s",
 			a.Level, a.Name, list(disks), a.UUID, a.UUID, object)
 	}
@@ -66,26 +75,30 @@ func (Layer) left(declared *config.Document, seen *layer.Observed, b *plan.Build
 	}
 }
 
-// delete plans to give an array up, with all that it holds.
-func (l Layer) delete(object string, a mdadm.Array, declared *config.Document, seen *layer.Observed, b *plan.Builder) {
-	link := mdadm.Link(a.Name)
-	is := func(p string) bool {
-		if p == link {
-			return true
-		}
-		d, ok := seen.Storage.Blocks.Find(p)
-		return ok && a.Kernel != "" && d.Name == a.Kernel
-	}
+// user is the path by which the document uses an array that it does not
+// declare; "" if it does not.
+func (Layer) user(a mdadm.Array, declared *config.Document, seen *layer.Observed) string {
 	paths := declared.Storage.Uses()
 	for _, d := range declared.Devices {
 		if d.Handler == config.BlockIO {
 			paths = append(paths, d.Path)
 		}
 	}
-	if i := slices.IndexFunc(paths, is); i >= 0 {
-		b.Problem(object, "%s is still used by the document: it is not deleted", paths[i])
+	for _, p := range paths {
+		if d, ok := seen.Storage.Blocks.Find(p); ok && a.Kernel != "" && d.Name == a.Kernel {
+			return p
+		}
+	}
+	return ""
+}
+
+// delete plans to give an array up, with all that it holds.
+func (l Layer) delete(object string, a mdadm.Array, declared *config.Document, seen *layer.Observed, b *plan.Builder) {
+	if user := l.user(a, declared, seen); user != "" {
+		b.Problem(object, "%s is still used by the document: it is not deleted", user)
 		return
 	}
+	link := mdadm.Link(a.Name)
 	standing := layer.Standing(seen.InForce, link)
 	if own, ok := seen.Storage.Blocks.Named(a.Kernel); ok && len(standing) == 0 && len(own.Above)+len(own.Mounts) > 0 {
 		b.Problem(object, "%s is in use by %s, which is not ESOS's: give that up first", own.Path, list(slices.Concat(own.Above, own.Mounts)))

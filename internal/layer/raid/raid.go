@@ -61,7 +61,7 @@ func (l Layer) Observe(ctx context.Context, _ *config.Document, seen *layer.Obse
 	if r.State, r.Err = mdadm.Read(ctx, l.Machine, seen.Storage.Blocks, also); r.Err != nil {
 		return ctx.Err()
 	}
-	r.Checks, r.Err = Checks{Machine: l.Machine, DataDir: l.DataDir}.Read()
+	r.Checks, r.Err = l.Checks().Read()
 	return ctx.Err()
 }
 

@@ -224,6 +224,7 @@ func cases() []raidCase {
 		{name: "remove-named", before: document(six()), wish: document(), named: []string{"array/data"}, lost: []string{"array/data"}},
 		{name: "remove-stopped", before: document(six()), tamper: (*storagefake.Machine).StopArrays, wish: document(), named: []string{"array/data"}, lost: []string{"array/data"}},
 		{name: "remove-used", before: document(six()), wish: &config.Document{ID: arrayID, Devices: []config.Device{{Name: "d", Handler: config.BlockIO, Path: "/dev/md/data"}}}, named: []string{"array/data"}, stays: true},
+		{name: "use-foreign", wish: &config.Document{ID: arrayID, Devices: []config.Device{{Name: "d", Handler: config.BlockIO, Path: "/dev/md/old"}}, Storage: config.Storage{Arrays: []config.Array{mirror()}}}, tamper: foreign},
 		{name: "remove-and-reuse", before: document(mirror()), wish: document(config.Array{Name: "n", Level: "5", Disks: devs("a", "b", "c")}), named: []string{"array/m"}, lost: []string{"array/m"}},
 	}
 }
