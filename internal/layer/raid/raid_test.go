@@ -5,7 +5,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -32,13 +31,18 @@ func layers(m *storagefake.Machine) []layer.Layer {
 func planned(t *testing.T, m *storagefake.Machine, inForce, declared *config.Document, destroy ...string) *plan.Plan {
 	t.Helper()
 	seen := &layer.Observed{InForce: inForce, Destroy: destroy}
-	var b plan.Builder
 	for _, l := range layers(m) {
 		if err := l.Observe(t.Context(), declared, seen); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, l := range layers(m) {
+	return plannedFrom(t, layers(m), declared, seen)
+}
+
+func plannedFrom(t *testing.T, ls []layer.Layer, declared *config.Document, seen *layer.Observed) *plan.Plan {
+	t.Helper()
+	var b plan.Builder
+	for _, l := range ls {
 		b.Layer()
 		l.Plan(declared, seen, &b)
 	}
@@ -305,5 +309,3 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s (-want +got):\n%s", path, diff)
 	}
 }
-
-var _ = slices.Contains[[]string]
