@@ -7,6 +7,7 @@ func (m *Machine) more() {
 		mkfsTools,
 		mountTools,
 		addDMSetup,
+		(*Machine).lvm,
 	} {
 		register(m)
 	}
