@@ -96,6 +96,7 @@ func New(o Options) *Server {
 	s.network()
 	s.machine()
 	s.storage()
+	s.arrays()
 	s.mail()
 	s.events()
 	s.users()
@@ -129,6 +130,7 @@ type Appliance interface {
 	RestartNetwork(ctx context.Context) error
 	Storage(ctx context.Context) (appliance.Storage, error)
 	LocateDisk(ctx context.Context, name string, on bool) error
+	Arrays
 }
 
 // ServeHTTP answers one request.

@@ -35,6 +35,7 @@ type Machine struct {
 	held   map[string]bool       // mount points that somebody uses
 	ghosts map[string]string     // what is mounted of devices that are gone, by mount point
 	pools  map[string]ThinTarget // by their names in device-mapper
+	md     []*mdArray            // arrays, running or not
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -195,8 +196,12 @@ func (m *Machine) overwrite(d *Device) {
 	if d.Owner != "" {
 		m.lost = append(m.lost, d.Owner)
 	}
+	super, member := d.Super[mdKey].(*mdSuper)
 	d.Owner, d.Content = "", nil
 	clear(d.Super)
+	if member {
+		m.mdLost(super)
+	}
 	for _, up := range m.above(d.Name) {
 		if up.Type == "part" {
 			m.overwrite(up)
