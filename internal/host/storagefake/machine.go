@@ -31,9 +31,11 @@ type Machine struct {
 	lost   []string
 	calls  []string
 	fault  fault
-	next   map[string]int    // minor numbers by prefix
-	held   map[string]bool   // mount points that somebody uses
-	ghosts map[string]string // what is mounted of devices that are gone, by mount point
+	next   map[string]int // minor numbers by prefix
+	noTPM  bool
+	modes  map[string]fs.FileMode // of files
+	held   map[string]bool        // mount points that somebody uses
+	ghosts map[string]string      // what is mounted of devices that are gone, by mount point
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -59,7 +61,7 @@ type Tool func(m *Machine, args []string, input string) (string, error)
 func New() *Machine {
 	m := &Machine{
 		devs: map[string]*Device{}, links: map[string]string{}, files: map[string][]byte{}, dirs: map[string]bool{}, tools: map[string]Tool{},
-		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, ghosts: map[string]string{},
+		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, modes: map[string]fs.FileMode{}, ghosts: map[string]string{},
 	}
 	m.tools["lsblk"], m.tools["wipefs"], m.tools["blkdiscard"] = lsblk, wipefs, blkdiscard
 	m.tools["udevadm"] = func(*Machine, []string, string) (string, error) { return "", nil }
@@ -192,6 +194,9 @@ func (m *Machine) overwrite(d *Device) {
 	if d.Owner != "" {
 		m.lost = append(m.lost, d.Owner)
 	}
+	if h, ok := d.Super[luksKey].(*luksHeader); ok && h.inner.Owner != "" {
+		m.lost = append(m.lost, h.inner.Owner)
+	}
 	d.Owner, d.Content = "", nil
 	clear(d.Super)
 	for _, up := range m.above(d.Name) {
@@ -274,8 +279,12 @@ func (m *Machine) Tell(p, text string) error {
 }
 
 // Save implements host.Linux's.
-func (m *Machine) Save(p string, data []byte, _ fs.FileMode) error {
-	return m.change("save "+p, func() error { m.files[p] = slices.Clone(data); m.dirs[path.Dir(p)] = true; return nil })
+func (m *Machine) Save(p string, data []byte, mode fs.FileMode) error {
+	return m.change("save "+p, func() error {
+		m.files[p], m.modes[p] = slices.Clone(data), mode
+		m.dirs[path.Dir(p)] = true
+		return nil
+	})
 }
 
 // Delete implements host.Linux's.

@@ -5,6 +5,7 @@ func (m *Machine) more() {
 	for _, register := range []func(*Machine){
 		mkfsTools,
 		mountTools,
+		luksTools,
 	} {
 		register(m)
 	}

@@ -2,6 +2,7 @@ package filesystem
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -155,6 +156,7 @@ func (m *mounting) do(ctx context.Context) error {
 	default:
 		m.made = true // or in part: undo looks
 		if err := filesystem.Make(ctx, m.machine, m.kind, m.device, m.uuid, m.label); err != nil {
+			m.made = !errors.Is(err, filesystem.ErrHolds)
 			return err
 		}
 	}
@@ -194,8 +196,9 @@ func (m *mounting) undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(found) != 1 || !strings.EqualFold(found[0].UUID, m.uuid) {
+	ours := func(c block.Content) bool { return strings.EqualFold(c.UUID, m.uuid) || c.Type == block.Unknown }
+	if len(found) == 0 || !ours(found[0]) {
 		return nil // it was not made, or is something else by now
 	}
-	return eraseSignature(ctx, m.machine, m.device)
+	return takeBack(ctx, m.machine, m.device)
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/host/block"
 	"github.com/esos-project/esos/internal/host/filesystem"
 	"github.com/esos-project/esos/internal/plan"
@@ -178,10 +177,15 @@ func (p *planner) users(where string) []string {
 	return users
 }
 
-// eraseSignature takes away what tells that a file system is on a device.
-func eraseSignature(ctx context.Context, m Machine, device string) error {
-	if _, err := m.Output(ctx, host.Call{Name: "wipefs", Args: []string{"--all", "--quiet", device}}); err != nil {
-		return fmt.Errorf("erase the file system on %s: %w", device, err)
+// takeBack wipes a device that a step made a file system on.
+func takeBack(ctx context.Context, m Machine, device string) error {
+	inv, err := block.Read(ctx, m)
+	if err != nil {
+		return err
 	}
-	return block.Settle(ctx, m)
+	d, ok := inv.Find(device)
+	if !ok {
+		return fmt.Errorf("take the file system on %s away: the device is not there", device)
+	}
+	return block.Wipe(ctx, m, d.Path, d.Size)
 }
