@@ -31,6 +31,10 @@ func (m *Machine) plug(ctx context.Context, d Drive, id string) error {
 		"file": map[string]any{"driver": "file", "filename": d.File}}); err != nil {
 		return err
 	}
-	_, err := m.do(ctx, "device_add", map[string]any{"driver": "usb-storage", "id": id, "drive": "n" + id, "bus": "xhci.0", "removable": true})
+	device := map[string]any{"driver": "usb-storage", "id": id, "drive": "n" + id, "bus": "xhci.0", "removable": true}
+	if d.Serial != "" {
+		device["serial"] = d.Serial
+	}
+	_, err := m.do(ctx, "device_add", device)
 	return err
 }
