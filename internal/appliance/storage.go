@@ -10,6 +10,8 @@ import (
 	"github.com/esos-project/esos/internal/host/smart"
 	"github.com/esos-project/esos/internal/layer"
 	disklayer "github.com/esos-project/esos/internal/layer/disk"
+	"github.com/esos-project/esos/internal/layer/encrypted"
+	"github.com/esos-project/esos/internal/layer/filesystem"
 )
 
 // StorageMachine is what the storage stack is seen and set up through:
@@ -17,12 +19,16 @@ import (
 type StorageMachine interface {
 	disklayer.Machine
 	enclosure.Machine
+	encrypted.Machine
+	filesystem.Machine
 }
 
 // storageLayers are the layers of the storage stack, from the bottom up.
-func storageLayers(o Options) []layer.Layer {
+func storageLayers(o Options, keys *storageKeys) []layer.Layer {
 	return []layer.Layer{
 		disklayer.Layer{Machine: o.Storage},
+		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir},
+		filesystem.Layer{Machine: o.Storage},
 	}
 }
 

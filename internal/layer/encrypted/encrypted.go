@@ -59,8 +59,8 @@ const (
 // object names an encrypted device.
 func object(name string) string { return "encrypted/" + name }
 
-// uuid is what an encrypted device is known by.
-func uuid(doc *config.Document, e config.Encrypted) string {
+// UUID is what an encrypted device is known by.
+func UUID(doc *config.Document, e config.Encrypted) string {
 	if e.UUID != "" {
 		return strings.ToLower(e.UUID)
 	}
@@ -72,6 +72,15 @@ func (l Layer) keyFile(name string) string { return filepath.Join(l.DataDir, "ke
 
 // unseenFile is there while nobody has seen the recovery key of one.
 func (l Layer) unseenFile(name string) string { return l.keyFile(name) + ".unseen" }
+
+// RecoveryShown notes that somebody has the recovery key of one.
+func RecoveryShown(m Machine, dataDir, name string) error {
+	l := Layer{Machine: m, DataDir: dataDir}
+	if err := m.Delete(l.unseenFile(name)); err != nil {
+		return fmt.Errorf("note that the recovery key of %s was shown: %w", name, err)
+	}
+	return nil
+}
 
 // Observe looks at the headers of what is declared, and which keys there are.
 func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *layer.Observed) error {
@@ -189,7 +198,7 @@ func (p *planner) open(e config.Encrypted, open block.Device) {
 		p.seen.Refuse(p.b, name, e, "%s is something else (%s), or its device is gone; take that away, or give another name", e.Path(), open.Type)
 		return
 	}
-	if !strings.EqualFold(below.UUID, uuid(p.declared, e)) {
+	if !strings.EqualFold(below.UUID, UUID(p.declared, e)) {
 		p.seen.Refuse(p.b, name, e, "%s is open on %s, which is another one (UUID %s): close it, or declare it with that uuid", e.Path(), below.Friendly(), below.UUID)
 		return
 	}

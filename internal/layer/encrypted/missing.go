@@ -16,7 +16,7 @@ const headerSize = 16 << 20
 // missing plans one that is not open: it is opened if it is there, made if it
 // was not declared before, and else told.
 func (p *planner) missing(e config.Encrypted) {
-	id, name := uuid(p.declared, e), object(e.Name)
+	id, name := UUID(p.declared, e), object(e.Name)
 	_, was := p.before(e.Name)
 	c := p.seen.Claim(p.declared, p.b, e.Device)
 	if c.Missing != "" && p.later(e.Device) {
@@ -78,7 +78,7 @@ func (p *planner) lost(e config.Encrypted, c layer.Claim) {
 		holds = found[0].String()
 	}
 	for _, d := range p.seen.Storage.Blocks.Devices() {
-		if strings.EqualFold(d.UUID, uuid(p.declared, e)) && d.Name != c.Device.Name {
+		if strings.EqualFold(d.UUID, UUID(p.declared, e)) && d.Name != c.Device.Name {
 			p.b.Block(name, "it is on %s (%s), not on %s; name that as its device", d.Friendly(), layer.Describe(d), e.Device)
 			return
 		}
@@ -93,7 +93,7 @@ func (p *planner) lost(e config.Encrypted, c layer.Claim) {
 		return
 	}
 	p.b.Block(name, "%s holds %s, and not the encrypted data that were there (UUID %s): they are not made anew; bring the right device back, or give it up ('esos encryption delete %s') and create it again",
-		e.Device, holds, uuid(p.declared, e), e.Name)
+		e.Device, holds, UUID(p.declared, e), e.Name)
 }
 
 // create plans one that is new, on a device that is blank or whose contents
@@ -112,7 +112,7 @@ func (p *planner) create(e config.Encrypted, c layer.Claim) {
 		return
 	}
 	for _, found := range p.contents(c.Device) {
-		if _, freed := p.b.Freed(c.Device.Name); !freed && found.Type == "crypto_LUKS" && found.UUID != uuid(p.declared, e) {
+		if _, freed := p.b.Freed(c.Device.Name); !freed && found.Type == "crypto_LUKS" && found.UUID != UUID(p.declared, e) {
 			p.b.Note(name, "%s holds encrypted data that were not made as %s: set its uuid to %s to take them up, with the key that they have", e.Device, e.Name, found.UUID)
 		}
 	}
@@ -144,7 +144,7 @@ func (p *planner) unlock(e config.Encrypted, c layer.Claim, create bool) {
 	if c.Device.Path != "" {
 		device = c.Device.Path
 	}
-	o := opening{layer: p.Layer, name: e.Name, device: device, key: e.Key, uuid: uuid(p.declared, e), create: create}
+	o := opening{layer: p.Layer, name: e.Name, device: device, key: e.Key, uuid: UUID(p.declared, e), create: create}
 	s := plan.Step{
 		Layer: p.Name(), Object: name, Action: plan.Create, Needs: c.Needs,
 		Sentence: fmt.Sprintf("Open encrypted device %s (%s, key: %s)", e.Name, e.Device, e.Key),

@@ -60,7 +60,7 @@ func (p *planner) other(name string) {
 	before, was := p.before(name)
 	id := config.DerivedUUID(p.declared.ID, object(name))
 	if was {
-		id = uuid(p.declared, before)
+		id = UUID(p.declared, before)
 	}
 	path := config.Encrypted{Name: name}.Path()
 	open, isOpen := inv.Find(path)
@@ -122,7 +122,7 @@ func (p *planner) close(name string, on block.Device) {
 			if !was {
 				return nil
 			}
-			o := opening{layer: p.Layer, name: name, device: on.Path, key: before.Key, uuid: uuid(p.declared, before)}
+			o := opening{layer: p.Layer, name: name, device: on.Path, key: before.Key, uuid: UUID(p.declared, before)}
 			return o.do(ctx, nil)
 		},
 	})
