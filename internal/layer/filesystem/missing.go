@@ -173,7 +173,10 @@ func (m *mounting) do(ctx context.Context) error {
 	if err := filesystem.TryMount(ctx, m.machine, m.kind, m.device, m.where, m.options); err != nil {
 		return err
 	}
-	return growToFill(ctx, m.machine, m.where)
+	// Its device may have grown while it was not mounted. If that fails, it is
+	// mounted all the same, and the next plan says what is to be grown.
+	_ = growToFill(ctx, m.machine, m.where)
+	return nil
 }
 
 // undo takes away what do did. What it made held nothing: what came upon it

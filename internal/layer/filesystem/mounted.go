@@ -47,14 +47,18 @@ func (p *planner) mounted(f config.FileSystem, mount filesystem.Mount) {
 
 // grow lets a file system take what its device has gained.
 func (p *planner) grow(f config.FileSystem, mount filesystem.Mount, d block.Device) {
-	span, known := p.fs.Spans[f.Path()]
+	span, unknown := p.fs.Spans[f.Path()], p.fs.Unsized[f.Path()]
+	if unknown != nil {
+		p.b.Degraded(object(f.Name), "it does not grow with its device: %v", unknown)
+		return
+	}
 	size := d.Size
 	var needs []plan.ID
 	if coming, ok := p.b.Coming(f.Device); ok {
 		needs = append(needs, coming.Step)
 		size = max(size, coming.Size)
 	}
-	if !known || mount.ReadOnly || size < span+filesystem.Slack {
+	if mount.ReadOnly || size < span+filesystem.Slack {
 		return
 	}
 	id := plan.StepID(plan.Change, object(f.Name))
