@@ -8,6 +8,7 @@ func (m *Machine) more() {
 		mountTools,
 		addDMSetup,
 		(*Machine).lvm,
+		luksTools,
 	} {
 		register(m)
 	}
