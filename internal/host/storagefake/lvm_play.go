@@ -3,6 +3,8 @@ package storagefake
 import (
 	"regexp"
 	"strings"
+
+	"github.com/esos-project/esos/internal/host/block"
 )
 
 var serial = regexp.MustCompile(`(PV|LV|VG)0000-[0-9-]+`)
@@ -62,6 +64,9 @@ func (m *Machine) WriteVolumes() {
 		for _, v := range g.volumes {
 			if v.dev != nil && v.dev.Owner == "" {
 				v.dev.Owner = "volume/" + g.name + "/" + v.name
+				if len(v.dev.Content) == 0 {
+					v.dev.Content = []block.Content{{Type: block.Unknown}}
+				}
 			}
 		}
 	}

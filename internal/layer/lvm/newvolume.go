@@ -210,7 +210,7 @@ func (m *made) found(ctx context.Context, taken error) error {
 func (m *made) blank(ctx context.Context) error {
 	switch m.n.Type {
 	case "linear", "striped", "raid1", "raid5", "raid6", "raid10":
-		return block.Wipe(ctx, m.plan.Machine, "/dev/mapper/"+lvm.Mapped(m.n.Group, m.n.Name), m.n.Size)
+		return block.WipeAt(ctx, m.plan.Machine, "/dev/mapper/"+lvm.Mapped(m.n.Group, m.n.Name))
 	}
 	return nil
 }
