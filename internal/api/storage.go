@@ -43,7 +43,7 @@ func (s *Server) storage() {
 
 // storageAnswer tells what kept something from being done to the storage.
 func storageAnswer(err error) error {
-	if errors.Is(err, appliance.ErrNotOwner) {
+	if errors.Is(err, appliance.ErrNotOwner) || errors.Is(err, appliance.ErrNotNow) {
 		return problem(http.StatusConflict, v1.ProblemConflict, err.Error())
 	}
 	return answer(err)

@@ -7,6 +7,8 @@ func (m *Machine) more() {
 		mkfsTools,
 		mountTools,
 		addDMSetup,
+		(*Machine).lvm,
+		luksTools,
 	} {
 		register(m)
 	}
