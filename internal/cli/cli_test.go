@@ -26,6 +26,7 @@ import (
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/host/kernfs/nvmetfake"
+	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
 	"github.com/esos-project/esos/internal/nvmet"
 )
@@ -88,6 +89,7 @@ func TestScripts(t *testing.T) {
 			"remote": remote,
 			"raise":  raise,
 			"nvme":   nvmeConnect,
+			"disks":  disksDo,
 		},
 	})
 }
@@ -175,6 +177,14 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 	}
 	if filepath.Base(env.WorkDir) == "script-network" {
 		o.OwnsMachine, o.Network = true, networktest.New("eth0", "eth1", "eth2")
+	}
+	if filepath.Base(env.WorkDir) == "script-array" {
+		disks := storagefake.New()
+		for i, name := range []string{"vda", "vdb", "vdc", "vdd", "vde", "vdf", "vdg"} {
+			disks.Disk(name, fmt.Sprintf("d%d", i+1), 4<<30)
+		}
+		o.OwnsMachine, o.Network, o.Storage = true, networktest.New("eth0"), disks
+		env.Values[disksKey{}] = disks
 	}
 	var ours api.Options // of a machine that is ESOS's own
 	if filepath.Base(env.WorkDir) == "script-mail" {
