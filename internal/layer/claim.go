@@ -66,6 +66,11 @@ func (o *Observed) Claim(declared *config.Document, b *plan.Builder, path string
 	if c.Refused != "" {
 		return c
 	}
+	group, declaredGroup, isMember := o.member(declared, d.Name)
+	if declaredGroup { // even one that is not active now
+		c.Refused = fmt.Sprintf("%s is a device of volume group %s, which the document has; take it out of that first, which empties it", path, group.Name)
+		return c
+	}
 	contents, looked := o.Storage.Contents[d.Name]
 	if !looked {
 		c.Refused = fmt.Sprintf("what is on %s could not be read", path)
@@ -74,6 +79,9 @@ func (o *Observed) Claim(declared *config.Document, b *plan.Builder, path string
 	var losses []string
 	for _, found := range contents {
 		losses = append(losses, found.String())
+	}
+	if isMember {
+		losses = append(losses, holding(group))
 	}
 	for _, name := range d.Above { // partitions: anything else refuses it
 		if p, ok := inv.Named(name); ok {

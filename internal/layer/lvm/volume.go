@@ -55,6 +55,9 @@ func (p *groupPlan) planVolume(v config.Volume) {
 	_, before := p.seen.Before(object)
 	switch {
 	case there:
+		if _, known := p.seen.Before(p.object); known && !before && have.Name == v.Name && v.Was == "" {
+			p.b.Note(object, "it is there already: it is taken up with what it holds")
+		}
 		p.planPresent(v, have)
 	case before && p.found.Name != "":
 		p.b.Block(object, "it is not there any more, and it is not made anew with nothing in it: somebody deleted or renamed it. "+
