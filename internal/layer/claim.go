@@ -69,6 +69,11 @@ func (o *Observed) Claim(declared *config.Document, b *plan.Builder, path string
 	if c.Refused = o.Refuses(d); c.Refused != "" {
 		return c
 	}
+	group, declaredGroup, isMember := o.member(declared, d.Name)
+	if declaredGroup { // even one that is not active now
+		c.Refused = fmt.Sprintf("%s is a device of volume group %s, which the document has; take it out of that first, which empties it", path, group.Name)
+		return c
+	}
 	contents, looked := o.Storage.Contents[d.Name]
 	if !looked {
 		c.Refused = fmt.Sprintf("what is on %s could not be read", path)
@@ -80,6 +85,9 @@ func (o *Observed) Claim(declared *config.Document, b *plan.Builder, path string
 	var losses []string
 	for _, found := range contents {
 		losses = append(losses, found.String())
+	}
+	if isMember {
+		losses = append(losses, holding(group))
 	}
 	for _, name := range d.Above { // partitions: anything else refuses it
 		if p, ok := inv.Named(name); ok {

@@ -96,3 +96,15 @@ func (m *Machine) ForeignGroup(name, volume string, size int64, devices ...strin
 func (m *Machine) Anonymous(report string) string {
 	return serial.ReplaceAllString(report, "$1")
 }
+
+// CutOffMove leaves a move off a device half done, as a process that was killed
+// does.
+func (m *Machine) CutOffMove(group, device string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range m.groups() {
+		if g.name == group {
+			g.volumes = append(g.volumes, &lvmVolume{name: "pvmove0", uuid: m.identity("LV"), kind: "mirror", hidden: true, moves: device, active: true})
+		}
+	}
+}
