@@ -11,6 +11,7 @@ import (
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/plan"
+	"github.com/esos-project/esos/internal/snapshot"
 )
 
 // answer turns an error of those below into one that says what to do.
@@ -22,6 +23,7 @@ func answer(err error) error {
 	var destroys *appliance.DestroysError
 	var noDrift *appliance.NoDriftError
 	var notAdopted *appliance.AdoptError
+	var noSnapshot *snapshot.RefusedError
 	switch {
 	case err == nil:
 		return nil
@@ -45,11 +47,13 @@ func answer(err error) error {
 		return refusal(destroys)
 	case errors.As(err, &noDrift):
 		return problem(http.StatusNotFound, v1.ProblemNotFound, err.Error())
+	case errors.As(err, &noSnapshot):
+		return problem(http.StatusUnprocessableEntity, v1.ProblemInvalid, err.Error())
 	case errors.As(err, &notAdopted):
 		return problem(http.StatusUnprocessableEntity, v1.ProblemInvalid, err.Error())
 	case errors.Is(err, config.ErrNotFound), errors.Is(err, appliance.ErrNoRevision), errors.Is(err, appliance.ErrNoOperation):
 		return problem(http.StatusNotFound, v1.ProblemNotFound, err.Error())
-	case errors.Is(err, config.ErrExists):
+	case errors.Is(err, config.ErrExists), errors.Is(err, snapshot.ErrUsed):
 		return problem(http.StatusConflict, v1.ProblemConflict, err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem(http.StatusServiceUnavailable, v1.ProblemBusy, err.Error()+"; try again later")

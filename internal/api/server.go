@@ -22,6 +22,7 @@ import (
 	"github.com/esos-project/esos/internal/host/networking"
 	"github.com/esos-project/esos/internal/nvmet"
 	"github.com/esos-project/esos/internal/plan"
+	"github.com/esos-project/esos/internal/snapshot"
 )
 
 // Server answers requests. It is an http.Handler; Serve listens for it.
@@ -91,6 +92,7 @@ func New(o Options) *Server {
 	s.resources()
 	s.drift()
 	s.nvme()
+	s.snapshots()
 	s.state()
 	s.alerting()
 	s.network()
@@ -120,6 +122,9 @@ type Appliance interface {
 	Events(ctx context.Context, since int64) ([]appliance.Event, error)
 	Subscribe(ctx context.Context, since int64) (<-chan appliance.Event, error)
 	Note(e engine.Event)
+	Snapshots(ctx context.Context) ([]snapshot.Snapshot, error)
+	TakeSnapshot(ctx context.Context, devices []string, name, who string) ([]snapshot.Snapshot, error)
+	DeleteSnapshot(ctx context.Context, device, name string, destroy []string, who string) error
 	NVMeControllers(ctx context.Context) (all []nvmet.Controller, known bool, err error)
 	Links() ([]networking.Link, error)
 	Unconfirmed() *appliance.Unconfirmed

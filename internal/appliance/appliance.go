@@ -65,6 +65,8 @@ type Options struct {
 	SCSI vdisk.SCSI
 	// Storage is the machine to the storage stack; the host's if nil.
 	Storage StorageMachine
+	// Snapshots takes snapshots of devices; one on the host's machine if nil.
+	Snapshots Snapshots
 	// Network is the machine's network; the host's if nil.
 	Network interface {
 		network.Machine
@@ -92,6 +94,7 @@ type Appliance struct {
 	kept        func(ctx context.Context, reason string) error
 	layers      []layer.Layer
 	network     layer.Layer
+	snapshots   Snapshots
 	machine     networkMachine
 	ownsMachine bool
 	store       *store
@@ -121,6 +124,8 @@ type Appliance struct {
 	unfinished unfinished
 	operations []*Operation
 	nextOp     int
+
+	snapshotProblems map[string]string // by object
 }
 
 // Open reads the newest revision and begins to serve it. What of it cannot be
@@ -163,8 +168,9 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{
 		engine: o.Engine, nvme: o.NVMe, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
-		layers:  append(layers(o), systemLayers(o)...),
-		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
+		layers:    append(layers(o), systemLayers(o)...),
+		snapshots: snapshots(o),
+		network:   networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
 		unfinished: unfinished{path: filepath.Join(o.DataDir, unfinishedFile)},
 		applies:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
 	}
@@ -200,6 +206,7 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 	if a.events, err = openEventLog(o.DataDir); err != nil {
 		return err
 	}
+	a.resumeLeft(ctx)
 	var damaged []error
 	a.store, a.current, a.revision, damaged, err = openStore(filepath.Join(o.DataDir, "revisions"), diskFiles{}, o.Keep)
 	if err != nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -57,5 +58,19 @@ func (s *Storage) snapshotStore(d Device) error {
 	default:
 		return fmt.Errorf("device %s is on %s/%s, which has no snapshots; thin volumes have", d.Name, kind, name)
 	}
+	return nil
+}
+
+// AddSnapshots adds a schedule of snapshots.
+func (d *Document) AddSnapshots(v Snapshots) error {
+	return add(&d.Storage.Snapshots, "schedule", v.Name, v, func(v Snapshots) string { return v.Name })
+}
+
+// RemoveSnapshots removes a schedule of snapshots.
+func (d *Document) RemoveSnapshots(name string) error {
+	if _, err := find(d.Storage.Snapshots, "schedule", name, func(v Snapshots) string { return v.Name }); err != nil {
+		return err
+	}
+	d.Storage.Snapshots = slices.DeleteFunc(d.Storage.Snapshots, func(v Snapshots) bool { return v.Name == name })
 	return nil
 }
