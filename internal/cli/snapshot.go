@@ -30,22 +30,20 @@ programs that survive that can use them.`,
 func (a *app) snapshotList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list [DEVICE...]", Short: "List the snapshots, all or those of some devices", ValidArgsFunction: a.completeDevices,
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(func(cl *client.Client) error {
-				all, err := cl.Snapshots(c.Context())
-				if err != nil {
-					return err
-				}
-				for _, p := range all.Problems {
-					fmt.Fprintf(a.err, "warning: %s\n", clean(p))
-				}
-				list := all.Snapshots
-				if len(args) > 0 {
-					list = slices.DeleteFunc(list, func(s v1.Snapshot) bool { return !slices.Contains(args, s.Device) })
-				}
-				return a.print(list, func(t *table) { snapshotRows(t, list) })
-			})
-		},
+		RunE: a.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			all, err := c.Snapshots(ctx)
+			if err != nil {
+				return err
+			}
+			for _, p := range all.Problems {
+				fmt.Fprintf(a.err, "warning: %s\n", clean(p))
+			}
+			list := all.Snapshots
+			if len(args) > 0 {
+				list = slices.DeleteFunc(list, func(s v1.Snapshot) bool { return !slices.Contains(args, s.Device) })
+			}
+			return a.print(list, func(t *table) { snapshotRows(t, list) })
+		}),
 	}
 }
 
@@ -54,16 +52,6 @@ func snapshotRows(t *table, list []v1.Snapshot) {
 	for _, s := range list {
 		t.row(s.Device+"@"+s.Name, when(s.Taken), sizeText(config.Size(s.Size)), s.Schedule, strings.Join(s.UsedBy, ", "), s.Path)
 	}
-}
-
-// with does something with a client.
-func (a *app) with(do func(*client.Client) error) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return do(c)
 }
 
 func (a *app) snapshotCreate() *cobra.Command {
@@ -78,15 +66,13 @@ tenths of a second as a rule, and 10 s at the most. Their name is NAME and the t
 			}
 			return a.completeDevices(c, args, typed)
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(func(cl *client.Client) error {
-				made, err := cl.TakeSnapshot(c.Context(), args[1:], args[0])
-				if err != nil {
-					return err
-				}
-				return a.print(made, func(t *table) { snapshotRows(t, made) })
-			})
-		},
+		RunE: a.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			made, err := c.TakeSnapshot(ctx, args[1:], args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(made, func(t *table) { snapshotRows(t, made) })
+		}),
 	}
 }
 
@@ -100,65 +86,61 @@ func splitSnapshot(id string) (device, name string, err error) {
 }
 
 func (a *app) snapshotDelete() *cobra.Command {
-	var yes bool
 	var destroy []string
 	c := &cobra.Command{
 		Use: "delete SNAPSHOT...", Short: "Delete snapshots", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeSnapshots,
-		Long: "Delete snapshots, DEVICE@NAME, that no device or clone uses. Without --destroy it asks for\neach; elsewhere than at a terminal that takes --yes.",
-		Example: "  esos snapshot delete db01@before-upgrade-20261128-120000\n" +
-			"  esos snapshot delete db01@before-upgrade-20261128-120000 --destroy snapshot/db01@before-upgrade-20261128-120000",
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(func(cl *client.Client) error {
-				for _, id := range args {
-					if err := a.deleteByName(c.Context(), "snapshot/"+id, destroy, yes, func(ctx context.Context, destroy []string) error {
-						device, name, err := splitSnapshot(id)
-						if err != nil {
-							return err
-						}
-						return cl.DeleteSnapshot(ctx, device, name, destroy)
-					}); err != nil {
-						return err
-					}
+		Long:    "Delete snapshots, DEVICE@NAME, that no device or clone uses. Each must be named with\n--destroy; at a terminal it is asked for.",
+		Example: "  esos snapshot delete db01@before-20261128-120000 --destroy snapshot/db01@before-20261128-120000",
+		RunE: a.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			for _, id := range args {
+				device, name, err := splitSnapshot(id)
+				if err != nil {
+					return err
 				}
-				return nil
-			})
-		},
+				if err := a.deleteNamed(destroy, func(destroy []string) error { return c.DeleteSnapshot(ctx, device, name, destroy) }); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
 	}
 	c.Flags().StringSliceVar(&destroy, "destroy", nil, "`object` that may be destroyed: snapshot/DEVICE@NAME (more than once, or with commas)")
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return c
 }
 
-// deleteByName deletes what needs its name as consent: given on the command
-// line, or asked for.
-func (a *app) deleteByName(ctx context.Context, object string, destroy []string, yes bool, del func(context.Context, []string) error) error {
-	err := del(ctx, destroy)
+// deleteNamed deletes what must be named for that: on the command line, or when
+// it is asked for.
+func (a *app) deleteNamed(destroy []string, del func(destroy []string) error) error {
+	err := del(destroy)
 	var refused *client.Error
 	if !errors.As(err, &refused) || refused.Type != v1.ProblemDestroys {
 		return err
 	}
-	for _, f := range refused.Errors {
-		fmt.Fprintf(a.err, "%s\n", clean(f.Message))
-	}
-	if !yes {
-		if err := a.confirm("Delete it?"); err != nil {
-			return err
+	if a.terminal() {
+		for _, f := range refused.Errors {
+			fmt.Fprintf(a.err, "%s\n", clean(f.Message))
 		}
 	}
-	return del(ctx, []string{object})
+	f := &changeFlags{destroy: slices.Clone(destroy)}
+	if err := a.consent(v1.Plan{Needs: refused.Needs}, f, false); err != nil {
+		return err
+	}
+	return del(f.destroy)
 }
 
 func (a *app) completeSnapshots(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	_ = a.with(func(cl *client.Client) error { // without an array there is nothing to propose
-		all, err := cl.Snapshots(c.Context())
-		for _, s := range all.Snapshots {
-			if id := s.Device + "@" + s.Name; !slices.Contains(args, id) {
-				names = append(names, id)
-			}
+	cl, err := a.connect()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer cl.Close()
+	all, _ := cl.Snapshots(c.Context()) // without an array there is nothing to propose
+	for _, s := range all.Snapshots {
+		if id := s.Device + "@" + s.Name; !slices.Contains(args, id) {
+			names = append(names, id)
 		}
-		return err
-	})
+	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 

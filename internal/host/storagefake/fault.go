@@ -61,7 +61,7 @@ func reads(c host.Call) bool {
 		return slices.ContainsFunc(c.Args, func(a string) bool { return slices.Contains(words, a) })
 	}
 	switch c.Name {
-	case "lsblk", "udevadm", "blkid", "findmnt", "smartctl", "vdostats", "xfs_info", "xfs_db":
+	case "lsblk", "udevadm", "blkid", "findmnt", "smartctl", "vdostats", "xfs_info", "xfs_db", "dumpe2fs", "find":
 		return true
 	case "wipefs":
 		return has("--no-act")
@@ -83,6 +83,8 @@ func reads(c host.Call) bool {
 		return has("list", "list-subsys")
 	case "iscsiadm":
 		return !strings.Contains(strings.Join(c.Args, " "), "--op") && !has("--login", "--logout", "-o")
+	case "xfs_growfs", "xfs_repair":
+		return has("-n")
 	case "btrfs":
 		return has("show", "usage", "list")
 	}

@@ -20,21 +20,21 @@ import (
 
 // Machine is a machine of block devices. Its methods are those of host.Linux.
 type Machine struct {
-	mu    sync.Mutex
-	devs  map[string]*Device
-	order []string          // of devs
-	links map[string]string // paths and the kernel's names that they lead to
-	files map[string][]byte // what was saved, and the kernel's files
-	hooks map[string]func(text string) error
-	dirs  map[string]bool
-	tools map[string]Tool
-	lost  []string
-	calls []string
-	fault fault
-	next  map[string]int        // minor numbers by prefix
-	pools map[string]ThinTarget // by their names in device-mapper
-	// memory are image files that no file system holds.
-	memory map[string]int64
+	mu     sync.Mutex
+	devs   map[string]*Device
+	order  []string          // of devs
+	links  map[string]string // paths and the kernel's names that they lead to
+	files  map[string][]byte // what was saved, and the kernel's files
+	hooks  map[string]func(text string) error
+	dirs   map[string]bool
+	tools  map[string]Tool
+	lost   []string
+	calls  []string
+	fault  fault
+	next   map[string]int        // minor numbers by prefix
+	held   map[string]bool       // mount points that somebody uses
+	ghosts map[string]string     // what is mounted of devices that are gone, by mount point
+	pools  map[string]ThinTarget // by their names in device-mapper
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -62,7 +62,7 @@ type Tool func(m *Machine, args []string, input string) (string, error)
 func New() *Machine {
 	m := &Machine{
 		devs: map[string]*Device{}, links: map[string]string{}, files: map[string][]byte{}, dirs: map[string]bool{}, tools: map[string]Tool{},
-		hooks: map[string]func(string) error{}, next: map[string]int{}, pools: map[string]ThinTarget{},
+		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, ghosts: map[string]string{}, pools: map[string]ThinTarget{},
 	}
 	m.tools["lsblk"], m.tools["wipefs"], m.tools["blkdiscard"] = lsblk, wipefs, blkdiscard
 	m.tools["udevadm"] = func(*Machine, []string, string) (string, error) { return "", nil }
@@ -84,6 +84,10 @@ func (m *Machine) Pull(name string) *Device {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.devs[name]
+	for _, where := range slices.Clone(d.Mounts) { // it stays mounted, and reads fail
+		m.hide(d, where)
+		m.ghosts[where] = name
+	}
 	m.remove(name)
 	for p, n := range m.links {
 		if n == name && p != "/dev/disk/by-id/virtio-"+d.Serial {

@@ -4,6 +4,8 @@ package storagefake
 func (m *Machine) more() {
 	for _, register := range []func(*Machine){
 		addDMSetup,
+		mkfsTools,
+		mountTools,
 	} {
 		register(m)
 	}
