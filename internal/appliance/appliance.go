@@ -30,6 +30,7 @@ import (
 	"github.com/esos-project/esos/internal/layer/portal"
 	"github.com/esos-project/esos/internal/layer/target"
 	"github.com/esos-project/esos/internal/layer/vdisk"
+	"github.com/esos-project/esos/internal/library"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -98,6 +99,7 @@ type Appliance struct {
 	layers      []layer.Layer
 	network     layer.Layer
 	snapshots   Snapshots
+	library     library.Library
 	storage     []layer.Layer // those of layers that devices stand on
 	disks       StorageMachine
 	health      *smart.Book
@@ -183,8 +185,8 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 		storage: storage, disks: o.Storage, health: o.Health,
 		engine: o.Engine, nvme: o.NVMe, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
 		layers:    append(layers(o, storage), systemLayers(o)...),
-		snapshots: snapshots(o),
-		network:   networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
+		snapshots: snapshots(o), library: imageLibrary(o),
+		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
 		unfinished: unfinished{path: filepath.Join(o.DataDir, unfinishedFile)},
 		applies:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
 	}

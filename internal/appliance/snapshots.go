@@ -7,11 +7,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/plan"
 	"github.com/esos-project/esos/internal/snapshot"
+	"github.com/esos-project/esos/internal/upkeep"
 )
 
 // Snapshots takes and looks after snapshots of devices (*snapshot.Service).
@@ -176,3 +178,19 @@ func (a *Appliance) snapshotTroubles(doc *config.Document) (all []string) {
 	}
 	return all
 }
+
+// SnapshotJobs are the snapshots that the document in force schedules.
+func (a *Appliance) SnapshotJobs() (jobs []upkeep.Job) {
+	doc, _ := a.inForce()
+	for _, n := range doc.Storage.Snapshots {
+		jobs = append(jobs, upkeep.Job{
+			Name: "snapshots/" + n.Name, Kind: "snapshots", Retry: snapshotRetry,
+			Next: func(_, last time.Time) time.Time { return snapshot.Next(n, last) },
+			Do:   func(ctx context.Context) error { return a.takeScheduled(ctx, n.Name) },
+		})
+	}
+	return jobs
+}
+
+// snapshotRetry is how long after a failure a snapshot is tried again.
+const snapshotRetry = 5 * time.Minute
