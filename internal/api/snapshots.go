@@ -12,7 +12,7 @@ import (
 
 type (
 	snapshotsOutput struct {
-		Body v1.Snapshots
+		Body v1.SnapshotList
 	}
 	takeSnapshotInput struct {
 		Body v1.SnapshotRequest
@@ -30,7 +30,7 @@ func (s *Server) snapshots() {
 	huma.Register(s.huma, operation(Viewer, http.MethodGet, "/snapshots", "listSnapshots", "snapshots", "List the snapshots of devices"),
 		func(ctx context.Context, _ *nothing) (*snapshotsOutput, error) {
 			all, err := s.app.Snapshots(ctx)
-			out := &snapshotsOutput{v1.Snapshots{Snapshots: snapshotsOf(all)}}
+			out := &snapshotsOutput{v1.SnapshotList{Snapshots: snapshotsOf(all)}}
 			if err != nil {
 				out.Body.Problems = []string{err.Error()}
 			}
@@ -45,7 +45,7 @@ func (s *Server) snapshots() {
 		if err != nil {
 			return nil, answer(err)
 		}
-		return &snapshotsOutput{v1.Snapshots{Snapshots: snapshotsOf(made)}}, nil
+		return &snapshotsOutput{v1.SnapshotList{Snapshots: snapshotsOf(made)}}, nil
 	})
 	huma.Register(s.huma, operation(Admin, http.MethodDelete, "/snapshots/{device}/{name}", "deleteSnapshot", "snapshots", "Delete a snapshot"),
 		func(ctx context.Context, in *snapshotInput) (*nothing, error) {

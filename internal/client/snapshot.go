@@ -9,15 +9,15 @@ import (
 )
 
 // Snapshots lists the snapshots of devices.
-func (c *Client) Snapshots(ctx context.Context) (v1.Snapshots, error) {
-	var all v1.Snapshots
+func (c *Client) Snapshots(ctx context.Context) (v1.SnapshotList, error) {
+	var all v1.SnapshotList
 	_, err := c.get(ctx, "/snapshots", nil, &all)
 	return all, err
 }
 
 // TakeSnapshot takes snapshots of devices, all of one moment.
 func (c *Client) TakeSnapshot(ctx context.Context, devices []string, name string) ([]v1.Snapshot, error) {
-	var made v1.Snapshots
+	var made v1.SnapshotList
 	_, err := c.call(ctx, request{method: http.MethodPost, path: "/snapshots",
 		body: asJSON(v1.SnapshotRequest{Devices: devices, Name: name}), contentType: "application/json"}, &made)
 	return made.Snapshots, err

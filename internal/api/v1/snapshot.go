@@ -2,8 +2,8 @@ package v1
 
 import "time"
 
-// Snapshots are the snapshots of devices.
-type Snapshots struct {
+// SnapshotList are the snapshots of devices.
+type SnapshotList struct {
 	Snapshots []Snapshot `json:"snapshots"`
 	Problems  []string   `json:"problems,omitempty" doc:"Why some may be missing here: what could not be looked at."`
 }
