@@ -72,7 +72,8 @@ func diskOf(now appliance.Storage, d block.Device) v1.Disk {
 		w.Location = &slot
 	}
 	if health, ok := now.Health[smart.Key(d.Model, d.Serial, d.Name)]; ok && d.Type == "disk" {
-		w.SMART = &health
+		w.SMART = &health.Health
+		w.Trouble, _ = health.Trouble()
 	}
 	return w
 }

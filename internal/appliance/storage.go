@@ -43,7 +43,7 @@ type Storage struct {
 	Declared *config.Document
 	Seen     *layer.Observed
 	Slots    map[string]enclosure.Slot // by the kernel's name of the disk
-	Health   map[string]smart.Health   // by smart.Key, as of the last look
+	Health   map[string]smart.Entry    // by smart.Key, as of the last look
 }
 
 // Holder says who has a block device.

@@ -21,6 +21,7 @@ type Disk struct {
 	Holds    string          `json:"holds,omitempty" doc:"What is known to be on it, without reading it. It would be lost."`
 	Free     bool            `json:"free" doc:"It can be chosen, and nothing is known to be on it. A plan looks closer."`
 	Location *enclosure.Slot `json:"location,omitempty" doc:"The slot that it is in, where an enclosure tells."`
+	Trouble  string          `json:"trouble,omitempty" doc:"What is wrong with it, as far as it tells itself."`
 	SMART    *smart.Health   `json:"smart,omitempty" doc:"How it is, as of the last look."`
 }
 
