@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 
@@ -58,7 +59,7 @@ func answer(err error) error {
 		return problem(http.StatusNotFound, v1.ProblemNotFound, err.Error())
 	case errors.Is(err, host.ErrTooLarge):
 		return problem(http.StatusRequestEntityTooLarge, v1.ProblemInvalid, err.Error())
-	case errors.Is(err, config.ErrExists), errors.Is(err, snapshot.ErrUsed):
+	case errors.Is(err, config.ErrExists), errors.Is(err, fs.ErrExist), errors.Is(err, snapshot.ErrUsed):
 		return problem(http.StatusConflict, v1.ProblemConflict, err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem(http.StatusServiceUnavailable, v1.ProblemBusy, err.Error()+"; try again later")

@@ -283,7 +283,7 @@ func notFound(err error) error {
 
 func exists(err error) error {
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: a file of that name %w; delete it first, or take another name", err, config.ErrExists)
+		return fmt.Errorf("%w; delete it first, or take another name", err)
 	}
 	return err
 }

@@ -126,7 +126,7 @@ func TestCopy(t *testing.T) {
 	if !slices.IsSorted(told) {
 		t.Errorf("progress: %v", told)
 	}
-	if err := l.Copy(t.Context(), noDevices, source, to, nil); !errors.Is(err, config.ErrExists) {
+	if err := l.Copy(t.Context(), noDevices, source, to, nil); !errors.Is(err, os.ErrExist) {
 		t.Errorf("a copy over a file: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -233,7 +233,7 @@ func TestReceive(t *testing.T) {
 		"a slash":           {file: "../x.img", want: "is no name of a file"},
 		"hidden":            {file: ".x.img", want: "is no name of a file"},
 		"not an image":      {file: "x.sh", want: "ends in .iso"},
-		"there already":     {file: "debian.iso", want: "exists already"},
+		"there already":     {file: "debian.iso", want: "already exists; delete it first"},
 		"no file system":    {fs: "unmounted", file: "x.img", want: `file system "unmounted": not found`},
 		"another file":      {file: "x.img", sum: strings.Repeat("0", 64), want: "SHA-256 is " + sum},
 		"too long":          {file: "x.img", length: 1 << 60, want: "there is room for"},
