@@ -87,14 +87,14 @@ func TestScheduledSnapshots(t *testing.T) {
 // Snapshots and changes of the document do not come between each other.
 func TestSnapshotsWaitForChanges(t *testing.T) {
 	a, m, _, _ := snapshotArray(t)
-	done := make(chan error)
+	begun, done := make(chan struct{}), make(chan error)
 	hold := make(chan struct{})
-	m.OnCall("sync", func() { done <- nil; <-hold }) // in the middle of taking them
+	m.OnCall("sync", func() { close(begun); <-hold }) // in the middle of taking them
 	go func() {
 		_, err := a.TakeSnapshot(context.Background(), []string{"a"}, "x", "test")
 		done <- err
 	}()
-	<-done
+	<-begun
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := a.Apply(ctx, appliance.Change{Edit: func(d *config.Document) error { d.Name = "other"; return nil }})

@@ -37,10 +37,10 @@ func SnapshotTogether(devices []Device) error {
 // as the document declares that.
 func (s *Storage) snapshotStore(d Device) error {
 	kind, name, _ := strings.Cut(s.Provider(d.Path), "/")
-	switch {
-	case kind == "":
+	switch kind {
+	case "":
 		return nil // whoever takes them finds out
-	case kind == "volume":
+	case "volume":
 		group, name, _ := strings.Cut(name, "/")
 		for _, g := range s.VolumeGroups {
 			for _, v := range g.Volumes {
@@ -49,7 +49,7 @@ func (s *Storage) snapshotStore(d Device) error {
 				}
 			}
 		}
-	case kind == "filesystem":
+	case "filesystem":
 		for _, f := range s.FileSystems {
 			if f.Name == name && f.Type == "ext4" {
 				return fmt.Errorf("device %s is on file system %s, which is ext4 and has no files that share blocks; xfs and btrfs have", d.Name, name)

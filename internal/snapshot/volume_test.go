@@ -35,9 +35,8 @@ func documentOf(devices ...config.Device) *config.Document {
 // its tables.
 type writer struct {
 	*storagefake.Machine
-	thin    *storagefake.Thin
-	a, b    int
-	writing bool
+	thin *storagefake.Thin
+	a, b int
 }
 
 func (w *writer) write() {
