@@ -98,9 +98,3 @@ func (i Images) Volatile(dir string) (string, error) {
 	}
 	return "overlay", nil
 }
-
-// Run runs a program, as somebody at the console does.
-func (m *Machine) Run(name string, args ...string) error {
-	_, err := m.Output(context.Background(), host.Call{Name: name, Args: args})
-	return err
-}
