@@ -29,6 +29,7 @@ import (
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
 	"github.com/esos-project/esos/internal/nvmet"
+	"github.com/esos-project/esos/internal/snapshot"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -185,6 +186,14 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		}
 		o.OwnsMachine, o.Network, o.Storage = true, networktest.New("eth0"), disks
 		env.Values[disksKey{}] = disks
+	}
+	if filepath.Base(env.WorkDir) == "script-snapshot" {
+		m := storagefake.New()
+		m.Thin("vg/a", "vg/b")
+		files := storagefake.Images{Machine: m}
+		o.OwnsMachine, o.Network, o.Storage, o.Files = true, networktest.New("eth0"), m, files
+		o.Snapshots = snapshot.New(snapshot.Options{Machine: m, Files: files, DataDir: "/data",
+			Now: func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) }})
 	}
 	var ours api.Options // of a machine that is ESOS's own
 	if filepath.Base(env.WorkDir) == "script-mail" {

@@ -34,6 +34,7 @@ type Machine struct {
 	next   map[string]int        // minor numbers by prefix
 	held   map[string]bool       // mount points that somebody uses
 	ghosts map[string]string     // what is mounted of devices that are gone, by mount point
+	before map[string]func()     // by program: done when it is called next
 	pools  map[string]ThinTarget // by their names in device-mapper
 	md     []*mdArray            // arrays, running or not
 	noTPM  bool
@@ -340,6 +341,7 @@ func (m *Machine) Output(ctx context.Context, c host.Call) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	m.called(c.Name)
 	tool, ok := m.tools[c.Name]
 	if !ok {
 		return nil, fmt.Errorf("%s: no such program in the imitation", c.Name)
