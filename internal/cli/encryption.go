@@ -224,7 +224,9 @@ func (a *app) encryptionRecoveryKey() *cobra.Command {
 		Long: `Show the recovery key of an encrypted device whose key is in this machine's TPM2. It opens
 the device when the machine's board is gone. Once it was shown, asking again makes a new
 one, and the old one opens nothing any more.`,
-		RunE: a.with(func(c *cobra.Command, cl *client.Client, args []string) error { return a.showRecoveryKey(c, cl, args[0]) }),
+		RunE: a.with(func(c *cobra.Command, cl *client.Client, args []string) error {
+			return a.showRecoveryKey(c, cl, args[0])
+		}),
 	}
 }
 
