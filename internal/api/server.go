@@ -97,6 +97,7 @@ func New(o Options) *Server {
 	s.network()
 	s.machine()
 	s.storage()
+	s.arrays()
 	s.filesystems()
 	s.encryption()
 	s.mail()
@@ -140,6 +141,7 @@ type Appliance interface {
 	Lock(ctx context.Context, name string) error
 	RecoveryKey(ctx context.Context, name string) (string, error)
 	LocateDisk(ctx context.Context, name string, on bool) error
+	Arrays
 }
 
 // ServeHTTP answers one request.

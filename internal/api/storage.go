@@ -51,7 +51,7 @@ func storageAnswer(err error) error {
 
 // storageOf is the storage in the words of the API.
 func storageOf(now appliance.Storage) v1.StorageState {
-	out := v1.StorageState{Disks: []v1.Disk{}, Blocks: []v1.Disk{}}
+	out := v1.StorageState{Disks: []v1.Disk{}, Blocks: []v1.Disk{}, Arrays: arraysOf(now)}
 	for _, d := range now.Blocks.Devices() {
 		w := diskOf(now, d)
 		switch {
@@ -72,7 +72,8 @@ func diskOf(now appliance.Storage, d block.Device) v1.Disk {
 		w.Location = &slot
 	}
 	if health, ok := now.Health[smart.Key(d.Model, d.Serial, d.Name)]; ok && d.Type == "disk" {
-		w.SMART = &health
+		w.SMART = &health.Health
+		w.Trouble, _ = health.Trouble()
 	}
 	return w
 }

@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/block"
@@ -12,6 +13,8 @@ import (
 	disklayer "github.com/esos-project/esos/internal/layer/disk"
 	"github.com/esos-project/esos/internal/layer/encrypted"
 	"github.com/esos-project/esos/internal/layer/filesystem"
+	"github.com/esos-project/esos/internal/layer/lvm"
+	"github.com/esos-project/esos/internal/layer/raid"
 )
 
 // StorageMachine is what the storage stack is seen and set up through:
@@ -19,6 +22,8 @@ import (
 type StorageMachine interface {
 	disklayer.Machine
 	enclosure.Machine
+	raid.Machine
+	lvm.Machine
 	encrypted.Machine
 	filesystem.Machine
 }
@@ -27,7 +32,9 @@ type StorageMachine interface {
 func storageLayers(o Options, keys *storageKeys) []layer.Layer {
 	return []layer.Layer{
 		disklayer.Layer{Machine: o.Storage},
+		raid.Layer{Machine: o.Storage, DataDir: o.DataDir},
 		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir},
+		lvm.Layer{Machine: o.Storage, Backups: filepath.Join(o.DataDir, "lvm")},
 		filesystem.Layer{Machine: o.Storage},
 	}
 }
@@ -49,7 +56,7 @@ type Storage struct {
 	Declared *config.Document
 	Seen     *layer.Observed
 	Slots    map[string]enclosure.Slot // by the kernel's name of the disk
-	Health   map[string]smart.Health   // by smart.Key, as of the last look
+	Health   map[string]smart.Entry    // by smart.Key, as of the last look
 }
 
 // Holder says who has a block device.

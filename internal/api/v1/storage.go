@@ -8,8 +8,9 @@ import (
 
 // StorageState is what devices stand on, as it is now.
 type StorageState struct {
-	Disks  []Disk `json:"disks" doc:"Whole disks, CD-ROM drives, and disks of several paths."`
-	Blocks []Disk `json:"blocks" doc:"All other block devices: partitions, and what Linux made of disks."`
+	Disks  []Disk       `json:"disks" doc:"Whole disks, CD-ROM drives, and disks of several paths."`
+	Blocks []Disk       `json:"blocks" doc:"All other block devices: partitions, and what Linux made of disks."`
+	Arrays []ArrayState `json:"arrays" doc:"RAID arrays: those that run, and those that disks say they are part of."`
 }
 
 // Disk is a block device, and who has it.
@@ -21,6 +22,7 @@ type Disk struct {
 	Holds    string          `json:"holds,omitempty" doc:"What is known to be on it, without reading it. It would be lost."`
 	Free     bool            `json:"free" doc:"It can be chosen, and nothing is known to be on it. A plan looks closer."`
 	Location *enclosure.Slot `json:"location,omitempty" doc:"The slot that it is in, where an enclosure tells."`
+	Trouble  string          `json:"trouble,omitempty" doc:"What is wrong with it, as far as it tells itself."`
 	SMART    *smart.Health   `json:"smart,omitempty" doc:"How it is, as of the last look."`
 }
 

@@ -72,7 +72,7 @@ func reads(c host.Call) bool {
 	case "lvs", "vgs", "pvs":
 		return true
 	case "dmsetup":
-		return has("info", "status", "table", "ls")
+		return len(c.Args) > 0 && slices.Contains([]string{"info", "status", "table", "ls"}, c.Args[0])
 	case "cryptsetup":
 		return has("luksDump", "status", "isLuks", "luksUUID")
 	case "multipathd":

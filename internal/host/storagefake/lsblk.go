@@ -31,8 +31,8 @@ type row struct {
 func (m *Machine) row(d *Device, deep bool) row {
 	r := row{Name: d.Name, Path: "/dev/" + d.Name, Type: d.Type, Number: "259:" + d.Name, Size: d.Size, Sector: 512, Physical: 512, RO: d.ReadOnly,
 		Discard: 1 << 20, Model: d.Model, Serial: d.Serial, Mounts: d.Mounts}
-	for p, n := range m.links {
-		if n == d.Name && strings.HasPrefix(p, "/dev/mapper/") {
+	for p, name := range m.links { // the device mapper's devices go by their own names
+		if name == d.Name && strings.HasPrefix(p, "/dev/mapper/") {
 			r.Path = p
 		}
 	}

@@ -31,11 +31,13 @@ type Machine struct {
 	lost   []string
 	calls  []string
 	fault  fault
-	next   map[string]int // minor numbers by prefix
+	next   map[string]int        // minor numbers by prefix
+	held   map[string]bool       // mount points that somebody uses
+	ghosts map[string]string     // what is mounted of devices that are gone, by mount point
+	pools  map[string]ThinTarget // by their names in device-mapper
+	md     []*mdArray            // arrays, running or not
 	noTPM  bool
 	modes  map[string]fs.FileMode // of files
-	held   map[string]bool        // mount points that somebody uses
-	ghosts map[string]string      // what is mounted of devices that are gone, by mount point
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -49,6 +51,8 @@ type Device struct {
 	Super      map[string]any  // superblocks, by the tool that wrote them
 	Below      []string        // by the kernel's names
 	Mounts     []string
+	MappedUUID string // of device-mapper's devices
+	Suspended  bool   // I/O of it is held
 	// Owner says whose data is on it: a name that Lost tells when it is gone.
 	Owner string
 }
@@ -61,7 +65,7 @@ type Tool func(m *Machine, args []string, input string) (string, error)
 func New() *Machine {
 	m := &Machine{
 		devs: map[string]*Device{}, links: map[string]string{}, files: map[string][]byte{}, dirs: map[string]bool{}, tools: map[string]Tool{},
-		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, modes: map[string]fs.FileMode{}, ghosts: map[string]string{},
+		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, ghosts: map[string]string{}, pools: map[string]ThinTarget{}, modes: map[string]fs.FileMode{},
 	}
 	m.tools["lsblk"], m.tools["wipefs"], m.tools["blkdiscard"] = lsblk, wipefs, blkdiscard
 	m.tools["udevadm"] = func(*Machine, []string, string) (string, error) { return "", nil }
@@ -194,11 +198,15 @@ func (m *Machine) overwrite(d *Device) {
 	if d.Owner != "" {
 		m.lost = append(m.lost, d.Owner)
 	}
+	super, member := d.Super[mdKey].(*mdSuper)
 	if h, ok := d.Super[luksKey].(*luksHeader); ok && h.inner.Owner != "" {
 		m.lost = append(m.lost, h.inner.Owner)
 	}
 	d.Owner, d.Content = "", nil
 	clear(d.Super)
+	if member {
+		m.mdLost(super)
+	}
 	for _, up := range m.above(d.Name) {
 		if up.Type == "part" {
 			m.overwrite(up)
