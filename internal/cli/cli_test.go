@@ -26,6 +26,7 @@ import (
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/host/kernfs/nvmetfake"
+	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
 	"github.com/esos-project/esos/internal/nvmet"
 )
@@ -175,6 +176,12 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 	}
 	if filepath.Base(env.WorkDir) == "script-network" {
 		o.OwnsMachine, o.Network = true, networktest.New("eth0", "eth1", "eth2")
+	}
+	if filepath.Base(env.WorkDir) == "script-filesystem" {
+		m := storagefake.New()
+		m.Disk("vda", "data01", 10<<30)
+		m.Disk("vdb", "data02", 20<<30)
+		o.OwnsMachine, o.Storage, o.Files, o.Network = true, m, storagefake.Images{Machine: m}, networktest.New("eth0")
 	}
 	var ours api.Options // of a machine that is ESOS's own
 	if filepath.Base(env.WorkDir) == "script-mail" {

@@ -25,7 +25,7 @@ func TestStoreGrows(t *testing.T) {
 	r.ok(r.do(control.OpPutLUN, control.LUNRequest{Map: control.Map{Target: iqn}, LUN: control.LUN{LUN: 1, Device: "block"}}))
 	s, err := initiator.Login(t.Context(), initiator.Options{Address: at, Target: iqn, Initiator: alice})
 	r.ok(err)
-	defer s.Abandon()
+	defer func() { r.ok(s.Abandon()) }()
 	_, err = s.Attentions(1)
 	r.ok(err)
 	if blocks, _, err := s.Capacity(1); err != nil || blocks != 2048 {
