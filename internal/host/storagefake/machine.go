@@ -53,6 +53,7 @@ type Device struct {
 	Mounts     []string
 	MappedUUID string // of device-mapper's devices
 	Suspended  bool   // I/O of it is held
+	Held       bool   // a program has it for itself, which nothing else shows
 	// Owner says whose data is on it: a name that Lost tells when it is gone.
 	Owner string
 }
@@ -80,6 +81,13 @@ func (m *Machine) Disk(name, serial string, size int64) *Device {
 	d := m.add(&Device{Name: name, Type: "disk", Size: size, Model: "Imitation", Serial: serial})
 	m.links["/dev/disk/by-id/virtio-"+serial] = name
 	return d
+}
+
+// Add adds any other device: a partition, or what other systems made of disks.
+func (m *Machine) Add(d *Device) *Device {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.add(d)
 }
 
 // Pull takes a disk away, as a hand does; Plug puts it back with what it held.
@@ -183,6 +191,9 @@ func (m *Machine) above(name string) []*Device {
 func (m *Machine) busy(d *Device) string {
 	if len(d.Mounts) > 0 {
 		return "Device or resource busy (mounted)"
+	}
+	if d.Held {
+		return "Device or resource busy"
 	}
 	for _, up := range m.above(d.Name) {
 		if up.Type != "part" {
@@ -317,6 +328,9 @@ func (m *Machine) Blank(p string) (bool, error) {
 	d := m.find(p)
 	if d == nil {
 		return false, &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist}
+	}
+	if m.busy(d) != "" {
+		return false, host.ErrInUse
 	}
 	return len(d.Content) == 0, nil
 }

@@ -147,7 +147,7 @@ func (p *planner) erase(name string, on block.Device, isOpen bool, open block.De
 	if isOpen {
 		lost = fmt.Sprintf("all of it (%s) is lost for good: its keys are erased, which no repair brings back; only a copy of its header would open it", config.Size(open.Size).Human())
 	}
-	path, size := on.Path, on.Size
+	path := on.Path
 	p.b.Add(plan.Step{
 		ID: id, Layer: p.Name(), Object: object(name), Action: plan.Delete, Phase: plan.Clear, Needs: p.above(name),
 		Sentence: fmt.Sprintf("Erase encrypted device %s on %s", name, on.Friendly()),
@@ -165,7 +165,7 @@ func (p *planner) erase(name string, on block.Device, isOpen bool, open block.De
 					return err
 				}
 			}
-			if err := block.Wipe(ctx, p.Machine, path, size); err != nil {
+			if err := block.WipeAt(ctx, p.Machine, path); err != nil {
 				return err
 			}
 			// Last: until then it is the only way back.
@@ -185,5 +185,5 @@ func takeBack(ctx context.Context, m Machine, device string) error {
 	if !ok {
 		return fmt.Errorf("take what is encrypted on %s away: the device is not there", device)
 	}
-	return block.Wipe(ctx, m, d.Path, d.Size)
+	return block.Wipe(ctx, m, d)
 }

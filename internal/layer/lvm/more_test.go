@@ -199,7 +199,7 @@ func TestRefusedWithoutName(t *testing.T) {
 // many are 20 disks, 5 groups on 4 disks each, and 200 volumes.
 func many() (*storagefake.Machine, *config.Document) {
 	m := storagefake.New()
-	d := &config.Document{Version: config.Version, ID: arrayID}
+	d := &config.Document{Version: config.Version, ID: arrayID, Name: "array"}
 	for g := range 5 {
 		group := config.VolumeGroup{Name: fmt.Sprintf("vg%d", g)}
 		for i := range 4 {
