@@ -35,6 +35,7 @@ func storageLayers(o Options, keys *storageKeys) []layer.Layer {
 		raid.Layer{Machine: o.Storage, DataDir: o.DataDir},
 		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir},
 		lvm.Layer{Machine: o.Storage, Backups: filepath.Join(o.DataDir, "lvm")},
+		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir, OnVolumes: true},
 		filesystem.Layer{Machine: o.Storage},
 	}
 }

@@ -179,6 +179,12 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 	if filepath.Base(env.WorkDir) == "script-network" {
 		o.OwnsMachine, o.Network = true, networktest.New("eth0", "eth1", "eth2")
 	}
+	if filepath.Base(env.WorkDir) == "script-filesystem" {
+		m := storagefake.New()
+		m.Disk("vda", "data01", 10<<30)
+		m.Disk("vdb", "data02", 20<<30)
+		o.OwnsMachine, o.Storage, o.Files, o.Network = true, m, storagefake.Images{Machine: m}, networktest.New("eth0")
+	}
 	if filepath.Base(env.WorkDir) == "script-array" {
 		disks := storagefake.New()
 		for i, name := range []string{"vda", "vdb", "vdc", "vdd", "vde", "vdf", "vdg"} {

@@ -27,14 +27,19 @@ func (p *planner) others() {
 	}
 	add := func(name string) {
 		if !declared[name] && !known[name] {
-			known[name] = true
 			p.other(name)
 		}
 	}
 	if p.seen.InForce != nil {
 		for _, e := range p.seen.InForce.Storage.Encrypted {
-			add(e.Name)
+			if onVolume(p.seen.InForce, e) == p.OnVolumes {
+				add(e.Name)
+			}
+			known[e.Name] = true
 		}
+	}
+	if p.OnVolumes {
+		return // the rest is the other one's
 	}
 	for _, named := range p.seen.Destroy {
 		name, ok := strings.CutPrefix(named, "encrypted/")
