@@ -20,18 +20,20 @@ import (
 
 // Machine is a machine of block devices. Its methods are those of host.Linux.
 type Machine struct {
-	mu    sync.Mutex
-	devs  map[string]*Device
-	order []string          // of devs
-	links map[string]string // paths and the kernel's names that they lead to
-	files map[string][]byte // what was saved, and the kernel's files
-	hooks map[string]func(text string) error
-	dirs  map[string]bool
-	tools map[string]Tool
-	lost  []string
-	calls []string
-	fault fault
-	next  map[string]int // minor numbers by prefix
+	mu      sync.Mutex
+	devs    map[string]*Device
+	order   []string          // of devs
+	links   map[string]string // paths and the kernel's names that they lead to
+	files   map[string][]byte // what was saved, and the kernel's files
+	hooks   map[string]func(text string) error
+	dirs    map[string]bool
+	tools   map[string]Tool
+	lost    []string
+	calls   []string
+	fault   fault
+	next    map[string]int // minor numbers by prefix
+	units   services
+	remotes remotes
 	// memory are image files that no file system holds.
 	memory map[string]int64
 }
@@ -42,6 +44,8 @@ type Device struct {
 	Size       int64
 	Model      string
 	Serial     string
+	WWN        string
+	Transport  string
 	ReadOnly   bool
 	Content    []block.Content // signatures, as wipefs finds them; block.Unknown for bytes without one
 	Super      map[string]any  // superblocks, by the tool that wrote them
