@@ -95,6 +95,7 @@ func New(o Options) *Server {
 	s.alerting()
 	s.network()
 	s.machine()
+	s.storage()
 	s.mail()
 	s.events()
 	s.users()
@@ -126,6 +127,8 @@ type Appliance interface {
 	ConfirmNetwork(ctx context.Context, revision int, who string) error
 	UndoNetwork(ctx context.Context, who string) error
 	RestartNetwork(ctx context.Context) error
+	Storage(ctx context.Context) (appliance.Storage, error)
+	LocateDisk(ctx context.Context, name string, on bool) error
 }
 
 // ServeHTTP answers one request.

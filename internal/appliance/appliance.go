@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/host/networking"
+	"github.com/esos-project/esos/internal/host/smart"
 	"github.com/esos-project/esos/internal/layer"
 	"github.com/esos-project/esos/internal/layer/alua"
 	"github.com/esos-project/esos/internal/layer/device"
@@ -63,8 +63,6 @@ type Options struct {
 	Files vdisk.Files
 	// SCSI finds the machine's SCSI devices; the host's if nil.
 	SCSI vdisk.SCSI
-	// Storage is the machine to the storage stack; the host's if nil.
-	Storage StorageMachine
 	// Network is the machine's network; the host's if nil.
 	Network interface {
 		network.Machine
@@ -73,6 +71,11 @@ type Options struct {
 	// System is the machine's clock, users and services; the host's if its
 	// fields are nil.
 	System System
+	// Storage is what disks and all that is made of them are seen and set up
+	// through; the host if nil.
+	Storage StorageMachine
+	// Health remembers how disks are; a book of its own if nil.
+	Health *smart.Book
 	// ConfirmTime is how long a change of the network waits to be confirmed;
 	// ConfirmTime if 0.
 	ConfirmTime time.Duration
@@ -92,6 +95,9 @@ type Appliance struct {
 	kept        func(ctx context.Context, reason string) error
 	layers      []layer.Layer
 	network     layer.Layer
+	storage     []layer.Layer // those of layers that devices stand on
+	disks       StorageMachine
+	health      *smart.Book
 	machine     networkMachine
 	ownsMachine bool
 	store       *store
@@ -138,6 +144,12 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	if o.Network == nil {
 		o.Network = networking.Machine{Root: "/"}
 	}
+	if o.Storage == nil {
+		o.Storage = host.Linux{}
+	}
+	if o.Health == nil {
+		o.Health = &smart.Book{}
+	}
 	if o.ConfirmTime == 0 {
 		o.ConfirmTime = ConfirmTime
 	}
@@ -161,9 +173,11 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", o.DataDir, err)
 	}
+	storage := storageLayers(o)
 	a := &Appliance{
+		storage: storage, disks: o.Storage, health: o.Health,
 		engine: o.Engine, nvme: o.NVMe, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
-		layers:  append(layers(o), systemLayers(o)...),
+		layers:  append(layers(o, storage), systemLayers(o)...),
 		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
 		unfinished: unfinished{path: filepath.Join(o.DataDir, unfinishedFile)},
 		applies:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
@@ -182,8 +196,9 @@ func networkLayer(o Options) layer.Layer {
 }
 
 // layers are the layers of the stack, from the bottom up.
-func layers(o Options) []layer.Layer {
-	return slices.Concat([]layer.Layer{networkLayer(o)}, storageLayers(o), []layer.Layer{
+func layers(o Options, storage []layer.Layer) []layer.Layer {
+	below := append([]layer.Layer{networkLayer(o)}, ownStorage(o, storage)...)
+	return append(below,
 		vdisk.Layer{Files: o.Files, SCSI: o.SCSI, DataDir: o.DataDir, InMemory: o.InMemory},
 		device.Layer{Engine: o.Engine},
 		portal.Layer{Engine: o.Engine},
@@ -192,7 +207,7 @@ func layers(o Options) []layer.Layer {
 		lun.Layer{Engine: o.Engine},
 		alua.Layer{Engine: o.Engine},
 		nvme.Layer{Target: o.NVMe, DataDir: o.DataDir},
-	})
+	)
 }
 
 func (a *Appliance) open(ctx context.Context, o Options) error {

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrNotOwner says that something is done on an appliance only.
-var ErrNotOwner = errors.New("this machine is not ESOS's own: its network is set up by its own tools")
+var ErrNotOwner = errors.New("this machine is not ESOS's own: it is set up by its own tools")
 
 // networkMachine is the part of the machine's network that is shown and started anew,
 // besides what the layer does with it.

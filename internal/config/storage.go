@@ -116,7 +116,7 @@ type Snapshots struct {
 	Name    string   `yaml:"name" json:"name" doc:"unique name; snapshots are named NAME-YYYYMMDD-HHMMSS"`
 	Devices []string `yaml:"devices" json:"devices" doc:"devices that they are taken of, all at the same moment; each on a thin volume, or an image file on xfs or btrfs"`
 	Every   string   `yaml:"every" json:"every" doc:"hourly, daily, weekly or monthly, or a time between them like 15m or 6h"`
-	At      string   `yaml:"at,omitempty" json:"at,omitempty" doc:"the time of day of daily, weekly (Sunday) and monthly (the first) ones, HH:MM; 00:00 by default"`
+	At      string   `yaml:"at,omitempty" json:"at,omitempty" doc:"the time of day, UTC, of daily, weekly (Sunday) and monthly (the first) ones, HH:MM; 00:00 by default"`
 	Keep    int      `yaml:"keep" json:"keep" doc:"how many are kept; older ones are deleted"`
 }
 

@@ -81,7 +81,8 @@ func (c *checker) checkPath(at string, d Device) {
 func Reserved(path string) bool {
 	first, _, _ := strings.Cut(filepath.Clean(path), "/")
 	switch first {
-	case ".", "revisions", "events.jsonl", "events.jsonl.1", "lock", "state", "run", "api", "mail", "network-unconfirmed.json", "unfinished.json":
+	case ".", "revisions", "events.jsonl", "events.jsonl.1", "lock", "state", "run", "api", "mail", "network-unconfirmed.json", "unfinished.json",
+		"keys", "trim.json", "held.json":
 		return true
 	}
 	return false

@@ -141,6 +141,9 @@ func powerOfTwo(n Size) bool { return n > 0 && n&(n-1) == 0 }
 // lvmSuffix matches the names that LVM keeps for parts of volumes (lvm(8)).
 var lvmSuffix = regexp.MustCompile(`_(cdata|cmeta|corig|mimage|mlog|rimage|rmeta|tdata|tmeta|vdata|vorigin|pmspare|imeta|iorig|cvol|wcorig)`)
 
+// KeptByLVM says whether LVM keeps a part of a name for itself.
+func KeptByLVM(name string) bool { return lvmSuffix.MatchString(name) }
+
 func (c *checker) checkVolumeGroup(at string, g VolumeGroup, names map[string]string) {
 	c.storageName(at+".name", "volume group", g.Name, 64, names)
 	if slices.Contains([]string{"disk", "mapper", "md", "block", "char", "input", "net", "pts", "shm", "mqueue", "hugepages", "bus", "cpu", "dri", "snd", "vfio", "bsg", "fd"}, g.Name) {
@@ -348,10 +351,22 @@ func (c *checker) checkSnapshots(s *Storage, names map[string]string) {
 		if len(n.Devices) == 0 {
 			c.error(at+".devices", "missing")
 		}
-		for j, d := range n.Devices {
-			if _, err := c.doc.FindDevice(d); err != nil {
+		if KeptByLVM(n.Name) {
+			c.error(at+".name", "%q has a part that LVM keeps for itself", n.Name)
+		}
+		var devices []Device
+		for j, name := range n.Devices {
+			d, err := c.doc.FindDevice(name)
+			if err == nil {
+				devices = append(devices, *d)
+				err = s.snapshotStore(*d)
+			}
+			if err != nil {
 				c.error(fmt.Sprintf("%s.devices[%d]", at, j), "%v", err)
 			}
+		}
+		if err := SnapshotTogether(devices); err != nil {
+			c.error(at+".devices", "%v", err)
 		}
 		if n.Keep < 1 || n.Keep > 1000 {
 			c.error(at+".keep", "must be 1 to 1000")

@@ -22,6 +22,7 @@ import (
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/choice"
+	"github.com/esos-project/esos/internal/host/smart"
 )
 
 // Options say where the daemon keeps what.
@@ -80,7 +81,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	starting, stopped, cancel := untilStopped(ctx, o.Stop)
 	defer cancel()
 	eng, nvme := engines(o), nvmeTarget(o)
-	app, err := appliance.Open(starting, appliance.Options{DataDir: o.DataDir, Engine: eng, NVMe: nvme, Log: o.Log, First: o.First, Adopt: adoption(o.Seed), InMemory: o.InMemory, OwnsMachine: o.InMemory, Kept: kept(o.Saver)})
+	health := newHealth(o)
+	app, err := appliance.Open(starting, appliance.Options{Health: health, DataDir: o.DataDir, Engine: eng, NVMe: nvme, Log: o.Log, First: o.First, Adopt: adoption(o.Seed), InMemory: o.InMemory, OwnsMachine: o.InMemory, Kept: kept(o.Saver)})
 	if err != nil {
 		if eng.TookUp() && stopped() != os.Interrupt {
 			// It served before we came: our trouble is none of the initiators'.
@@ -94,7 +96,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	cancel()
 	sig := stopped()
 	if sig == nil {
-		sig, err = serve(ctx, o, app, listener, socket)
+		sig, err = serve(ctx, o, app, health, listener, socket)
 	}
 	err = errors.Join(err, app.Close())
 	if sig == os.Interrupt {
@@ -134,7 +136,7 @@ func untilStopped(ctx context.Context, signals <-chan os.Signal) (_ context.Cont
 }
 
 // serve answers the API until a signal comes, which it returns.
-func serve(ctx context.Context, o Options, app *appliance.Appliance, listener net.Listener, socket string) (os.Signal, error) {
+func serve(ctx context.Context, o Options, app *appliance.Appliance, health *smart.Book, listener net.Listener, socket string) (os.Signal, error) {
 	board := alert.NewBoard(func(kind, object, message string) {
 		app.Note(engine.Event{Kind: kind, Object: object, Message: message})
 	})
@@ -144,7 +146,8 @@ func serve(ctx context.Context, o Options, app *appliance.Appliance, listener ne
 	g, work := errgroup.WithContext(work)
 	g.Go(func() error { return server.Follow(work) })
 	g.Go(func() error { return server.ServeUnix(work, listener) })
-	g.Go(func() error { return watchMachine(work, o, app, board) })
+	g.Go(func() error { return watchMachine(work, o, app, board, &alert.Disks{Book: health}) })
+	g.Go(func() error { return keepUp(work, o, board, health) })
 	g.Go(func() error { return heartbeat(work, o.Log, socket) })
 	g.Go(func() error { return keepSaving(work, o, app, board) })
 	g.Go(func() error { return keepMailing(work, o, app, board) })

@@ -16,8 +16,8 @@ import (
 // watchMachine follows what the kernel tells of devices and addresses, until
 // ctx ends: what is declared and was missing is tried again when it may have
 // come, and alerts are raised and cleared.
-func watchMachine(ctx context.Context, o Options, app *appliance.Appliance, board *alert.Board) error {
-	rules := []alert.Rule{firstDocument{app, o.Seed}, unconfirmedNetwork{app}, newCrashes(o), newArchivedLogs(o), upgradeRule()}
+func watchMachine(ctx context.Context, o Options, app *appliance.Appliance, board *alert.Board, more ...alert.Rule) error {
+	rules := append(more, firstDocument{app, o.Seed}, unconfirmedNetwork{app}, newCrashes(o), newArchivedLogs(o), upgradeRule())
 	rules = append(rules, serviceRules(o, app)...)
 	rules = append(rules, theMedium{o.RunDir}, bootSettings{o.RunDir}, heldSettings{o.RunDir})
 	devices, arrivals := make(chan struct{}, 1), make(chan struct{}, 1)

@@ -41,6 +41,9 @@ type Observed struct {
 	InForce *config.Document
 	// Destroy is what the administrator named as given up.
 	Destroy []string
+	// Look says that people want to see what there is: layers look at all of it,
+	// whether or not the document declares any.
+	Look bool
 
 	read    bool
 	users   map[string]int    // sessions by device

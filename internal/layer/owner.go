@@ -17,6 +17,11 @@ func IfOwner(owns bool, l Layer, declares func(*config.Document) bool) Layer {
 	return refusing{name: l.Name(), declares: declares}
 }
 
+// Named is a layer that does nothing, for IfOwner to refuse in its name.
+func Named(name string) Layer {
+	return refusing{name: name, declares: func(*config.Document) bool { return false }}
+}
+
 // refusing stands for a layer on a machine that is not ours.
 type refusing struct {
 	name     string

@@ -241,6 +241,9 @@ func (b *Builder) Blocked(object string) bool {
 	return ok
 }
 
+// Why says why an object is blocked; "" if it is not.
+func (b *Builder) Why(object string) string { return b.blocked[object] }
+
 // Plan orders what was added: by phase, within a phase up the stack (down in
 // Teardown), then as added; and each step after those that it needs.
 func (b *Builder) Plan() (*Plan, error) {

@@ -64,6 +64,7 @@ type Machine interface {
 // listed is a device in lsblk's JSON.
 type listed struct {
 	Name     string   `json:"kname"`
+	Parent   string   `json:"pkname"`
 	Path     string   `json:"path"`
 	Type     string   `json:"type"`
 	Number   string   `json:"maj:min"`
@@ -90,8 +91,9 @@ type listed struct {
 	Children []listed `json:"children"`
 }
 
-// columns are those of listed.
-const columns = "KNAME,PATH,TYPE,MAJ:MIN,SIZE,LOG-SEC,PHY-SEC,ROTA,RO,RM,DISC-MAX,MODEL,VENDOR,SERIAL,WWN,TRAN,HCTL,STATE,FSTYPE,LABEL,UUID,PTTYPE,PARTLABEL,MOUNTPOINTS"
+// columns are those of listed, and NAME, without which lsblk prints no tree but
+// a list that does not say what stands on what (seen with util-linux 2.41).
+const columns = "NAME,KNAME,PKNAME,PATH,TYPE,MAJ:MIN,SIZE,LOG-SEC,PHY-SEC,ROTA,RO,RM,DISC-MAX,MODEL,VENDOR,SERIAL,WWN,TRAN,HCTL,STATE,FSTYPE,LABEL,UUID,PTTYPE,PARTLABEL,MOUNTPOINTS"
 
 // Read reads the inventory.
 func Read(ctx context.Context, m Machine) (*Inventory, error) {
@@ -116,50 +118,86 @@ func parse(text []byte) (*Inventory, error) {
 		return nil, fmt.Errorf("list the block devices: lsblk's answer: %w", err)
 	}
 	inv := &Inventory{byName: map[string]int{}}
+	var stands [][2]string // what is above, and below
 	for _, d := range list.Devices {
-		inv.add(d, "")
+		stands = inv.add(d, d.Parent, stands)
+	}
+	inv.stack(stands)
+	for i := range inv.devices {
+		d := &inv.devices[i]
+		if d.Type == "part" && len(d.Below) == 0 {
+			// Who does not see that a partition is mounted would wipe its disk.
+			return nil, fmt.Errorf("list the block devices: lsblk shows partition %s without its disk", d.Name)
+		}
+		if inv.standsOn(d.Name, d.Name, map[string]bool{}) {
+			return nil, fmt.Errorf("list the block devices: lsblk shows %s standing on itself", d.Name)
+		}
 	}
 	return inv, nil
 }
 
-// add adds a device below the one that lsblk showed it under. A device that
-// stands on several is shown under each of them.
-func (inv *Inventory) add(l listed, below string) {
+// add adds a device that lsblk showed below another one, and what it showed
+// under it. A device that stands on several is shown under each of them.
+func (inv *Inventory) add(l listed, below string, stands [][2]string) [][2]string {
 	if l.Name == "" {
-		return
+		return stands
 	}
-	at, known := inv.byName[l.Name]
-	if !known {
-		d := Device{
-			Name: l.Name, Path: l.Path, Type: l.Type, Number: l.Number, Size: l.Size, Sector: l.Sector, Physical: l.Physical,
-			Rotational: l.Rota, ReadOnly: l.RO, Removable: l.RM, Discards: l.Discard > 0,
-			Model: printable(l.Model), Vendor: printable(l.Vendor), Serial: printable(l.Serial), WWN: printable(l.WWN),
-			Transport: l.Tran, Address: l.HCTL, State: l.State,
-			Signature: l.FSType, Label: printable(l.Label), UUID: l.UUID, Table: l.PTType, PartName: printable(l.PartName),
+	if below != "" && below != l.Name {
+		stands = append(stands, [2]string{l.Name, below})
+	}
+	if _, known := inv.byName[l.Name]; known {
+		return stands
+	}
+	d := Device{
+		Name: l.Name, Path: l.Path, Type: l.Type, Number: l.Number, Size: l.Size, Sector: l.Sector, Physical: l.Physical,
+		Rotational: l.Rota, ReadOnly: l.RO, Removable: l.RM, Discards: l.Discard > 0,
+		Model: printable(l.Model), Vendor: printable(l.Vendor), Serial: printable(l.Serial), WWN: printable(l.WWN),
+		Transport: l.Tran, Address: l.HCTL, State: l.State,
+		Signature: l.FSType, Label: printable(l.Label), UUID: l.UUID, Table: l.PTType, PartName: printable(l.PartName),
+	}
+	for _, m := range l.Mounts {
+		if m != "" {
+			d.Mounts = append(d.Mounts, m)
 		}
-		for _, m := range l.Mounts {
-			if m != "" {
-				d.Mounts = append(d.Mounts, m)
+	}
+	inv.byName[l.Name] = len(inv.devices)
+	inv.devices = append(inv.devices, d)
+	for _, c := range l.Children {
+		stands = inv.add(c, l.Name, stands)
+	}
+	return stands
+}
+
+// stack notes what stands on what.
+func (inv *Inventory) stack(stands [][2]string) {
+	seen := map[[2]string]bool{}
+	for _, s := range stands {
+		up, known := inv.byName[s[0]]
+		down, there := inv.byName[s[1]]
+		if !known || !there || seen[s] {
+			continue
+		}
+		seen[s] = true
+		inv.devices[up].Below = append(inv.devices[up].Below, s[1])
+		inv.devices[down].Above = append(inv.devices[down].Above, s[0])
+	}
+}
+
+// standsOn says whether a device stands on another one, over however many.
+func (inv *Inventory) standsOn(name, on string, visited map[string]bool) bool {
+	d, _ := inv.Named(name)
+	for _, below := range d.Below {
+		if below == on {
+			return true
+		}
+		if !visited[below] {
+			visited[below] = true
+			if inv.standsOn(below, on, visited) {
+				return true
 			}
 		}
-		at = len(inv.devices)
-		inv.byName[l.Name] = at
-		inv.devices = append(inv.devices, d)
 	}
-	if below != "" {
-		if d := &inv.devices[at]; !slices.Contains(d.Below, below) {
-			d.Below = append(d.Below, below)
-		}
-		if b := &inv.devices[inv.byName[below]]; !slices.Contains(b.Above, l.Name) {
-			b.Above = append(b.Above, l.Name)
-		}
-	}
-	if known {
-		return
-	}
-	for _, c := range l.Children {
-		inv.add(c, l.Name)
-	}
+	return false
 }
 
 // links finds the names of devices in /dev/disk/by-id, the best first.
@@ -171,7 +209,7 @@ func (inv *Inventory) links(m Machine) {
 	}
 	for _, n := range names {
 		link := path.Join(dir, n)
-		if at, ok := inv.byName[path.Base(m.Real(link))]; ok {
+		if at, ok := inv.byName[kernelName(m.Real(link))]; ok {
 			inv.devices[at].Links = append(inv.devices[at].Links, link)
 		}
 	}
@@ -205,11 +243,18 @@ func (inv *Inventory) Named(name string) (Device, bool) {
 
 // Find finds the device that a path leads to.
 func (inv *Inventory) Find(p string) (Device, bool) {
-	real := inv.real(p)
-	if real == "" {
-		return Device{}, false
+	return inv.Named(kernelName(inv.real(p)))
+}
+
+// kernelName is the kernel's name of a device file in /dev, "" of any other
+// file: an image may be called sda, too. What is a directory in /dev (cciss/c0d0)
+// is an exclamation mark to sysfs, and a slash again to lsblk.
+func kernelName(real string) string {
+	name, ok := strings.CutPrefix(real, "/dev/")
+	if !ok {
+		return ""
 	}
-	return inv.Named(path.Base(real))
+	return name
 }
 
 // Disk is the whole disk of a partition; a device itself otherwise.

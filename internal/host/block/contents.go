@@ -49,7 +49,7 @@ func Contents(ctx context.Context, m Prober, path string) ([]Content, error) {
 }
 
 // parseContents reads wipefs's JSON, which is nothing at all for a device
-// without signatures. GPT has two, of which one is told.
+// without signatures in old versions. GPT has two, of which one is told.
 func parseContents(text []byte) ([]Content, error) {
 	if len(text) == 0 {
 		return nil, nil
@@ -66,9 +66,13 @@ func parseContents(text []byte) ([]Content, error) {
 	}
 	var found []Content
 	seen := map[Content]bool{}
+	gpt := false
+	for _, s := range list.Signatures {
+		gpt = gpt || s.Type == "gpt"
+	}
 	for _, s := range list.Signatures {
 		c := Content{s.Type, printable(s.Label), s.UUID}
-		if s.Type == "PMBR" { // it goes with a GPT
+		if gpt && s.Type == "PMBR" { // it goes with it
 			continue
 		}
 		if !seen[c] {
@@ -83,7 +87,7 @@ func parseContents(text []byte) ([]Content, error) {
 func (c Content) String() string {
 	what, ok := map[string]string{
 		Unknown: "data of an unknown kind", "linux_raid_member": "a member of a RAID array", "LVM2_member": "an LVM physical volume",
-		"crypto_LUKS": "encrypted data (LUKS)", "gpt": "a partition table (GPT)", "dos": "a partition table (MBR)", "swap": "swap space",
+		"crypto_LUKS": "encrypted data (LUKS)", "gpt": "a partition table (GPT)", "dos": "a partition table (MBR)", "PMBR": "what is left of a partition table (GPT)", "swap": "swap space",
 		"bcache": "a bcache device", "isw_raid_member": "a member of an Intel RAID array", "ddf_raid_member": "a member of a RAID array (DDF)",
 		"zfs_member": "a member of a ZFS pool", "drbd": "a DRBD replica", "ext4": "an ext4 file system", "xfs": "an xfs file system", "btrfs": "a btrfs file system",
 	}[c.Type]

@@ -61,7 +61,7 @@ func reads(c host.Call) bool {
 		return slices.ContainsFunc(c.Args, func(a string) bool { return slices.Contains(words, a) })
 	}
 	switch c.Name {
-	case "lsblk", "udevadm", "blkid", "findmnt", "smartctl", "vdostats", "xfs_info", "xfs_db":
+	case "lsblk", "udevadm", "blkid", "findmnt", "smartctl", "vdostats", "xfs_info", "xfs_db", "dumpe2fs", "find":
 		return true
 	case "wipefs":
 		return has("--no-act")
@@ -72,7 +72,7 @@ func reads(c host.Call) bool {
 	case "lvs", "vgs", "pvs":
 		return true
 	case "dmsetup":
-		return has("info", "status", "table", "ls")
+		return len(c.Args) > 0 && slices.Contains([]string{"info", "status", "table", "ls"}, c.Args[0])
 	case "cryptsetup":
 		return has("luksDump", "status", "isLuks", "luksUUID")
 	case "multipathd":
@@ -85,6 +85,8 @@ func reads(c host.Call) bool {
 		return !strings.Contains(strings.Join(c.Args, " "), "--op") && !has("--login", "--logout", "--rescan", "-o")
 	case "systemctl":
 		return has("is-active")
+	case "xfs_growfs", "xfs_repair":
+		return has("-n")
 	case "btrfs":
 		return has("show", "usage", "list")
 	}

@@ -62,9 +62,11 @@ func lsblk(m *Machine, args []string, _ string) (string, error) {
 		}
 		walk(d)
 	} else {
+		// Without the column NAME the real one prints a list, not a tree.
+		deep := slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "NAME,") })
 		for _, n := range m.order {
 			if d := m.devs[n]; len(d.Below) == 0 || !slices.ContainsFunc(d.Below, func(b string) bool { return m.devs[b] != nil }) {
-				rows = append(rows, m.row(d, true))
+				rows = append(rows, m.row(d, deep))
 			}
 		}
 	}

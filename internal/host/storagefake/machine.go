@@ -31,11 +31,12 @@ type Machine struct {
 	lost    []string
 	calls   []string
 	fault   fault
-	next    map[string]int // minor numbers by prefix
+	next    map[string]int        // minor numbers by prefix
+	held    map[string]bool       // mount points that somebody uses
+	ghosts  map[string]string     // what is mounted of devices that are gone, by mount point
+	pools   map[string]ThinTarget // by their names in device-mapper
 	units   services
 	remotes remotes
-	// memory are image files that no file system holds.
-	memory map[string]int64
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -51,6 +52,8 @@ type Device struct {
 	Super      map[string]any  // superblocks, by the tool that wrote them
 	Below      []string        // by the kernel's names
 	Mounts     []string
+	MappedUUID string // of device-mapper's devices
+	Suspended  bool   // I/O of it is held
 	// Owner says whose data is on it: a name that Lost tells when it is gone.
 	Owner string
 }
@@ -63,7 +66,7 @@ type Tool func(m *Machine, args []string, input string) (string, error)
 func New() *Machine {
 	m := &Machine{
 		devs: map[string]*Device{}, links: map[string]string{}, files: map[string][]byte{}, dirs: map[string]bool{}, tools: map[string]Tool{},
-		hooks: map[string]func(string) error{}, next: map[string]int{},
+		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, ghosts: map[string]string{}, pools: map[string]ThinTarget{},
 	}
 	m.tools["lsblk"], m.tools["wipefs"], m.tools["blkdiscard"] = lsblk, wipefs, blkdiscard
 	m.tools["udevadm"] = func(*Machine, []string, string) (string, error) { return "", nil }
@@ -85,6 +88,10 @@ func (m *Machine) Pull(name string) *Device {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.devs[name]
+	for _, where := range slices.Clone(d.Mounts) { // it stays mounted, and reads fail
+		m.hide(d, where)
+		m.ghosts[where] = name
+	}
 	m.remove(name)
 	for p, n := range m.links {
 		if n == name && p != "/dev/disk/by-id/virtio-"+d.Serial {

@@ -102,7 +102,7 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		case FateOf(have, want) == Recreate:
 			l.recreate(*have, *want, seen, b)
 		default:
-			l.change(*have, *want, seen.Engine.Silent, b)
+			l.change(*have, *want, grown(have, want, seen, b), seen.Engine.Silent, b)
 		}
 	}
 	for _, have := range seen.Engine.Devices {
@@ -160,8 +160,12 @@ func (l Layer) create(want config.Device, b *plan.Builder) {
 	})
 }
 
-func (l Layer) change(have, want config.Device, silent bool, b *plan.Builder) {
+func (l Layer) change(have, want config.Device, grown config.Size, silent bool, b *plan.Builder) {
 	changes := differences(&have, &want)
+	larger := max(grown, want.Size)
+	if grown > 0 {
+		changes = append(changes, config.FieldChange{Field: "size", Old: have.Size.String(), New: grown.String()})
+	}
 	if len(changes) == 0 {
 		return
 	}
@@ -171,8 +175,8 @@ func (l Layer) change(have, want config.Device, silent bool, b *plan.Builder) {
 		if want.Path == "" {
 			sentence = fmt.Sprintf("Eject %s from drive %s", have.Path, want.Name)
 		}
-	} else if want.Size > have.Size {
-		sentence = fmt.Sprintf("Grow device %s from %s to %s", want.Name, have.Size.Human(), want.Size.Human())
+	} else if larger > have.Size {
+		sentence = fmt.Sprintf("Grow device %s from %s to %s", want.Name, have.Size.Human(), larger.Human())
 		if silent {
 			b.Note("device/"+want.Name, "initiators are not told that it grows: have them look ('iscsiadm -m session -R' and 'multipathd resize map NAME' on Linux, Rescan Disks on Windows, Rescan Storage on ESXi), and then grow what is on it")
 		}

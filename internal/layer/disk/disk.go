@@ -36,7 +36,7 @@ func Declares(d *config.Document) bool { return d.Storage.Declared() }
 func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *layer.Observed) error {
 	s := &seen.Storage
 	wipes := slices.ContainsFunc(seen.Destroy, func(name string) bool { return strings.HasPrefix(name, "disk/") })
-	if !declared.Storage.Declared() && (seen.InForce == nil || !seen.InForce.Storage.Declared()) && !wipes {
+	if !declared.Storage.Declared() && (seen.InForce == nil || !seen.InForce.Storage.Declared()) && !wipes && !seen.Look {
 		return nil
 	}
 	if s.Blocks, s.Err = block.Read(ctx, l.Machine); s.Err != nil {

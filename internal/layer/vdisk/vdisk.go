@@ -146,6 +146,17 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 		if store.ID != (host.FileID{}) {
 			users[store.ID] = d
 		}
+		if why := b.Why(declared.Storage.Provider(d.Path)); why != "" {
+			l.unavailable(d, seen, b, fmt.Sprintf("%s cannot be had, since %s cannot: %s", d.Path, declared.Storage.Provider(d.Path), why))
+			continue
+		}
+		if l.arriving(d, store, declared, seen, b) {
+			continue
+		}
+		if why := unmounted(d, declared, seen); why != "" {
+			l.unavailable(d, seen, b, why)
+			continue
+		}
 		switch {
 		case store.Err != nil:
 			l.unavailable(d, seen, b, store.Err.Error())
@@ -304,6 +315,9 @@ func (l Layer) removed(d config.Device, seen *layer.Observed, b *plan.Builder) {
 		return
 	}
 	size := config.Size(store.Size)
+	if below := seen.InForce.Storage.Provider(d.Path); below != "" && slices.Contains(seen.Destroy, below) {
+		return // it goes with its file system
+	}
 	if !slices.Contains(seen.Destroy, object) {
 		b.Note(object, "file %s (%s) stays; name --destroy %s to delete it with its data", d.Path, size.Human(), object)
 		return

@@ -1,0 +1,31 @@
+package storagefake
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Picture is the machine in words: two of the same words are in the same state.
+// Directories are left out; empty ones are nobody's loss.
+func (m *Machine) Picture() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var b strings.Builder
+	for _, n := range m.order {
+		d := m.devs[n]
+		fmt.Fprintf(&b, "%s %d on %v of %q: %v", n, d.Size, d.Below, d.Owner, d.Content)
+		if fs, ok := d.Super[fileSystemKey].(*fileSystem); ok {
+			fmt.Fprintf(&b, " spans %d", fs.span)
+			if len(d.Mounts) > 0 {
+				fmt.Fprintf(&b, ", at %v with %s", d.Mounts, fs.options)
+			}
+			for _, name := range slices.Sorted(maps.Keys(fs.files)) {
+				fmt.Fprintf(&b, ", file %s of %d", name, fs.files[name])
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
