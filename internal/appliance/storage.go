@@ -10,6 +10,7 @@ import (
 	"github.com/esos-project/esos/internal/host/smart"
 	"github.com/esos-project/esos/internal/layer"
 	disklayer "github.com/esos-project/esos/internal/layer/disk"
+	"github.com/esos-project/esos/internal/layer/remote"
 )
 
 // StorageMachine is what the storage stack is seen and set up through:
@@ -17,12 +18,14 @@ import (
 type StorageMachine interface {
 	disklayer.Machine
 	enclosure.Machine
+	remote.Machine
 }
 
 // storageLayers are the layers of the storage stack, from the bottom up.
 func storageLayers(o Options) []layer.Layer {
 	return []layer.Layer{
 		disklayer.Layer{Machine: o.Storage},
+		remote.Layer{Machine: o.Storage},
 	}
 }
 

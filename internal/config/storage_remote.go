@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -63,39 +62,4 @@ func endpoint(text string, port uint16) (netip.AddrPort, error) {
 		return netip.AddrPort{}, errors.New("port 0 is none")
 	}
 	return e, nil
-}
-
-// Use is a block device that an object of a document stands on.
-type Use struct{ Object, Path string }
-
-// Stands lists which objects of a document stand on which block devices: of
-// the storage, and devices that serve one.
-func (d *Document) Stands() []Use {
-	var uses []Use
-	add := func(object string, paths ...string) {
-		for _, p := range paths {
-			if p != "" {
-				uses = append(uses, Use{object, p})
-			}
-		}
-	}
-	s := d.Storage
-	for _, a := range s.Arrays {
-		add("array/"+a.Name, slices.Concat(a.Disks, a.Spares, []string{a.Journal})...)
-	}
-	for _, e := range s.Encrypted {
-		add("encrypted/"+e.Name, e.Device)
-	}
-	for _, g := range s.VolumeGroups {
-		add("volume-group/"+g.Name, g.Devices...)
-	}
-	for _, f := range s.FileSystems {
-		add("filesystem/"+f.Name, f.Device)
-	}
-	for _, v := range d.Devices {
-		if strings.HasPrefix(v.Path, "/dev/") {
-			add("device/"+v.Name, v.Path)
-		}
-	}
-	return uses
 }

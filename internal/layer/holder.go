@@ -22,9 +22,9 @@ type Holder struct {
 // Holder finds out who has a block device: the document first, then the
 // machine.
 func (o *Observed) Holder(declared *config.Document, d block.Device) Holder {
-	for _, u := range declaredUses(declared) {
-		if used, ok := o.blockDevice(u.path); ok && used.Name == d.Name {
-			return Holder{u.object, fmt.Sprintf("%s uses it (%s)", u.object, u.path)}
+	for _, u := range Uses(declared) {
+		if used, ok := o.BlockDevice(u.Path); ok && used.Name == d.Name {
+			return Holder{u.Object, fmt.Sprintf("%s uses it (%s)", u.Object, u.Path)}
 		}
 	}
 	why := o.refuse(d)
@@ -79,17 +79,17 @@ func Holds(inv *block.Inventory, d block.Device) string {
 	return strings.Join(found, ", ")
 }
 
-// use is an object of a document that has a block device.
-type use struct{ object, path string }
+// Use is an object of a document that has a block device.
+type Use struct{ Object, Path string }
 
-// declaredUses are the objects of a document that use block devices, each once
+// Uses are the objects of a document that use block devices, each once
 // for each path.
-func declaredUses(doc *config.Document) []use {
-	var uses []use
+func Uses(doc *config.Document) []Use {
+	var uses []Use
 	add := func(object string, paths ...string) {
 		for _, p := range paths {
 			if p != "" {
-				uses = append(uses, use{object, p})
+				uses = append(uses, Use{object, p})
 			}
 		}
 	}
@@ -112,19 +112,19 @@ func declaredUses(doc *config.Document) []use {
 }
 
 // servedBy are the devices that lead initiators to a block device.
-func servedBy(devices []config.Device) []use {
-	var uses []use
+func servedBy(devices []config.Device) []Use {
+	var uses []Use
 	for _, d := range devices {
 		if d.Path != "" { // with vdisk_fileio, too, it can be a block device's
-			uses = append(uses, use{"device/" + d.Name, d.Path})
+			uses = append(uses, Use{"device/" + d.Name, d.Path})
 		}
 	}
 	return uses
 }
 
-// blockDevice is the block device that a path of the document leads to; SCSI's
+// BlockDevice is the block device that a path of the document leads to; SCSI's
 // HOST:CHANNEL:ID:LUN, too.
-func (o *Observed) blockDevice(p string) (block.Device, bool) {
+func (o *Observed) BlockDevice(p string) (block.Device, bool) {
 	if strings.HasPrefix(p, "/") {
 		return o.Storage.Blocks.Find(p)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/block"
+	"github.com/esos-project/esos/internal/layer"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -113,7 +114,7 @@ func (p *planning) logOut(ctx context.Context, w way, force bool) error {
 // hold cannot be shown in the plan, so it must be nothing.
 func (p *planning) takeUp(coming []way) {
 	used := p.used()
-	for _, u := range p.declared.Stands() {
+	for _, u := range layer.Uses(p.declared) {
 		if p.isThere(u.Path) || has(used, u.Path) {
 			continue
 		}

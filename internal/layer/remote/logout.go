@@ -10,6 +10,7 @@ import (
 	"github.com/esos-project/esos/internal/host/block"
 	"github.com/esos-project/esos/internal/host/nvmehost"
 	"github.com/esos-project/esos/internal/host/openiscsi"
+	"github.com/esos-project/esos/internal/layer"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -140,7 +141,7 @@ func (p *planning) standing(disks, going []string, named func(string) bool) []st
 			on = append(on, line)
 		}
 	}
-	for _, u := range p.declared.Stands() {
+	for _, u := range layer.Uses(p.declared) {
 		if strings.HasPrefix(u.Path, "/dev/disk/by-path/") && named(u.Path) {
 			add(u.Object, u.Path)
 			continue
@@ -148,7 +149,7 @@ func (p *planning) standing(disks, going []string, named func(string) bool) []st
 		if inv == nil {
 			continue
 		}
-		if d, ok := inv.Find(u.Path); ok && leads(inv, d, disks, going) {
+		if d, ok := p.seen.BlockDevice(u.Path); ok && leads(inv, d, disks, going) {
 			add(u.Object, u.Path)
 		}
 	}

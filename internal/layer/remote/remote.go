@@ -159,7 +159,7 @@ func (p *planning) used() []string {
 		return nil
 	}
 	var paths []string
-	for _, u := range p.seen.InForce.Stands() {
+	for _, u := range layer.Uses(p.seen.InForce) {
 		paths = append(paths, u.Path)
 	}
 	return paths
@@ -170,6 +170,6 @@ func (p *planning) isThere(path string) bool {
 	if p.seen.Storage.Blocks == nil {
 		return false
 	}
-	_, ok := p.seen.Storage.Blocks.Find(path)
+	_, ok := p.seen.BlockDevice(path)
 	return ok
 }

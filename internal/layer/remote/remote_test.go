@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/block"
+	"github.com/esos-project/esos/internal/host/nvmehost"
+	"github.com/esos-project/esos/internal/host/openiscsi"
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer"
 	"github.com/esos-project/esos/internal/layer/disk"
@@ -257,7 +260,15 @@ func holds(_ *testing.T, m *storagefake.Machine) {
 // picture is what of a machine must not be changed by a plan that failed.
 func picture(m *storagefake.Machine) []string {
 	var all []string
-	for _, dir := range []string{"/sys/class/iscsi_session", "/sys/class/nvme", "/var/lib/iscsi/nodes/" + iqn, "/dev/disk/by-id", "/dev/disk/by-path"} {
+	sessions, _ := openiscsi.Sessions(m)
+	for _, s := range sessions {
+		all = append(all, fmt.Sprint(s, s.State, s.User, s.Disks))
+	}
+	controllers, _ := nvmehost.Controllers(m)
+	for _, c := range controllers {
+		all = append(all, fmt.Sprint(c, c.State))
+	}
+	for _, dir := range []string{"/var/lib/iscsi/nodes/" + iqn, "/dev/disk/by-id", "/dev/disk/by-path"} {
 		names, err := m.ReadDir(dir)
 		if err != nil {
 			continue
