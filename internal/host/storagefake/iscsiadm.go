@@ -135,7 +135,7 @@ func (m *Machine) scan(s *session) {
 			"/dev/disk/by-id/scsi-"+r.WWID)
 		m.dirs[fmt.Sprintf("/sys/class/iscsi_session/session%d/device/target%d:0:0/%d:0:0:%d/block/%s", s.id, s.id, s.id, lun, name)] = true
 	}
-	m.follow()
+	m.heard()
 }
 
 func (m *Machine) logout(s *session) {
@@ -145,7 +145,24 @@ func (m *Machine) logout(s *session) {
 	delete(m.remotes.sessions, s.id)
 	m.dropKernel(fmt.Sprintf("/sys/class/iscsi_session/session%d", s.id))
 	m.dropKernel(fmt.Sprintf("/sys/class/iscsi_connection/connection%d:0", s.id))
+	m.heard()
+}
+
+// heard has those who hear of disks that come and go do what they do; locked.
+func (m *Machine) heard() {
 	m.follow()
+	if m.units.running["multipathd.service"] {
+		m.gather()
+	}
+}
+
+// address is where a session is logged in, as Portal knows it.
+func (s *session) address() string {
+	host, port, _ := strings.Cut(s.portal, ",")
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + port
 }
 
 // letter is the kernel's next name of a SCSI disk; locked.

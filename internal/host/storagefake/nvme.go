@@ -112,12 +112,7 @@ func (m *Machine) disconnect(c *connection) {
 // follow has logins lose and find the addresses that they go through; locked.
 func (m *Machine) follow() {
 	for _, s := range m.remotes.sessions {
-		host, port, _ := strings.Cut(s.portal, ",")
-		joined := host + ":" + port
-		if strings.Contains(host, ":") {
-			joined = "[" + host + "]:" + port
-		}
-		state := map[bool]string{true: "LOGGED_IN", false: "FAILED"}[m.remotes.up[joined]]
+		state := map[bool]string{true: "LOGGED_IN", false: "FAILED"}[m.remotes.up[s.address()]]
 		m.files[fmt.Sprintf("/sys/class/iscsi_session/session%d/state", s.id)] = []byte(state + "\n")
 	}
 	for _, c := range m.remotes.hosts {

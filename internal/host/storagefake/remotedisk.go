@@ -47,7 +47,11 @@ func remoteTools(m *Machine) {
 // appear brings a device that leads to a remote disk; locked.
 func (m *Machine) appear(r *RemoteDisk, name, transport string, links ...string) {
 	d := m.add(&Device{Name: name, Type: "disk", Size: r.Size, Model: "Imitation", Serial: r.Serial, WWN: wwn(r.WWID), Transport: transport})
-	r.move(r.Device, d)
+	from := r.Device
+	if len(r.paths) > 0 {
+		from = m.devs[r.paths[0]]
+	}
+	r.move(from, d)
 	r.paths = append(r.paths, name)
 	for _, l := range links {
 		m.links[l] = name
@@ -60,17 +64,20 @@ func (m *Machine) vanish(r *RemoteDisk, name string) {
 	if d == nil {
 		return
 	}
-	for _, up := range m.above(name) {
-		if up.Type == "mpath" {
-			up.Below = slices.DeleteFunc(up.Below, func(b string) bool { return b == name })
-		}
-	}
-	if m.busy(d) != "" { // taken from under somebody
-		m.lost = append(m.lost, "in use: "+name)
+	gathered := m.mapOf(r)
+	if gathered != nil {
+		gathered.Below = slices.DeleteFunc(gathered.Below, func(b string) bool { return b == name })
 	}
 	r.paths = slices.DeleteFunc(r.paths, func(p string) bool { return p == name })
-	if len(r.paths) == 0 && len(d.Below) == 0 {
-		r.move(d, r.Device)
+	holder := d
+	if gathered != nil {
+		holder = gathered
+	}
+	if m.busy(d) != "" || len(r.paths) == 0 && m.busy(holder) != "" { // taken from under somebody
+		m.lost = append(m.lost, "in use: "+name)
+	}
+	if len(r.paths) == 0 {
+		r.move(holder, r.Device)
 	}
 	m.remove(name)
 	maps.DeleteFunc(m.links, func(_, n string) bool { return n == name })
@@ -84,7 +91,8 @@ func (r *RemoteDisk) move(from, to *Device) {
 	if from == nil || to == nil || from == to {
 		return
 	}
-	to.Content, to.Super, to.Owner = slices.Clone(from.Content), maps.Clone(from.Super), from.Owner
+	to.Content, to.Super, to.Owner = slices.Clone(from.Content), map[string]any{}, from.Owner
+	maps.Copy(to.Super, from.Super)
 }
 
 // wwn is lsblk's identifier of a disk, by multipath's.
@@ -106,4 +114,29 @@ func (m *Machine) putKernel(dir string, files map[string]string) {
 func (m *Machine) dropKernel(dir string) {
 	maps.DeleteFunc(m.files, func(p string, _ []byte) bool { return strings.HasPrefix(p, dir+"/") })
 	maps.DeleteFunc(m.dirs, func(p string, _ bool) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
+}
+
+// RebootRemote is what a reboot does to remote disks: nobody is logged in, and
+// no daemon runs. Files and what the disks hold stay.
+func (m *Machine) RebootRemote() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, unit := range []string{"multipathd.service", "iscsid.service"} {
+		m.units.running[unit] = false
+	}
+	for _, r := range m.remoteDisks() {
+		if d := m.mapOf(r); d != nil {
+			r.move(d, r.Device)
+			for _, p := range r.paths {
+				r.move(d, m.devs[p])
+			}
+			m.remove(d.Name)
+		}
+	}
+	for _, s := range slices.Collect(maps.Values(m.remotes.sessions)) {
+		m.logout(s)
+	}
+	for _, c := range slices.Collect(maps.Values(m.remotes.hosts)) {
+		m.disconnect(c)
+	}
 }

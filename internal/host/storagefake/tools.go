@@ -8,6 +8,7 @@ func (m *Machine) more() {
 		addDMSetup,
 		serviceTools,
 		remoteTools,
+		multipathTools,
 	} {
 		register(m)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/storagefake"
+	"github.com/esos-project/esos/internal/layer/remote/remotetest"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -20,10 +21,10 @@ func TestFaults(t *testing.T) {
 		name          string
 		before, after []func(*config.Document)
 	}{
-		{"first", nil, []func(*config.Document){iscsi("a", portalA), chap("u", "example-secret"), nvme("n", addrA), array("r", pathA)}},
-		{"another portal", []func(*config.Document){iscsi("a", portalA)}, []func(*config.Document){iscsi("a", portalB)}},
-		{"another secret", []func(*config.Document){iscsi("a", portalA), chap("u", "example-secret")}, []func(*config.Document){iscsi("a", portalA), chap("u", "example-secret2")}},
-		{"delete", []func(*config.Document){iscsi("a", portalA), nvme("n", addrA)}, nil},
+		{"first", nil, []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("u", "example-secret"), remotetest.NVMe("n", remotetest.AddrA), remotetest.Array("r", remotetest.PathA)}},
+		{"another portal", []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA)}, []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalB)}},
+		{"another secret", []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("u", "example-secret")}, []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("u", "example-secret2")}},
+		{"delete", []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.NVMe("n", remotetest.AddrA)}, nil},
 	} {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, done %v", c.name, after), func(t *testing.T) {
@@ -44,8 +45,8 @@ func TestFaults(t *testing.T) {
 
 // fault has the nth change fail; it says whether there was one.
 func fault(t *testing.T, before, after []func(*config.Document), n int, done bool) bool {
-	m := machine()
-	inForce, declared := document(before...), document(after...)
+	m := remotetest.Machine()
+	inForce, declared := remotetest.Document(before...), remotetest.Document(after...)
 	carryOut(t, m, nil, inForce)
 	was := picture(m)
 	p := planned(t, m, inForce, declared)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/openiscsi"
+	"github.com/esos-project/esos/internal/layer"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -111,7 +112,7 @@ func (p *planning) credentials(w way, t config.RemoteISCSI, n openiscsi.Node) {
 		p.b.Add(step)
 		return
 	}
-	if len(p.standing(w.disks, w.disks, w.brings)) > 0 || p.seen.Storage.Blocks == nil || len(users(p.seen.Storage.Blocks, w.disks, w.disks)) > 0 {
+	if len(p.standing(w.disks, w.disks, w.brings)) > 0 || p.seen.Storage.Blocks == nil || len(layer.Users(p.seen.Storage.Blocks, w.disks, w.disks)) > 0 {
 		p.b.Note(w.object, "the session that is there goes on with the old CHAP name and secret, since its disks are in use; the new ones are for the next login. If the target takes the old ones no more, a connection that is lost does not come back before that")
 		p.b.Add(step)
 		return

@@ -98,7 +98,7 @@ func (p *planning) logOut(ctx context.Context, w way, force bool) error {
 			if err != nil {
 				return err
 			}
-			if by := users(inv, disks, disks); len(by) > 0 {
+			if by := layer.Users(inv, disks, disks); len(by) > 0 {
 				return fmt.Errorf("%s; give that up first", strings.Join(by, ", "))
 			}
 		}
@@ -135,38 +135,12 @@ func (p *planning) takeUp(coming []way) {
 			p.b.Add(plan.Step{
 				ID: id, Layer: p.Name(), Object: config.DiskObject(u.Path), Action: plan.Create, Phase: plan.Build, Needs: []plan.ID{login},
 				Sentence: fmt.Sprintf("Look at %s, which must be blank", u.Path),
-				Do:       func(ctx context.Context, _ plan.Report) error { return p.blank(ctx, u.Path) },
-				Undo:     func(context.Context) error { return nil }, // it changed nothing
+				Do: func(ctx context.Context, _ plan.Report) error {
+					return layer.Blank(ctx, p.Machine, u.Path, p.patience())
+				},
+				Undo: func(context.Context) error { return nil }, // it changed nothing
 			})
 			break
 		}
 	}
-}
-
-// blank says why a disk that just came cannot be taken.
-func (p *planning) blank(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, p.patience()+30*time.Second)
-	defer cancel()
-	for end := time.Now().Add(p.patience()); p.Machine.Real(path) == ""; {
-		if time.Now().After(end) {
-			return fmt.Errorf("%s did not come with the login; declare the remote disks alone, and look at 'esos disk list'", path)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	found, err := block.Contents(ctx, p.Machine, p.Machine.Real(path))
-	if err != nil {
-		return err
-	}
-	if len(found) > 0 {
-		var what []string
-		for _, c := range found {
-			what = append(what, c.String())
-		}
-		return fmt.Errorf("%s holds %s; nothing is made on what the plan could not show: declare the remote disks alone, and with the next change what stands on them", path, strings.Join(what, ", "))
-	}
-	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/host/block"
 	"github.com/esos-project/esos/internal/host/nvmehost"
 	"github.com/esos-project/esos/internal/host/openiscsi"
 	"github.com/esos-project/esos/internal/layer"
@@ -108,7 +107,7 @@ func (p *planning) logout(w way, going []string) {
 		Needs:    []plan.ID{plan.StepID(plan.Create, w.object)},
 		Undo:     func(ctx context.Context) error { return p.comeBack(ctx, w) },
 	}
-	by := users(p.seen.Storage.Blocks, w.disks, going)
+	by := layer.Users(p.seen.Storage.Blocks, w.disks, going)
 	if len(by) > 0 {
 		step.Destroys = fmt.Sprintf("%s: the disk is taken from under it, and what was not written yet is lost", strings.Join(by, ", "))
 	}
@@ -149,7 +148,7 @@ func (p *planning) standing(disks, going []string, named func(string) bool) []st
 		if inv == nil {
 			continue
 		}
-		if d, ok := p.seen.BlockDevice(u.Path); ok && leads(inv, d, disks, going) {
+		if d, ok := p.seen.BlockDevice(u.Path); ok && layer.Leads(inv, d, disks, going) {
 			add(u.Object, u.Path)
 		}
 	}
@@ -157,57 +156,9 @@ func (p *planning) standing(disks, going []string, named func(string) bool) []st
 		return on
 	}
 	for _, m := range p.declared.Storage.Multipath.Maps {
-		if d, ok := inv.Find(m.Path()); ok && leads(inv, d, disks, going) {
+		if d, ok := inv.Find(m.Path()); ok && layer.Leads(inv, d, disks, going) {
 			add("multipath/"+m.Name, "its last path, "+strings.Join(d.Below, ", "))
 		}
 	}
 	return on
-}
-
-// leads says whether a device stands on one of the disks, over however many
-// parts, and has no other path to what they hold.
-func leads(inv *block.Inventory, d block.Device, disks, going []string) bool {
-	if slices.Contains(disks, d.Name) {
-		return true
-	}
-	if d.Type == "mpath" && slices.ContainsFunc(d.Below, func(n string) bool { return !slices.Contains(going, n) }) {
-		return false
-	}
-	return slices.ContainsFunc(d.Below, func(n string) bool {
-		below, ok := inv.Named(n)
-		return ok && leads(inv, below, disks, going)
-	})
-}
-
-// users says what of the machine uses disks that go, whoever set that up. What
-// gathers them and has another path does not count, nor what gathers them for
-// nobody.
-func users(inv *block.Inventory, disks, going []string) []string {
-	var by []string
-	var visit func(d block.Device)
-	visit = func(d block.Device) {
-		if len(d.Mounts) > 0 {
-			by = append(by, fmt.Sprintf("%s is mounted at %s", d.Path, strings.Join(d.Mounts, ", ")))
-		}
-		for _, name := range d.Above {
-			up, ok := inv.Named(name)
-			switch {
-			case !ok:
-			case up.Type == "part":
-				visit(up)
-			case up.Type == "mpath":
-				if !slices.ContainsFunc(up.Below, func(n string) bool { return !slices.Contains(going, n) }) {
-					visit(up)
-				}
-			default:
-				by = append(by, fmt.Sprintf("%s is in use by %s (%s)", d.Path, up.Friendly(), up.Type))
-			}
-		}
-	}
-	for _, n := range disks {
-		if d, ok := inv.Named(n); ok {
-			visit(d)
-		}
-	}
-	return by
 }

@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -19,63 +18,16 @@ import (
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer"
 	"github.com/esos-project/esos/internal/layer/disk"
+	"github.com/esos-project/esos/internal/layer/remote/remotetest"
 	"github.com/esos-project/esos/internal/plan"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
 
-const (
-	iqn     = "iqn.2026-11.com.example:array2"
-	nqn     = "nqn.2026-11.com.example:array3"
-	portalA = "10.0.0.5:3260"
-	portalB = "10.0.1.5:3260"
-	addrA   = "10.0.0.6:4420"
-	addrB   = "[fd00::6]:4420"
-	pathA   = "/dev/disk/by-path/ip-10.0.0.5:3260-iscsi-" + iqn + "-lun-0"
-	pathB   = "/dev/disk/by-path/ip-10.0.1.5:3260-iscsi-" + iqn + "-lun-0"
-)
-
-// user stands for the layers above: it takes disks for arrays, and what is
-// declared before is left until its disks are there.
-type user struct{ m *storagefake.Machine }
-
-func (user) Name() string { return "user" }
-
-func (user) Observe(context.Context, *config.Document, *layer.Observed) error { return nil }
-
-func (l user) Plan(declared *config.Document, seen *layer.Observed, b *plan.Builder) {
-	for _, a := range declared.Storage.Arrays {
-		object := "array/" + a.Name
-		if _, before := seen.Before(object); before {
-			if _, ok := seen.Storage.Blocks.Find(a.Disks[0]); !ok {
-				b.Block(object, "%s is not there", a.Disks[0])
-			}
-			continue
-		}
-		c := seen.Claim(declared, b, a.Disks[0])
-		if c.Missing+c.Refused != "" {
-			b.Problem(object, "%s%s", c.Missing, c.Refused)
-			continue
-		}
-		b.Add(plan.Step{Layer: "user", Object: object, Action: plan.Create, Sentence: "Create array " + a.Name, Needs: disk.Wipe(l.m, c, b),
-			Do: func(context.Context, plan.Report) error {
-				d := l.m.Look(a.Disks[0])
-				d.Content, d.Owner = []block.Content{{Type: "linux_raid_member"}}, object
-				return nil
-			},
-			Undo: func(context.Context) error {
-				if d := l.m.Look(a.Disks[0]); d != nil && d.Owner == object {
-					d.Content, d.Owner = nil, ""
-				}
-				return nil
-			}})
-	}
-}
-
 func planned(t *testing.T, m *storagefake.Machine, inForce, declared *config.Document, destroy ...string) *plan.Plan {
 	t.Helper()
 	seen := &layer.Observed{InForce: inForce, Destroy: destroy}
-	stack := []layer.Layer{disk.Layer{Machine: m}, Layer{Machine: m, Patience: 200 * time.Millisecond}, user{m}}
+	stack := []layer.Layer{disk.Layer{Machine: m}, Layer{Machine: m, Patience: 200 * time.Millisecond}, remotetest.User{M: m}}
 	for _, l := range stack {
 		if err := l.Observe(t.Context(), declared, seen); err != nil {
 			t.Fatal(err)
@@ -93,52 +45,6 @@ func planned(t *testing.T, m *storagefake.Machine, inForce, declared *config.Doc
 	return p
 }
 
-// machine is one with two arrays elsewhere: an iSCSI target of two portals and
-// an NVMe subsystem of two addresses.
-func machine() *storagefake.Machine {
-	m := storagefake.New()
-	m.Disk("vda", "own", 1<<30)
-	m.Target(iqn, &storagefake.RemoteDisk{WWID: "3600140500000001", Serial: "00000001", Size: 10 << 30})
-	m.Subsystem(nqn, &storagefake.RemoteDisk{WWID: "uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8", Serial: "n1", Size: 20 << 30})
-	for _, p := range []string{portalA, portalB, addrA, addrB} {
-		m.Portal(p, true)
-	}
-	return m
-}
-
-func document(edit ...func(*config.Document)) *config.Document {
-	d := &config.Document{Version: 1, Name: "array1", ID: "6ba7b810-9dad-41d1-80b4-00c04fd430c8"}
-	for _, e := range edit {
-		e(d)
-	}
-	return d
-}
-
-func iscsi(name, portal string) func(*config.Document) {
-	return func(d *config.Document) {
-		d.Storage.Remote.ISCSI = append(d.Storage.Remote.ISCSI, config.RemoteISCSI{Name: name, Target: iqn, Portal: portal})
-	}
-}
-
-func chap(user, secret string) func(*config.Document) {
-	return func(d *config.Document) {
-		r := d.Storage.Remote.ISCSI
-		r[len(r)-1].User, r[len(r)-1].Secret = user, config.Secret(secret)
-	}
-}
-
-func nvme(name, address string) func(*config.Document) {
-	return func(d *config.Document) {
-		d.Storage.Remote.NVMe = append(d.Storage.Remote.NVMe, config.RemoteNVMe{Name: name, Subsystem: nqn, Transport: "tcp", Address: address})
-	}
-}
-
-func array(name, path string) func(*config.Document) {
-	return func(d *config.Document) {
-		d.Storage.Arrays = append(d.Storage.Arrays, config.Array{Name: name, Level: "1", Disks: []string{path}})
-	}
-}
-
 // Each case leads from a document that is in force to another one. The golden
 // file is the plan; carried out, nothing must be left to do.
 func TestPlans(t *testing.T) {
@@ -151,52 +57,55 @@ func TestPlans(t *testing.T) {
 		fails  string // the plan cannot be carried out: what the error says
 		stays  bool   // the plan leads not to what is declared
 	}{
-		{name: "first", after: []func(*config.Document){iscsi("a", portalA), nvme("n", addrA)}},
-		{name: "paths", after: []func(*config.Document){iscsi("a", portalA), iscsi("b", portalB), nvme("n", addrA), nvme("n6", addrB)}},
-		{name: "chap", after: []func(*config.Document){iscsi("a", portalA), chap("esos", "example-secret")}, tamper: locked},
-		{name: "chap-wrong", after: []func(*config.Document){iscsi("a", portalA), chap("esos", "another-secret")}, tamper: locked, fails: "let initiator iqn.2026-11.org.esos-project:host.0123456789abcdef in"},
-		{name: "unreachable", after: []func(*config.Document){iscsi("a", portalA)}, tamper: func(_ *testing.T, m *storagefake.Machine) { m.Portal(portalA, false) }, fails: "nothing answers at 10.0.0.5:3260"},
-		{name: "same", before: []func(*config.Document){iscsi("a", portalA), nvme("n", addrA)}, after: []func(*config.Document){iscsi("a", portalA), nvme("n", addrA)}},
-		{name: "with-array", after: []func(*config.Document){iscsi("a", portalA), array("r", pathA)}},
-		{name: "with-array-of-nvme", after: []func(*config.Document){nvme("n", addrA), array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")}},
-		{name: "with-array-on-data", after: []func(*config.Document){iscsi("a", portalA), array("r", pathA)}, tamper: holds, fails: "holds an xfs file system"},
-		{name: "array-elsewhere", after: []func(*config.Document){iscsi("a", portalA), array("r", pathB)}, stays: true},
-		{name: "array-later", before: []func(*config.Document){iscsi("a", portalA)}, after: []func(*config.Document){iscsi("a", portalA), array("r", pathA)}},
-		{name: "boot", before: []func(*config.Document){iscsi("a", portalA), array("r", pathA)}, after: []func(*config.Document){iscsi("a", portalA), array("r", pathA)},
-			tamper: func(_ *testing.T, m *storagefake.Machine) { m.Logout(iqn) }},
-		{name: "lost", before: []func(*config.Document){iscsi("a", portalA), nvme("n", addrA)}, after: []func(*config.Document){iscsi("a", portalA), nvme("n", addrA)},
-			tamper: func(_ *testing.T, m *storagefake.Machine) { m.Portal(portalA, false); m.Portal(addrA, false) }},
-		{name: "no-disk", before: []func(*config.Document){iscsi("a", portalA)}, after: []func(*config.Document){iscsi("a", portalA)},
+		{name: "first", after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.NVMe("n", remotetest.AddrA)}},
+		{name: "paths", after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.ISCSI("b", remotetest.PortalB), remotetest.NVMe("n", remotetest.AddrA), remotetest.NVMe("n6", remotetest.AddrB)}},
+		{name: "chap", after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("esos", "example-secret")}, tamper: locked},
+		{name: "chap-wrong", after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("esos", "another-secret")}, tamper: locked, fails: "let initiator iqn.2026-11.org.esos-project:host.0123456789abcdef in"},
+		{name: "unreachable", after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA)}, tamper: func(_ *testing.T, m *storagefake.Machine) { m.Portal(remotetest.PortalA, false) }, fails: "nothing answers at 10.0.0.5:3260"},
+		{name: "same", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.NVMe("n", remotetest.AddrA)}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.NVMe("n", remotetest.AddrA)}},
+		{name: "with-array", after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.Array("r", remotetest.PathA)}},
+		{name: "with-array-of-nvme", after: []func(*config.Document){remotetest.NVMe("n", remotetest.AddrA), remotetest.Array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")}},
+		{name: "with-array-on-data", after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.Array("r", remotetest.PathA)}, tamper: holds, fails: "holds an xfs file system"},
+		{name: "array-elsewhere", after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.Array("r", remotetest.PathB)}, stays: true},
+		{name: "array-later", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA)}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.Array("r", remotetest.PathA)}},
+		{name: "boot", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.Array("r", remotetest.PathA)}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.Array("r", remotetest.PathA)},
+			tamper: func(_ *testing.T, m *storagefake.Machine) { m.Logout(remotetest.IQN) }},
+		{name: "lost", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.NVMe("n", remotetest.AddrA)}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.NVMe("n", remotetest.AddrA)},
+			tamper: func(_ *testing.T, m *storagefake.Machine) {
+				m.Portal(remotetest.PortalA, false)
+				m.Portal(remotetest.AddrA, false)
+			}},
+		{name: "no-disk", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA)}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA)},
 			tamper: func(t *testing.T, m *storagefake.Machine) {
-				m.Logout(iqn)
-				m.Target(iqn)
-				if err := m.Login(iqn, portalA); err != nil {
+				m.Logout(remotetest.IQN)
+				m.Target(remotetest.IQN)
+				if err := m.Login(remotetest.IQN, remotetest.PortalA); err != nil {
 					t.Fatal(err)
 				}
 			}},
-		{name: "another-portal", before: []func(*config.Document){iscsi("a", portalA)}, after: []func(*config.Document){iscsi("a", portalB)}},
-		{name: "another-portal-in-use", before: []func(*config.Document){iscsi("a", portalA), array("r", pathA)}, after: []func(*config.Document){iscsi("a", portalB), array("r", pathA)}, stays: true},
-		{name: "another-secret", before: []func(*config.Document){iscsi("a", portalA), chap("u", "example-secret1")}, after: []func(*config.Document){iscsi("a", portalA), chap("u", "example-secret2")}},
-		{name: "another-secret-in-use", before: []func(*config.Document){iscsi("a", portalA), chap("u", "example-secret1"), array("r", pathA)}, after: []func(*config.Document){iscsi("a", portalA), chap("u", "example-secret2"), array("r", pathA)}},
-		{name: "delete", before: []func(*config.Document){iscsi("a", portalA), nvme("n", addrA)}, after: nil},
-		{name: "delete-one-way", before: []func(*config.Document){nvme("n", addrA), nvme("n6", addrB), array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")},
-			after: []func(*config.Document){nvme("n", addrA), array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")}},
-		{name: "delete-in-use", before: []func(*config.Document){nvme("n", addrA), array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")},
-			after: []func(*config.Document){array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")}, stays: true},
-		{name: "delete-mounted", before: []func(*config.Document){iscsi("a", portalA)}, after: nil, named: []string{"remote/a"},
+		{name: "another-portal", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA)}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalB)}},
+		{name: "another-portal-in-use", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.Array("r", remotetest.PathA)}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalB), remotetest.Array("r", remotetest.PathA)}, stays: true},
+		{name: "another-secret", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("u", "example-secret1")}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("u", "example-secret2")}},
+		{name: "another-secret-in-use", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("u", "example-secret1"), remotetest.Array("r", remotetest.PathA)}, after: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.CHAP("u", "example-secret2"), remotetest.Array("r", remotetest.PathA)}},
+		{name: "delete", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA), remotetest.NVMe("n", remotetest.AddrA)}, after: nil},
+		{name: "delete-one-way", before: []func(*config.Document){remotetest.NVMe("n", remotetest.AddrA), remotetest.NVMe("n6", remotetest.AddrB), remotetest.Array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")},
+			after: []func(*config.Document){remotetest.NVMe("n", remotetest.AddrA), remotetest.Array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")}},
+		{name: "delete-in-use", before: []func(*config.Document){remotetest.NVMe("n", remotetest.AddrA), remotetest.Array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")},
+			after: []func(*config.Document){remotetest.Array("r", "/dev/disk/by-id/nvme-uuid.6ba7b810-9dad-41d1-80b4-00c04fd430c8")}, stays: true},
+		{name: "delete-mounted", before: []func(*config.Document){remotetest.ISCSI("a", remotetest.PortalA)}, after: nil, named: []string{"remote/a"},
 			tamper: func(_ *testing.T, m *storagefake.Machine) { m.Look("sdb").Mounts = []string{"/mnt/by-hand"} }},
-		{name: "foreign", after: []func(*config.Document){nvme("n", addrA)}, tamper: func(t *testing.T, m *storagefake.Machine) {
-			if err := m.Login(iqn, portalB); err != nil {
+		{name: "foreign", after: []func(*config.Document){remotetest.NVMe("n", remotetest.AddrA)}, tamper: func(t *testing.T, m *storagefake.Machine) {
+			if err := m.Login(remotetest.IQN, remotetest.PortalB); err != nil {
 				t.Fatal(err)
 			}
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := machine()
+			m := remotetest.Machine()
 			var inForce *config.Document
-			declared := document(c.after...)
+			declared := remotetest.Document(c.after...)
 			if c.before != nil {
-				inForce = document(c.before...)
+				inForce = remotetest.Document(c.before...)
 				if _, err := (plan.Runner{}).Run(t.Context(), planned(t, m, nil, inForce)); err != nil {
 					t.Fatal(err)
 				}
@@ -249,11 +158,11 @@ func TestPlans(t *testing.T) {
 }
 
 func locked(_ *testing.T, m *storagefake.Machine) {
-	m.Target(iqn, &storagefake.RemoteDisk{WWID: "3600140500000001", Serial: "00000001", Size: 10 << 30}).Lock("esos", "example-secret")
+	m.Target(remotetest.IQN, &storagefake.RemoteDisk{WWID: "3600140500000001", Serial: "00000001", Size: 10 << 30}).Lock("esos", "example-secret")
 }
 
 func holds(_ *testing.T, m *storagefake.Machine) {
-	m.Target(iqn, &storagefake.RemoteDisk{WWID: "3600140500000001", Serial: "00000001", Size: 10 << 30,
+	m.Target(remotetest.IQN, &storagefake.RemoteDisk{WWID: "3600140500000001", Serial: "00000001", Size: 10 << 30,
 		Device: &storagefake.Device{Content: []block.Content{{Type: "xfs", Label: "mail"}}, Super: map[string]any{}, Owner: "somebody's mail"}})
 }
 
@@ -262,13 +171,13 @@ func picture(m *storagefake.Machine) []string {
 	var all []string
 	sessions, _ := openiscsi.Sessions(m)
 	for _, s := range sessions {
-		all = append(all, fmt.Sprint(s, s.State, s.User, s.Disks))
+		all = append(all, fmt.Sprint(s, s.State, s.User, len(s.Disks)))
 	}
 	controllers, _ := nvmehost.Controllers(m)
 	for _, c := range controllers {
 		all = append(all, fmt.Sprint(c, c.State))
 	}
-	for _, dir := range []string{"/var/lib/iscsi/nodes/" + iqn, "/dev/disk/by-id", "/dev/disk/by-path"} {
+	for _, dir := range []string{"/var/lib/iscsi/nodes/" + remotetest.IQN, "/dev/disk/by-id", "/dev/disk/by-path"} {
 		names, err := m.ReadDir(dir)
 		if err != nil {
 			continue
