@@ -2,6 +2,7 @@ package multipath
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,6 @@ import (
 
 // declare plans one map that is declared.
 func (p *planning) declare(m config.MultipathMap, setUp []plan.ID) {
-	p.pathsUsed(m)
 	found, ok := p.now.Map(m.WWID)
 	switch {
 	case ok && found.Name == m.Name:
@@ -58,6 +58,9 @@ func describe(p multipathd.Path) string {
 
 // create plans a map that is not there.
 func (p *planning) create(m config.MultipathMap, setUp []plan.ID) {
+	if p.pathUsed(m) {
+		return
+	}
 	inv := p.seen.Storage.Blocks
 	ways := layer.Ways(inv, m.WWID)
 	needs := slices.Clone(setUp)
@@ -167,8 +170,22 @@ func (p *planning) scatter(ctx context.Context, wwid string) error {
 	}
 	for _, m := range maps {
 		if m.WWID == wwid {
-			return multipathd.Flush(ctx, p.Machine, m.Name)
+			return p.flush(ctx, m.Name)
 		}
+	}
+	return nil
+}
+
+// flush takes a map away. multipathd, told of a configuration without it, may
+// do so at the same moment.
+func (p *planning) flush(ctx context.Context, name string) error {
+	err := multipathd.Flush(ctx, p.Machine, name)
+	if err == nil {
+		return nil
+	}
+	maps, look := multipathd.Maps(ctx, p.Machine)
+	if look != nil || slices.ContainsFunc(maps, func(m multipathd.Map) bool { return m.Name == name }) {
+		return errors.Join(err, look)
 	}
 	return nil
 }
@@ -192,15 +209,16 @@ func (p *planning) rename(m config.MultipathMap, found multipathd.Map, setUp []p
 	p.comes(m, plan.StepID(plan.Change, step.Object), d.Size)
 }
 
-// pathsUsed refuses objects that stand on a path of a disk, rather than on the
-// map that gathers its paths.
-func (p *planning) pathsUsed(m config.MultipathMap) {
+// pathUsed refuses a map where something that is declared stands on one path of
+// its disk. Where the map is there Claim refuses that.
+func (p *planning) pathUsed(m config.MultipathMap) bool {
 	ways := layer.Ways(p.seen.Storage.Blocks, m.WWID)
 	for _, u := range layer.Uses(p.declared) {
 		d, ok := p.seen.BlockDevice(u.Path)
 		if ok && slices.ContainsFunc(ways, func(w block.Device) bool { return w.Name == d.Name }) {
 			p.seen.Refuse(p.b, object(m.Name), m, "%s stands on %s, which is only one path to its disk; let it stand on %s", u.Object, u.Path, m.Path())
-			return
+			return true
 		}
 	}
+	return false
 }

@@ -84,7 +84,7 @@ func (p *planning) asBefore(ctx context.Context) error {
 			if d, ok := p.find("/dev/mapper/" + m.Name); ok && d.Type == "mpath" {
 				continue // it was there without the daemon
 			}
-			if err := multipathd.Flush(ctx, p.Machine, m.Name); err != nil {
+			if err := p.flush(ctx, m.Name); err != nil {
 				return err
 			}
 		}
