@@ -19,6 +19,7 @@ import (
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/host/filesystem"
 	"github.com/esos-project/esos/internal/host/networking"
 	"github.com/esos-project/esos/internal/nvmet"
 	"github.com/esos-project/esos/internal/plan"
@@ -96,6 +97,9 @@ func New(o Options) *Server {
 	s.network()
 	s.machine()
 	s.storage()
+	s.arrays()
+	s.filesystems()
+	s.encryption()
 	s.mail()
 	s.events()
 	s.users()
@@ -128,7 +132,16 @@ type Appliance interface {
 	UndoNetwork(ctx context.Context, who string) error
 	RestartNetwork(ctx context.Context) error
 	Storage(ctx context.Context) (appliance.Storage, error)
+	FileSystems(ctx context.Context) ([]appliance.FileSystem, error)
+	FilesOn(ctx context.Context, name string) ([]appliance.StoredFile, error)
+	TrimFileSystem(ctx context.Context, name string) (string, error)
+	CheckFileSystem(ctx context.Context, name string) (filesystem.Examined, error)
+	Encrypted(ctx context.Context) ([]appliance.Encrypted, error)
+	Unlock(ctx context.Context, name string, passphrase []byte, mayMake bool) error
+	Lock(ctx context.Context, name string) error
+	RecoveryKey(ctx context.Context, name string) (string, error)
 	LocateDisk(ctx context.Context, name string, on bool) error
+	Arrays
 }
 
 // ServeHTTP answers one request.

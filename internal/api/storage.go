@@ -43,7 +43,7 @@ func (s *Server) storage() {
 
 // storageAnswer tells what kept something from being done to the storage.
 func storageAnswer(err error) error {
-	if errors.Is(err, appliance.ErrNotOwner) {
+	if errors.Is(err, appliance.ErrNotOwner) || errors.Is(err, appliance.ErrNotNow) {
 		return problem(http.StatusConflict, v1.ProblemConflict, err.Error())
 	}
 	return answer(err)
@@ -51,7 +51,7 @@ func storageAnswer(err error) error {
 
 // storageOf is the storage in the words of the API.
 func storageOf(now appliance.Storage) v1.StorageState {
-	out := v1.StorageState{Disks: []v1.Disk{}, Blocks: []v1.Disk{}}
+	out := v1.StorageState{Disks: []v1.Disk{}, Blocks: []v1.Disk{}, Arrays: arraysOf(now)}
 	for _, d := range now.Blocks.Devices() {
 		w := diskOf(now, d)
 		switch {

@@ -98,6 +98,8 @@ type Appliance struct {
 	storage     []layer.Layer // those of layers that devices stand on
 	disks       StorageMachine
 	health      *smart.Book
+	keys        *storageKeys
+	dataDir     string
 	machine     networkMachine
 	ownsMachine bool
 	store       *store
@@ -173,9 +175,10 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", o.DataDir, err)
 	}
-	storage := storageLayers(o)
+	keys := newStorageKeys(time.Now)
+	storage := storageLayers(o, keys)
 	a := &Appliance{
-		storage: storage, disks: o.Storage, health: o.Health,
+		keys: keys, dataDir: o.DataDir, storage: storage, disks: o.Storage, health: o.Health,
 		engine: o.Engine, nvme: o.NVMe, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
 		layers:  append(layers(o, storage), systemLayers(o)...),
 		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},

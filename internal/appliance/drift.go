@@ -9,6 +9,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/layer/device"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -22,7 +23,7 @@ func (a *Appliance) Drift(ctx context.Context) (*plan.Plan, error) {
 // others can change too; the rest of the machine the daemon holds to the
 // document.
 func servedByEngine(s *plan.Step) bool {
-	return slices.Contains([]string{"device", "portal", "target", "group", "lun", "alua"}, s.Layer)
+	return !device.Follows(s) && slices.Contains([]string{"device", "portal", "target", "group", "lun", "alua"}, s.Layer)
 }
 
 // findDrift reads the drift off the steps that would undo it: what restores

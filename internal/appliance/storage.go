@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/block"
@@ -10,6 +11,11 @@ import (
 	"github.com/esos-project/esos/internal/host/smart"
 	"github.com/esos-project/esos/internal/layer"
 	disklayer "github.com/esos-project/esos/internal/layer/disk"
+	"github.com/esos-project/esos/internal/layer/encrypted"
+	"github.com/esos-project/esos/internal/layer/filesystem"
+	"github.com/esos-project/esos/internal/layer/lvm"
+	"github.com/esos-project/esos/internal/layer/multipath"
+	"github.com/esos-project/esos/internal/layer/raid"
 	"github.com/esos-project/esos/internal/layer/remote"
 )
 
@@ -19,13 +25,23 @@ type StorageMachine interface {
 	disklayer.Machine
 	enclosure.Machine
 	remote.Machine
+	multipath.Machine
+	raid.Machine
+	lvm.Machine
+	encrypted.Machine
+	filesystem.Machine
 }
 
 // storageLayers are the layers of the storage stack, from the bottom up.
-func storageLayers(o Options) []layer.Layer {
+func storageLayers(o Options, keys *storageKeys) []layer.Layer {
 	return []layer.Layer{
 		disklayer.Layer{Machine: o.Storage},
 		remote.Layer{Machine: o.Storage},
+		multipath.Layer{Machine: o.Storage},
+		raid.Layer{Machine: o.Storage, DataDir: o.DataDir},
+		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir},
+		lvm.Layer{Machine: o.Storage, Backups: filepath.Join(o.DataDir, "lvm")},
+		filesystem.Layer{Machine: o.Storage},
 	}
 }
 

@@ -82,7 +82,7 @@ func Reserved(path string) bool {
 	first, _, _ := strings.Cut(filepath.Clean(path), "/")
 	switch first {
 	case ".", "revisions", "events.jsonl", "events.jsonl.1", "lock", "state", "run", "api", "mail", "network-unconfirmed.json", "unfinished.json",
-		"keys", "trim.json", "held.json":
+		"keys", "trim.json", "held.json", "lvm", "raid-checks.json":
 		return true
 	}
 	return false

@@ -11,6 +11,8 @@ type FileSystems struct {
 	// Spans are how much of its device a file system takes, by mount point, of
 	// those that are declared and mounted.
 	Spans map[string]int64
+	// Unsized says why that is not known.
+	Unsized map[string]error
 	// Broken says why a mounted file system cannot be read, by mount point.
 	Broken map[string]error
 	// Hidden are names in the directories of declared mount points where

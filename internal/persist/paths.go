@@ -44,6 +44,7 @@ func volatile() []rule {
 		{"var/lib/esos/events.jsonl*", "grows with every event"},
 		{"var/lib/esos/upkeep.json", "when each job of upkeep was done last"},
 		{"var/lib/esos/smart.json", "how disks were at the last look"},
+		{"var/lib/esos/raid-checks.json", "when RAID arrays were checked, and what that found"},
 		{"var/lib/esos/mail", "mail that waits for the server, and which alerts were mailed"},
 		{"var/lib/systemd/random-seed", "new at each shutdown"},
 		{"var/lib/systemd/timers", "when each timer ran last"},

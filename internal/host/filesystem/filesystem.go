@@ -26,6 +26,9 @@ const (
 	Btrfs = "btrfs"
 )
 
+// ErrHolds is wrapped when something is on a device, which is not overwritten.
+var ErrHolds = errors.New("holds something, and is not overwritten")
+
 // lookTime is how long a look at a file system may take: a disk that does not
 // answer must not keep everything else from being looked at.
 const lookTime = 30 * time.Second
@@ -55,7 +58,7 @@ func Make(ctx context.Context, m block.Prober, kind, device, uuid, label string)
 		return fmt.Errorf("make a %s file system: %w", kind, err)
 	}
 	if len(found) > 0 {
-		return fmt.Errorf("make a %s file system: %s holds %s, and nothing is overwritten", kind, device, found[0])
+		return fmt.Errorf("make a %s file system: %s %w: %s", kind, device, ErrHolds, found[0])
 	}
 	var c host.Call
 	switch kind {

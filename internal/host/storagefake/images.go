@@ -99,12 +99,6 @@ func (i Images) Volatile(dir string) (string, error) {
 	return "overlay", nil
 }
 
-// Run runs a program, as somebody at the console does.
-func (m *Machine) Run(name string, args ...string) error {
-	_, err := m.Output(context.Background(), host.Call{Name: name, Args: args})
-	return err
-}
-
 // images are the files of the file system that a path is on, by their paths
 // there, and what goes before these; locked.
 func (m *Machine) images(p string) (map[string]int64, string) {

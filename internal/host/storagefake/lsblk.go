@@ -33,6 +33,11 @@ type row struct {
 func (m *Machine) row(d *Device, deep bool) row {
 	r := row{Name: d.Name, Path: "/dev/" + d.Name, Type: d.Type, Number: "259:" + d.Name, Size: d.Size, Sector: 512, Physical: 512, RO: d.ReadOnly,
 		Discard: 1 << 20, Model: d.Model, Serial: d.Serial, WWN: d.WWN, Tran: d.Transport, Mounts: d.Mounts}
+	for p, name := range m.links { // the device mapper's devices go by their own names
+		if name == d.Name && strings.HasPrefix(p, "/dev/mapper/") {
+			r.Path = p
+		}
+	}
 	if len(d.Content) > 0 && d.Content[0].Type != block.Unknown {
 		r.FSType, r.Label, r.UUID = d.Content[0].Type, d.Content[0].Label, d.Content[0].UUID
 	}

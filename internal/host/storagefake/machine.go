@@ -35,6 +35,9 @@ type Machine struct {
 	held    map[string]bool       // mount points that somebody uses
 	ghosts  map[string]string     // what is mounted of devices that are gone, by mount point
 	pools   map[string]ThinTarget // by their names in device-mapper
+	md      []*mdArray            // arrays, running or not
+	noTPM   bool
+	modes   map[string]fs.FileMode // of files
 	units   services
 	remotes remotes
 }
@@ -66,7 +69,7 @@ type Tool func(m *Machine, args []string, input string) (string, error)
 func New() *Machine {
 	m := &Machine{
 		devs: map[string]*Device{}, links: map[string]string{}, files: map[string][]byte{}, dirs: map[string]bool{}, tools: map[string]Tool{},
-		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, ghosts: map[string]string{}, pools: map[string]ThinTarget{},
+		hooks: map[string]func(string) error{}, next: map[string]int{}, held: map[string]bool{}, ghosts: map[string]string{}, pools: map[string]ThinTarget{}, modes: map[string]fs.FileMode{},
 	}
 	m.tools["lsblk"], m.tools["wipefs"], m.tools["blkdiscard"] = lsblk, wipefs, blkdiscard
 	m.tools["udevadm"] = func(*Machine, []string, string) (string, error) { return "", nil }
@@ -199,8 +202,15 @@ func (m *Machine) overwrite(d *Device) {
 	if d.Owner != "" {
 		m.lost = append(m.lost, d.Owner)
 	}
+	super, member := d.Super[mdKey].(*mdSuper)
+	if h, ok := d.Super[luksKey].(*luksHeader); ok && h.inner.Owner != "" {
+		m.lost = append(m.lost, h.inner.Owner)
+	}
 	d.Owner, d.Content = "", nil
 	clear(d.Super)
+	if member {
+		m.mdLost(super)
+	}
 	for _, up := range m.above(d.Name) {
 		if up.Type == "part" {
 			m.overwrite(up)
@@ -281,8 +291,12 @@ func (m *Machine) Tell(p, text string) error {
 }
 
 // Save implements host.Linux's.
-func (m *Machine) Save(p string, data []byte, _ fs.FileMode) error {
-	return m.change("save "+p, func() error { m.files[p] = slices.Clone(data); m.dirs[path.Dir(p)] = true; return nil })
+func (m *Machine) Save(p string, data []byte, mode fs.FileMode) error {
+	return m.change("save "+p, func() error {
+		m.files[p], m.modes[p] = slices.Clone(data), mode
+		m.dirs[path.Dir(p)] = true
+		return nil
+	})
 }
 
 // Delete implements host.Linux's.

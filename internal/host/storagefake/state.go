@@ -1,10 +1,8 @@
 package storagefake
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/esos-project/esos/internal/host/block"
 )
@@ -17,24 +15,53 @@ func (m *Machine) Foreign(name, owner string) {
 	d.Content, d.Owner = []block.Content{{Type: "ext4", Label: "foreign", UUID: "11111111-2222-4333-8444-555555555555"}}, owner
 }
 
-// State is what is on the machine: its devices, what is on each, where it is
-// mounted, and the files that were saved. Equal states are equal texts.
-func (m *Machine) State() string {
+// Reboot leaves what is on the disks: nothing is mounted, open, active or
+// assembled after it.
+func (m *Machine) Reboot() {
+	m.Unmounted()
+	m.RebootLVM()
+	m.Locked()
+	m.StopArrays()
+}
+
+// Write has users write data to every volume and array that holds none and
+// that nothing stands on: what is lost from now on, Lost tells by its name.
+func (m *Machine) Write() {
+	m.WriteVolumes()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(m.devs)) {
-		d := m.devs[name]
-		fmt.Fprintf(&b, "%s %s %d", d.Name, d.Type, d.Size)
-		if len(d.Content) > 0 || len(d.Below) > 0 || len(d.Mounts) > 0 {
-			fmt.Fprintf(&b, " holds %v, on %v, mounted at %v", d.Content, d.Below, d.Mounts)
-		}
-		b.WriteByte('\n')
-	}
-	for _, p := range slices.Sorted(maps.Keys(m.files)) {
-		if !strings.HasPrefix(p, "/sys/") && !strings.HasPrefix(p, "/proc/") {
-			fmt.Fprintf(&b, "file %s\n", p)
+	for _, a := range m.md {
+		if a.device.Owner == "" && len(m.above(a.device.Name)) == 0 {
+			a.device.Owner = "array/" + a.name
 		}
 	}
-	return b.String()
+}
+
+// Owners are those whose data is on the machine, whether it is running or not.
+func (m *Machine) Owners() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	owners := map[string]bool{}
+	look := func(d *Device) {
+		if d == nil {
+			return
+		}
+		owners[d.Owner] = true
+		if h, ok := d.Super[luksKey].(*luksHeader); ok {
+			owners[h.inner.Owner] = true
+		}
+	}
+	for _, d := range m.devs {
+		look(d)
+	}
+	for _, a := range m.md {
+		look(a.device)
+	}
+	for _, g := range m.groups() {
+		for _, v := range g.volumes {
+			look(v.dev)
+		}
+	}
+	delete(owners, "")
+	return slices.Sorted(maps.Keys(owners))
 }

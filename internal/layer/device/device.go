@@ -164,7 +164,7 @@ func (l Layer) change(have, want config.Device, grown config.Size, silent bool, 
 	changes := differences(&have, &want)
 	larger := max(grown, want.Size)
 	if grown > 0 {
-		changes = append(changes, config.FieldChange{Field: "size", Old: have.Size.String(), New: grown.String()})
+		changes = append(changes, config.FieldChange{Field: storeField, Old: have.Size.String(), New: grown.String()})
 	}
 	if len(changes) == 0 {
 		return

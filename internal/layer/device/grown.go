@@ -6,6 +6,15 @@ import (
 	"github.com/esos-project/esos/internal/plan"
 )
 
+// storeField is what is told to have changed of a device whose store grew.
+const storeField = "store"
+
+// Follows says whether a step only takes up that a store grew, which nobody did
+// to what is served.
+func Follows(s *plan.Step) bool {
+	return s.Layer == Layer{}.Name() && len(s.Changes) == 1 && s.Changes[0].Field == storeField
+}
+
 // grown is how large a block device has become, or becomes by a step of the
 // plan, that is served with less; 0 if it is served whole. The engine looks
 // again when it is given the device once more (LIO does so by itself, and says

@@ -35,7 +35,7 @@ func Declares(d *config.Document) bool { return d.Storage.Declared() }
 // document wants to use and that nothing stands on.
 func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *layer.Observed) error {
 	s := &seen.Storage
-	wipes := slices.ContainsFunc(seen.Destroy, func(name string) bool { return strings.HasPrefix(name, "disk/") })
+	wipes := slices.ContainsFunc(seen.Destroy, ofStorage)
 	if !declared.Storage.Declared() && (seen.InForce == nil || !seen.InForce.Storage.Declared()) && !wipes && !seen.Look {
 		return nil
 	}
@@ -56,6 +56,13 @@ func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *lay
 		s.Contents[d.Name] = found
 	}
 	return ctx.Err()
+}
+
+// ofStorage says whether a name that is given up is one of the storage stack.
+// What ESOS made once is known again, though no document declares it any more.
+func ofStorage(name string) bool {
+	kind, _, _ := strings.Cut(name, "/")
+	return slices.Contains([]string{"disk", "array", "encrypted", "volume-group", "volume", "filesystem"}, kind)
 }
 
 // wanted are the paths of block devices that a document uses, and those that

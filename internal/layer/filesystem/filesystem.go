@@ -59,7 +59,7 @@ func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *lay
 	if s.Mounts, s.Err = filesystem.Mounts(ctx, l.Machine); s.Err != nil {
 		return ctx.Err()
 	}
-	s.Spans, s.Broken, s.Hidden, s.Files = map[string]int64{}, map[string]error{}, map[string][]string{}, map[string][]filesystem.File{}
+	s.Spans, s.Unsized, s.Broken, s.Hidden, s.Files = map[string]int64{}, map[string]error{}, map[string]error{}, map[string][]string{}, map[string][]filesystem.File{}
 	for _, f := range declared.Storage.FileSystems {
 		where := f.Path()
 		names, err := l.Machine.ReadDir(where)
@@ -74,8 +74,8 @@ func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *lay
 			s.Broken[where] = err
 			continue
 		}
-		if span, err := filesystem.Span(ctx, l.Machine, mount); err == nil {
-			s.Spans[where] = span
+		if s.Spans[where], err = filesystem.Span(ctx, l.Machine, mount); err != nil {
+			s.Unsized[where] = err
 		}
 	}
 	for _, m := range s.Mounts {

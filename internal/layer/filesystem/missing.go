@@ -2,6 +2,7 @@ package filesystem
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -155,6 +156,7 @@ func (m *mounting) do(ctx context.Context) error {
 	default:
 		m.made = true // or in part: undo looks
 		if err := filesystem.Make(ctx, m.machine, m.kind, m.device, m.uuid, m.label); err != nil {
+			m.made = !errors.Is(err, filesystem.ErrHolds)
 			return err
 		}
 	}
@@ -171,7 +173,10 @@ func (m *mounting) do(ctx context.Context) error {
 	if err := filesystem.TryMount(ctx, m.machine, m.kind, m.device, m.where, m.options); err != nil {
 		return err
 	}
-	return growToFill(ctx, m.machine, m.where)
+	// Its device may have grown while it was not mounted. If that fails, it is
+	// mounted all the same, and the next plan says what is to be grown.
+	_ = growToFill(ctx, m.machine, m.where)
+	return nil
 }
 
 // undo takes away what do did. What it made held nothing: what came upon it
@@ -194,8 +199,9 @@ func (m *mounting) undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(found) != 1 || !strings.EqualFold(found[0].UUID, m.uuid) {
+	ours := func(c block.Content) bool { return strings.EqualFold(c.UUID, m.uuid) || c.Type == block.Unknown }
+	if len(found) == 0 || !ours(found[0]) {
 		return nil // it was not made, or is something else by now
 	}
-	return eraseSignature(ctx, m.machine, m.device)
+	return takeBack(ctx, m.machine, m.device)
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/host/block"
 	"github.com/esos-project/esos/internal/host/filesystem"
 	"github.com/esos-project/esos/internal/plan"
@@ -48,14 +47,18 @@ func (p *planner) mounted(f config.FileSystem, mount filesystem.Mount) {
 
 // grow lets a file system take what its device has gained.
 func (p *planner) grow(f config.FileSystem, mount filesystem.Mount, d block.Device) {
-	span, known := p.fs.Spans[f.Path()]
+	span, unknown := p.fs.Spans[f.Path()], p.fs.Unsized[f.Path()]
+	if unknown != nil {
+		p.b.Degraded(object(f.Name), "it does not grow with its device: %v", unknown)
+		return
+	}
 	size := d.Size
 	var needs []plan.ID
 	if coming, ok := p.b.Coming(f.Device); ok {
 		needs = append(needs, coming.Step)
 		size = max(size, coming.Size)
 	}
-	if !known || mount.ReadOnly || size < span+filesystem.Slack {
+	if mount.ReadOnly || size < span+filesystem.Slack {
 		return
 	}
 	id := plan.StepID(plan.Change, object(f.Name))
@@ -178,10 +181,15 @@ func (p *planner) users(where string) []string {
 	return users
 }
 
-// eraseSignature takes away what tells that a file system is on a device.
-func eraseSignature(ctx context.Context, m Machine, device string) error {
-	if _, err := m.Output(ctx, host.Call{Name: "wipefs", Args: []string{"--all", "--quiet", device}}); err != nil {
-		return fmt.Errorf("erase the file system on %s: %w", device, err)
+// takeBack wipes a device that a step made a file system on.
+func takeBack(ctx context.Context, m Machine, device string) error {
+	inv, err := block.Read(ctx, m)
+	if err != nil {
+		return err
 	}
-	return block.Settle(ctx, m)
+	d, ok := inv.Find(device)
+	if !ok {
+		return fmt.Errorf("take the file system on %s away: the device is not there", device)
+	}
+	return block.Wipe(ctx, m, d.Path, d.Size)
 }

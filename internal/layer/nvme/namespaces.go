@@ -100,6 +100,9 @@ func (p *planner) change(object, nqn string, d config.Device, have, want nvmet.N
 	if d.Handler == config.FileIO && int64(d.Size) > size {
 		size = int64(d.Size) // the layer below grows it
 	}
+	if coming, ok := p.b.Coming(d.Path); ok && d.Handler == config.BlockIO {
+		size = max(size, coming.Size) // as do the layers below that
+	}
 	if len(changes) == 0 && size == have.Size {
 		return
 	}
