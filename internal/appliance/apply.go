@@ -407,6 +407,9 @@ func (a *Appliance) run(ctx context.Context, op *Operation, next *config.Documen
 		problems = append(problems, a.keep(ctx, op)...)
 		a.event("apply.done", "array", fmt.Sprintf("revision %d by %s is in force (steps: %d)", rev.Number, op.Who, len(op.Plan.Steps)))
 	}
+	if slices.ContainsFunc(op.Plan.Steps, func(s plan.Step) bool { return s.Reveals }) {
+		a.Kick() // what is on it can be brought up now
+	}
 	op.end(rev, changed, problems, nil)
 }
 

@@ -107,26 +107,13 @@ func (o *Observed) uses(declared *config.Document) []use {
 	o.usesOf, o.used = declared, nil
 	add := func(object string, served bool, paths ...string) {
 		for _, p := range paths {
-			if d, ok := o.blockDevice(p); ok {
+			if d, ok := o.BlockDevice(p); ok {
 				o.used = append(o.used, use{object, p, d, served})
 			}
 		}
 	}
-	s := declared.Storage
-	for _, a := range s.Arrays {
-		add("array/"+a.Name, false, slices.Concat(a.Disks, a.Spares, []string{a.Journal})...)
-	}
-	for _, e := range s.Encrypted {
-		add("encrypted/"+e.Name, false, e.Device)
-	}
-	for _, g := range s.VolumeGroups {
-		add("volume-group/"+g.Name, false, g.Devices...)
-	}
-	for _, f := range s.FileSystems {
-		add("filesystem/"+f.Name, false, f.Device)
-	}
-	for _, d := range declared.Devices { // with vdisk_fileio, too, it can be a block device's
-		add("device/"+d.Name, false, d.Path)
+	for _, u := range Uses(declared) {
+		add(u.Object, false, u.Path)
 	}
 	for _, d := range o.Engine.Devices {
 		add("device/"+d.Name, true, d.Path)
@@ -139,9 +126,9 @@ func (o *Observed) uses(declared *config.Document) []use {
 	return o.used
 }
 
-// blockDevice is the block device that a path of the document leads to; SCSI's
+// BlockDevice is the block device that a path of the document leads to; SCSI's
 // HOST:CHANNEL:ID:LUN, too.
-func (o *Observed) blockDevice(p string) (block.Device, bool) {
+func (o *Observed) BlockDevice(p string) (block.Device, bool) {
 	if strings.HasPrefix(p, "/") {
 		return o.Storage.Blocks.Find(p)
 	}

@@ -21,6 +21,8 @@ type row struct {
 	Discard  int64    `json:"disc-max"`
 	Model    string   `json:"model,omitempty"`
 	Serial   string   `json:"serial,omitempty"`
+	WWN      string   `json:"wwn,omitempty"`
+	Tran     string   `json:"tran,omitempty"`
 	FSType   string   `json:"fstype,omitempty"`
 	Label    string   `json:"label,omitempty"`
 	UUID     string   `json:"uuid,omitempty"`
@@ -30,7 +32,7 @@ type row struct {
 
 func (m *Machine) row(d *Device, deep bool) row {
 	r := row{Name: d.Name, Path: "/dev/" + d.Name, Type: d.Type, Number: "259:" + d.Name, Size: d.Size, Sector: 512, Physical: 512, RO: d.ReadOnly,
-		Discard: 1 << 20, Model: d.Model, Serial: d.Serial, Mounts: d.Mounts}
+		Discard: 1 << 20, Model: d.Model, Serial: d.Serial, WWN: d.WWN, Tran: d.Transport, Mounts: d.Mounts}
 	for p, name := range m.links { // the device mapper's devices go by their own names
 		if name == d.Name && strings.HasPrefix(p, "/dev/mapper/") {
 			r.Path = p

@@ -20,25 +20,27 @@ import (
 
 // Machine is a machine of block devices. Its methods are those of host.Linux.
 type Machine struct {
-	mu     sync.Mutex
-	devs   map[string]*Device
-	order  []string          // of devs
-	links  map[string]string // paths and the kernel's names that they lead to
-	files  map[string][]byte // what was saved, and the kernel's files
-	hooks  map[string]func(text string) error
-	dirs   map[string]bool
-	tools  map[string]Tool
-	lost   []string
-	calls  []string
-	fault  fault
-	next   map[string]int        // minor numbers by prefix
-	held   map[string]bool       // mount points that somebody uses
-	ghosts map[string]string     // what is mounted of devices that are gone, by mount point
-	before map[string]func()     // by program: done when it is called next
-	pools  map[string]ThinTarget // by their names in device-mapper
-	md     []*mdArray            // arrays, running or not
-	noTPM  bool
-	modes  map[string]fs.FileMode // of files
+	mu      sync.Mutex
+	devs    map[string]*Device
+	order   []string          // of devs
+	links   map[string]string // paths and the kernel's names that they lead to
+	files   map[string][]byte // what was saved, and the kernel's files
+	hooks   map[string]func(text string) error
+	dirs    map[string]bool
+	tools   map[string]Tool
+	lost    []string
+	calls   []string
+	fault   fault
+	next    map[string]int        // minor numbers by prefix
+	held    map[string]bool       // mount points that somebody uses
+	ghosts  map[string]string     // what is mounted of devices that are gone, by mount point
+	before  map[string]func()     // by program: done when it is called next
+	pools   map[string]ThinTarget // by their names in device-mapper
+	md      []*mdArray            // arrays, running or not
+	noTPM   bool
+	modes   map[string]fs.FileMode // of files
+	units   services
+	remotes remotes
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -47,6 +49,8 @@ type Device struct {
 	Size       int64
 	Model      string
 	Serial     string
+	WWN        string
+	Transport  string
 	ReadOnly   bool
 	Content    []block.Content // signatures, as wipefs finds them; block.Unknown for bytes without one
 	Super      map[string]any  // superblocks, by the tool that wrote them
