@@ -139,3 +139,24 @@ func TestLocateDisk(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStorageChanged: an event leads to a look, and a look that finds nothing
+// to do touches nothing: no event comes of it.
+func TestStorageChanged(t *testing.T) {
+	a, m := rack(t, true)
+	a.StorageChanged() // nothing stands on disks: nobody looks
+	if len(a.kick) > 0 {
+		t.Error("a machine without storage is looked at for each disk")
+	}
+	doc := document()
+	doc.Storage.FileSystems = []config.FileSystem{{Name: "images", Device: "/dev/disk/by-id/virtio-blank"}}
+	apply(t, a, Change{Document: doc})
+	before := len(m.Calls())
+	a.StorageChanged()
+	if err := a.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if calls := m.Calls()[before:]; len(calls) > 0 {
+		t.Errorf("it touched %v", calls)
+	}
+}
