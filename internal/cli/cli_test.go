@@ -91,6 +91,7 @@ func TestScripts(t *testing.T) {
 			"raise":  raise,
 			"nvme":   nvmeConnect,
 			"disks":  disksDo,
+			"lost":   lost,
 		},
 	})
 }
@@ -212,6 +213,10 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		m := newMachine()
 		o.OwnsMachine, o.System, o.Network = true, m.system(), networktest.New("eth0")
 		ours.Clock, ours.Services = machineClock{m}, machineServices{m}
+	}
+	if filepath.Base(env.WorkDir) == "script-disk" {
+		o.OwnsMachine, o.System, o.Network = true, newMachine().system(), networktest.New("eth0")
+		o.Storage, o.Health = disks(env)
 	}
 	app, err := appliance.Open(ctx, o)
 	if err != nil {

@@ -296,10 +296,8 @@ func (c *checker) checkOneUser(s *Storage) {
 		use(fmt.Sprintf("storage.filesystems[%d].device", i), f.Device)
 	}
 	for i, d := range c.doc.Devices {
-		if d.Handler != BlockIO {
-			continue
-		}
-		if first, twice := users[d.Path]; twice {
+		// Others than vdisk_blockio reach a block device by its path, too.
+		if first, twice := users[d.Path]; twice && d.Path != "" {
 			c.error(fmt.Sprintf("devices[%d].path", i), "%s is used at %s: initiators would destroy what is there", clip(d.Path), first)
 		}
 	}
@@ -343,6 +341,7 @@ func (c *checker) checkStacking(s *Storage) {
 		state[object] = 1
 		for _, below := range on[object] {
 			if !visit(below) {
+				state[object] = 2 // it was told of
 				return false
 			}
 		}

@@ -52,11 +52,14 @@ func (Linux) Output(ctx context.Context, c Call) ([]byte, error) {
 	cmd.WaitDelay = time.Second // for its children, which may hold its pipes open
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Run() }()
-	var err error
+	var err error // of the program; not to be read before ended is closed
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = cmd.Run()
+	}()
 	select {
-	case err = <-ended:
+	case <-ended:
 	case <-ctx.Done():
 		// It is killed; but one that waits for a dead disk dies when the kernel
 		// gives the disk up, and nobody waits for that.

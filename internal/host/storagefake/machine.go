@@ -95,6 +95,13 @@ func (m *Machine) Add(d *Device) *Device {
 	return m.add(d)
 }
 
+// File puts one of the kernel's files there.
+func (m *Machine) File(p, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files[p] = []byte(text)
+}
+
 // Pull takes a disk away, as a hand does; Plug puts it back with what it held.
 func (m *Machine) Pull(name string) *Device {
 	m.mu.Lock()

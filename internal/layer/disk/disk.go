@@ -82,10 +82,14 @@ type wish struct {
 	discard bool
 }
 
+// wishes are the disks that are named, each once: who discards one wipes it.
 func wishes(destroy []string) []wish {
 	var all []wish
-	for _, name := range destroy {
-		if disk, ok := strings.CutPrefix(name, wipes); ok {
+	for i, name := range destroy {
+		if slices.Contains(destroy[:i], name) {
+			continue
+		}
+		if disk, ok := strings.CutPrefix(name, wipes); ok && !slices.Contains(destroy, Discards+disk) {
 			all = append(all, wish{name, disk, false})
 		}
 		if disk, ok := strings.CutPrefix(name, Discards); ok {
