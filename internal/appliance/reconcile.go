@@ -38,9 +38,13 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 		return fmt.Errorf("reconcile: %w", err)
 	}
 	var skipped []plan.Note
+	revealed := false
 	runner := plan.Runner{Repair: func(*plan.Step) bool { return true }, Observe: func(i int, s plan.State, _ float64, _ error) {
-		if s == plan.Skipped {
+		switch {
+		case s == plan.Skipped:
 			skipped = append(skipped, plan.Note{Object: p.Steps[i].Object})
+		case s == plan.Done && p.Steps[i].Reveals:
+			revealed = true
 		}
 	}}
 	failures, err := runner.Run(ctx, p)
@@ -56,6 +60,9 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 		a.event("array.reconciled", "array", fmt.Sprintf("what is served was brought to what is declared (steps: %d, failed: %d)", len(p.Steps), len(failures)))
 	}
 	a.setProblems(slices.Concat(p.Problems, still))
+	if revealed {
+		a.Kick() // what is on it can be brought up now
+	}
 	return nil
 }
 

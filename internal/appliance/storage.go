@@ -14,7 +14,9 @@ import (
 	"github.com/esos-project/esos/internal/layer/encrypted"
 	"github.com/esos-project/esos/internal/layer/filesystem"
 	"github.com/esos-project/esos/internal/layer/lvm"
+	"github.com/esos-project/esos/internal/layer/multipath"
 	"github.com/esos-project/esos/internal/layer/raid"
+	"github.com/esos-project/esos/internal/layer/remote"
 )
 
 // StorageMachine is what the storage stack is seen and set up through:
@@ -22,6 +24,8 @@ import (
 type StorageMachine interface {
 	disklayer.Machine
 	enclosure.Machine
+	remote.Machine
+	multipath.Machine
 	raid.Machine
 	lvm.Machine
 	encrypted.Machine
@@ -32,9 +36,12 @@ type StorageMachine interface {
 func storageLayers(o Options, keys *storageKeys) []layer.Layer {
 	return []layer.Layer{
 		disklayer.Layer{Machine: o.Storage},
+		remote.Layer{Machine: o.Storage},
+		multipath.Layer{Machine: o.Storage},
 		raid.Layer{Machine: o.Storage, DataDir: o.DataDir},
 		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir},
 		lvm.Layer{Machine: o.Storage, Backups: filepath.Join(o.DataDir, "lvm")},
+		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir, OnVolumes: true},
 		filesystem.Layer{Machine: o.Storage},
 	}
 }

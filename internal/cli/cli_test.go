@@ -90,6 +90,7 @@ func TestScripts(t *testing.T) {
 			"remote": remote,
 			"raise":  raise,
 			"nvme":   nvmeConnect,
+			"disks":  disksDo,
 		},
 	})
 }
@@ -177,6 +178,20 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 	}
 	if filepath.Base(env.WorkDir) == "script-network" {
 		o.OwnsMachine, o.Network = true, networktest.New("eth0", "eth1", "eth2")
+	}
+	if filepath.Base(env.WorkDir) == "script-filesystem" {
+		m := storagefake.New()
+		m.Disk("vda", "data01", 10<<30)
+		m.Disk("vdb", "data02", 20<<30)
+		o.OwnsMachine, o.Storage, o.Files, o.Network = true, m, storagefake.Images{Machine: m}, networktest.New("eth0")
+	}
+	if filepath.Base(env.WorkDir) == "script-array" {
+		disks := storagefake.New()
+		for i, name := range []string{"vda", "vdb", "vdc", "vdd", "vde", "vdf", "vdg"} {
+			disks.Disk(name, fmt.Sprintf("d%d", i+1), 4<<30)
+		}
+		o.OwnsMachine, o.Network, o.Storage = true, networktest.New("eth0"), disks
+		env.Values[disksKey{}] = disks
 	}
 	if filepath.Base(env.WorkDir) == "script-snapshot" {
 		m := storagefake.New()

@@ -130,7 +130,7 @@ type Remote struct {
 type RemoteISCSI struct {
 	Name   string `yaml:"name" json:"name" doc:"unique name"`
 	Target string `yaml:"target" json:"target" doc:"iSCSI name of the target"`
-	Portal string `yaml:"portal" json:"portal" doc:"host:port or [v6]:port"`
+	Portal string `yaml:"portal" json:"portal" doc:"address:port or [v6]:port; port 3260 by default"`
 	User   string `yaml:"user,omitempty" json:"user,omitempty" doc:"CHAP name"`
 	Secret Secret `yaml:"secret,omitempty" json:"secret,omitempty" doc:"CHAP secret"`
 }
@@ -140,20 +140,20 @@ type RemoteNVMe struct {
 	Name      string `yaml:"name" json:"name" doc:"unique name"`
 	Subsystem string `yaml:"subsystem" json:"subsystem" doc:"NQN of the subsystem"`
 	Transport string `yaml:"transport" json:"transport" enum:"tcp,rdma" doc:"tcp or rdma"`
-	Address   string `yaml:"address" json:"address" doc:"host:port or [v6]:port; port 4420 by default"`
+	Address   string `yaml:"address" json:"address" doc:"address:port or [v6]:port; port 4420 by default"`
 }
 
 // Multipath are disks that are reached by several paths.
 type Multipath struct {
 	Enabled bool           `yaml:"enabled,omitempty" json:"enabled,omitempty" doc:"gather the paths to one disk under /dev/mapper"`
-	Maps    []MultipathMap `yaml:"maps,omitempty" json:"maps,omitempty" doc:"disks that have a name of their own; others are /dev/mapper/WWID"`
+	Maps    []MultipathMap `yaml:"maps,omitempty" json:"maps,omitempty" doc:"the disks whose paths are gathered; no other disk is touched"`
 	Policy  string         `yaml:"policy,omitempty" json:"policy,omitempty" enum:"service-time,queue-length,round-robin" doc:"which path the next I/O takes; service-time by default"`
 }
 
 // MultipathMap names a disk that is reached by several paths.
 type MultipathMap struct {
 	Name string `yaml:"name" json:"name" doc:"unique name; its path is /dev/mapper/NAME"`
-	WWID string `yaml:"wwid" json:"wwid" doc:"the disk's identifier, as 'multipath -ll' shows it"`
+	WWID string `yaml:"wwid" json:"wwid" doc:"the disk's identifier, as 'esos multipath list' and multipath -ll show it"`
 }
 
 // MountDir is where file systems are mounted.

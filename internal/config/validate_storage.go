@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"path"
 	"regexp"
 	"slices"
@@ -16,13 +15,7 @@ func (c *checker) checkStorage() {
 	s := &c.doc.Storage
 	names := map[string]string{} // where a name or path was used first, by kind and name
 	c.checkRemote(s.Remote, names)
-	for i, m := range s.Multipath.Maps {
-		at := fmt.Sprintf("storage.multipath.maps[%d]", i)
-		c.storageName(at+".name", "mapper", m.Name, 64, names)
-		if m.WWID == "" || len(m.WWID) > 128 || strings.ContainsAny(m.WWID, " \t\n\"'#!{}") {
-			c.error(at+".wwid", "%q is no identifier of a disk; 'multipath -ll' and /lib/udev/scsi_id show it", clip(m.WWID))
-		}
-	}
+	c.checkMultipath(s.Multipath, names)
 	for i, a := range s.Arrays {
 		c.checkArray(fmt.Sprintf("storage.arrays[%d]", i), a, names)
 	}
@@ -165,6 +158,11 @@ func (c *checker) checkVolumeGroup(at string, g VolumeGroup, names map[string]st
 	if len(g.UUID) > 64 || strings.Trim(g.UUID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
 		c.error(at+".uuid", "%q is no UUID of LVM; 'vgs -o +uuid' shows it", clip(g.UUID))
 	}
+	for i, d := range g.Devices {
+		if strings.HasPrefix(c.doc.Storage.Provider(d), "volume/") {
+			c.error(fmt.Sprintf("%s.devices[%d]", at, i), "%q is a volume itself: LVM does not look for volume groups on volumes, since those on them belong to the hosts that have them", clip(d))
+		}
+	}
 	volumes := map[string]Volume{}
 	for _, v := range g.Volumes {
 		volumes[v.Name] = v
@@ -178,6 +176,9 @@ func (c *checker) checkVolume(at string, g VolumeGroup, v Volume, volumes map[st
 	c.storageName(at+".name", "volume "+g.Name, v.Name, 64, names)
 	if lvmSuffix.MatchString(v.Name) || v.Name == "snapshot" || v.Name == "pvmove" || strings.HasPrefix(v.Name, "pvmove") {
 		c.error(at+".name", "%q is a name that LVM keeps for itself", v.Name)
+	}
+	if base, ok := strings.CutSuffix(v.Name, "_vdopool"); ok && volumes[base].Type == VDO {
+		c.error(at+".name", "%q is the name of the pool of volume %s", v.Name, base)
 	}
 	if v.Was != "" && (v.Was == v.Name || volumes[v.Was].Name != "") {
 		c.error(at+".was", "%q is the name of a volume that is declared", clip(v.Was))
@@ -349,39 +350,6 @@ func (c *checker) checkStacking(s *Storage) {
 		return true
 	}
 	s.walk(func(object string, _ any) { visit(object) })
-}
-
-func (c *checker) checkRemote(r Remote, names map[string]string) {
-	address := func(at, a, port string) {
-		if _, _, err := net.SplitHostPort(a); err != nil && (port == "" || net.ParseIP(strings.Trim(a, "[]")) == nil) {
-			c.error(at, "%q is no host:port or [v6]:port", clip(a))
-		}
-	}
-	for i, t := range r.ISCSI {
-		at := fmt.Sprintf("storage.remote.iscsi[%d]", i)
-		c.storageName(at+".name", "remote", t.Name, 64, names)
-		if !strings.HasPrefix(t.Target, "iqn.") && !strings.HasPrefix(t.Target, "eui.") && !strings.HasPrefix(t.Target, "naa.") || len(t.Target) > 223 || strings.ContainsAny(t.Target, " \t\n/") {
-			c.error(at+".target", "%q is no iSCSI name", clip(t.Target))
-		}
-		address(at+".portal", t.Portal, "3260")
-		if (t.User == "") != (t.Secret == "") {
-			c.error(at, "user and secret go together")
-		}
-		if t.Secret == Hidden {
-			c.error(at+".secret", "is only a stand-in for a secret; write the secret itself")
-		}
-	}
-	for i, n := range r.NVMe {
-		at := fmt.Sprintf("storage.remote.nvme[%d]", i)
-		c.storageName(at+".name", "remote", n.Name, 64, names)
-		if !strings.HasPrefix(n.Subsystem, "nqn.") || len(n.Subsystem) > 223 || strings.ContainsAny(n.Subsystem, " \t\n/") {
-			c.error(at+".subsystem", "%q is no NQN", clip(n.Subsystem))
-		}
-		if n.Transport == "" {
-			c.error(at+".transport", "missing; tcp or rdma")
-		}
-		address(at+".address", n.Address, "4420")
-	}
 }
 
 func (c *checker) checkSnapshots(s *Storage, names map[string]string) {

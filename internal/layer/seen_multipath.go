@@ -1,6 +1,52 @@
 package layer
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/esos-project/esos/internal/host/block"
+	"github.com/esos-project/esos/internal/host/multipathd"
+)
+
 // Multipath are the disks that are reached by several paths.
 type Multipath struct {
-	Err error // why they could not be looked at
+	Maps    []multipathd.Map
+	Conf    string // multipathd's configuration, "" if there is none
+	Running bool   // multipathd runs
+	Err     error  // why they could not be looked at
+}
+
+// Map finds the map that gathers the paths of a disk.
+func (m Multipath) Map(wwid string) (multipathd.Map, bool) {
+	i := slices.IndexFunc(m.Maps, func(f multipathd.Map) bool { return f.WWID == wwid })
+	if i < 0 {
+		return multipathd.Map{}, false
+	}
+	return m.Maps[i], true
+}
+
+// WWID is the identifier by which multipath knows a disk, "" if it has none.
+// For SCSI disks it is what udev calls ID_SERIAL: a 3 before an NAA identifier
+// (scsi_id(8)); for those of NVMe it is the WWN.
+func WWID(d block.Device) string {
+	switch {
+	case d.Type != "disk":
+		return ""
+	case strings.HasPrefix(d.WWN, "0x"):
+		return "3" + strings.TrimPrefix(d.WWN, "0x")
+	}
+	return d.WWN
+}
+
+// Ways are the disks that lead to the disk with an identifier.
+func Ways(inv *block.Inventory, wwid string) []block.Device {
+	var ways []block.Device
+	for _, d := range inv.Devices() {
+		if wwid != "" && (WWID(d) == wwid || d.Type == "disk" && slices.ContainsFunc(d.Links, func(l string) bool {
+			return l == "/dev/disk/by-id/scsi-"+wwid || l == "/dev/disk/by-id/nvme-"+wwid
+		})) {
+			ways = append(ways, d)
+		}
+	}
+	return ways
 }

@@ -57,6 +57,9 @@ type Step struct {
 	Destroys string `json:"destroys,omitempty"`
 	// Disrupts says who feels it, of steps that lose nothing.
 	Disrupts string `json:"disrupts,omitempty"`
+	// Reveals says that it brings what could not be looked at when the plan was
+	// made: disks, and what is on them. There may be more to do then.
+	Reveals bool `json:"-"`
 	// Consent is what must be named before a destroying step is done; Object
 	// when empty. It differs where a step goes with another one.
 	Consent string `json:"-"`

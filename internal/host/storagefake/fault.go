@@ -82,7 +82,9 @@ func reads(c host.Call) bool {
 	case "nvme":
 		return has("list", "list-subsys")
 	case "iscsiadm":
-		return !strings.Contains(strings.Join(c.Args, " "), "--op") && !has("--login", "--logout", "-o")
+		return !strings.Contains(strings.Join(c.Args, " "), "--op") && !has("--login", "--logout", "--rescan", "-o")
+	case "systemctl":
+		return has("is-active")
 	case "xfs_growfs", "xfs_repair":
 		return has("-n")
 	case "btrfs":

@@ -21,6 +21,8 @@ type row struct {
 	Discard  int64    `json:"disc-max"`
 	Model    string   `json:"model,omitempty"`
 	Serial   string   `json:"serial,omitempty"`
+	WWN      string   `json:"wwn,omitempty"`
+	Tran     string   `json:"tran,omitempty"`
 	FSType   string   `json:"fstype,omitempty"`
 	Label    string   `json:"label,omitempty"`
 	UUID     string   `json:"uuid,omitempty"`
@@ -30,7 +32,7 @@ type row struct {
 
 func (m *Machine) row(d *Device, deep bool) row {
 	r := row{Name: d.Name, Path: "/dev/" + d.Name, Type: d.Type, Number: "259:" + d.Name, Size: d.Size, Sector: 512, Physical: 512, RO: d.ReadOnly,
-		Discard: 1 << 20, Model: d.Model, Serial: d.Serial, Mounts: d.Mounts}
+		Discard: 1 << 20, Model: d.Model, Serial: d.Serial, WWN: d.WWN, Tran: d.Transport, Mounts: d.Mounts}
 	for p, name := range m.links { // the device mapper's devices go by their own names
 		if name == d.Name && strings.HasPrefix(p, "/dev/mapper/") {
 			r.Path = p
@@ -117,8 +119,14 @@ func wipefs(m *Machine, args []string, _ string) (string, error) {
 func blkdiscard(m *Machine, args []string, _ string) (string, error) {
 	p := args[len(args)-1]
 	d := m.find(p)
-	if d == nil || !strings.Contains(strings.Join(args, " "), "--zeroout") && m.busy(d) != "" {
-		return "", fails("blkdiscard", 1, "cannot open %s", p)
+	switch {
+	case d == nil:
+		return "", fails("blkdiscard", 1, "cannot open %s: No such file or directory", p)
+	case m.busy(d) != "":
+		return "", fails("blkdiscard", 1, "cannot open %s: Device or resource busy", p)
+	case slices.ContainsFunc(d.Content, func(c block.Content) bool { return c.Type != block.Unknown }):
+		// It asks where there is a terminal, and does nothing elsewhere (2.41).
+		return "", fails("blkdiscard", 1, "%s contains existing %s", p, d.Content[0].Type)
 	}
 	m.overwrite(d)
 	return "", nil

@@ -426,6 +426,7 @@ func pvmove(c *lvmCall) error {
 		}
 		delete(v.room, p)
 	}
+	g.volumes = slices.DeleteFunc(g.volumes, func(v *lvmVolume) bool { return v.moves != "" })
 	for _, v := range g.volumes {
 		v.stands(c.m)
 	}

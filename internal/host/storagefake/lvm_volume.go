@@ -53,6 +53,9 @@ func lvcreate(c *lvmCall) error {
 		}
 		on = append(on, pv)
 	}
+	if v.kind == "thin-pool" && (c.has("--wipesignatures") || c.has("--errorwhenfull")) {
+		return fails("lvm", 3, "Option --wipesignatures or --errorwhenfull is unsupported with thin pools.")
+	}
 	before := slices.Clone(g.volumes)
 	if err := c.layOut(g, v, sub, on); err != nil {
 		g.volumes = before
@@ -92,7 +95,7 @@ func (c *lvmCall) layOut(g *lvmGroup, v *lvmVolume, sub string, on []*lvmDevice)
 		return c.legs(g, v, on)
 	case "thin-pool":
 		v.chunk, v.metadata, v.whenFull = cmp.Or(c.bytes("--chunksize"), 64<<10), up(cmp.Or(c.bytes("--poolmetadatasize"), 4<<20), g.extent), "queue"
-		if c.options["--errorwhenfull"] == "y" {
+		if strings.Contains(c.options["--config"], "activation/error_when_full=1") {
 			v.whenFull = "error"
 		}
 		v.meta = 10

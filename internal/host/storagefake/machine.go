@@ -20,25 +20,27 @@ import (
 
 // Machine is a machine of block devices. Its methods are those of host.Linux.
 type Machine struct {
-	mu     sync.Mutex
-	devs   map[string]*Device
-	order  []string          // of devs
-	links  map[string]string // paths and the kernel's names that they lead to
-	files  map[string][]byte // what was saved, and the kernel's files
-	hooks  map[string]func(text string) error
-	dirs   map[string]bool
-	tools  map[string]Tool
-	lost   []string
-	calls  []string
-	fault  fault
-	next   map[string]int        // minor numbers by prefix
-	held   map[string]bool       // mount points that somebody uses
-	ghosts map[string]string     // what is mounted of devices that are gone, by mount point
-	before map[string]func()     // by program: done when it is called next
-	pools  map[string]ThinTarget // by their names in device-mapper
-	md     []*mdArray            // arrays, running or not
-	noTPM  bool
-	modes  map[string]fs.FileMode // of files
+	mu      sync.Mutex
+	devs    map[string]*Device
+	order   []string          // of devs
+	links   map[string]string // paths and the kernel's names that they lead to
+	files   map[string][]byte // what was saved, and the kernel's files
+	hooks   map[string]func(text string) error
+	dirs    map[string]bool
+	tools   map[string]Tool
+	lost    []string
+	calls   []string
+	fault   fault
+	next    map[string]int        // minor numbers by prefix
+	held    map[string]bool       // mount points that somebody uses
+	ghosts  map[string]string     // what is mounted of devices that are gone, by mount point
+	before  map[string]func()     // by program: done when it is called next
+	pools   map[string]ThinTarget // by their names in device-mapper
+	md      []*mdArray            // arrays, running or not
+	noTPM   bool
+	modes   map[string]fs.FileMode // of files
+	units   services
+	remotes remotes
 }
 
 // Device is a block device. Tools keep what they write on it in Super.
@@ -47,6 +49,8 @@ type Device struct {
 	Size       int64
 	Model      string
 	Serial     string
+	WWN        string
+	Transport  string
 	ReadOnly   bool
 	Content    []block.Content // signatures, as wipefs finds them; block.Unknown for bytes without one
 	Super      map[string]any  // superblocks, by the tool that wrote them
@@ -54,6 +58,7 @@ type Device struct {
 	Mounts     []string
 	MappedUUID string // of device-mapper's devices
 	Suspended  bool   // I/O of it is held
+	Held       bool   // a program has it for itself, which nothing else shows
 	// Owner says whose data is on it: a name that Lost tells when it is gone.
 	Owner string
 }
@@ -81,6 +86,13 @@ func (m *Machine) Disk(name, serial string, size int64) *Device {
 	d := m.add(&Device{Name: name, Type: "disk", Size: size, Model: "Imitation", Serial: serial})
 	m.links["/dev/disk/by-id/virtio-"+serial] = name
 	return d
+}
+
+// Add adds any other device: a partition, or what other systems made of disks.
+func (m *Machine) Add(d *Device) *Device {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.add(d)
 }
 
 // Pull takes a disk away, as a hand does; Plug puts it back with what it held.
@@ -184,6 +196,9 @@ func (m *Machine) above(name string) []*Device {
 func (m *Machine) busy(d *Device) string {
 	if len(d.Mounts) > 0 {
 		return "Device or resource busy (mounted)"
+	}
+	if d.Held {
+		return "Device or resource busy"
 	}
 	for _, up := range m.above(d.Name) {
 		if up.Type != "part" {
@@ -318,6 +333,9 @@ func (m *Machine) Blank(p string) (bool, error) {
 	d := m.find(p)
 	if d == nil {
 		return false, &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist}
+	}
+	if m.busy(d) != "" {
+		return false, host.ErrInUse
 	}
 	return len(d.Content) == 0, nil
 }

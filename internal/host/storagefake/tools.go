@@ -9,6 +9,9 @@ func (m *Machine) more() {
 		addDMSetup,
 		(*Machine).lvm,
 		luksTools,
+		serviceTools,
+		remoteTools,
+		multipathTools,
 	} {
 		register(m)
 	}
