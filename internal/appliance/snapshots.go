@@ -30,7 +30,11 @@ func snapshots(o Options) Snapshots {
 	if o.Snapshots != nil {
 		return o.Snapshots
 	}
-	return snapshot.New(snapshot.Options{Machine: host.Linux{}, Files: host.Files{}, DataDir: o.DataDir})
+	files, ok := o.Files.(snapshot.Files)
+	if !ok {
+		files = host.Files{}
+	}
+	return snapshot.New(snapshot.Options{Machine: o.Storage, Files: files, DataDir: o.DataDir})
 }
 
 // mayApply waits until nothing else is carried out, and keeps others from it

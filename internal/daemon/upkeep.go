@@ -30,6 +30,7 @@ func keepUp(ctx context.Context, o Options, app *appliance.Appliance, board *ale
 		&diskHealth{book: health, file: filepath.Join(o.DataDir, healthFile)},
 		arrayChecks{app},
 		fileSystemTrims{app},
+		scheduledSnapshots{app},
 	}
 	return upkeep.New(upkeep.Options{Source: jobs, Files: host.Linux{}, Path: filepath.Join(o.DataDir, upkeepFile), Log: o.Log,
 		Ended: func(name string, err error) { toldOfUpkeep(board, name, err) }}).Run(ctx)
