@@ -186,6 +186,13 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		m.Disk("vdb", "data02", 20<<30)
 		o.OwnsMachine, o.Storage, o.Files, o.Network = true, m, storagefake.Images{Machine: m}, networktest.New("eth0")
 	}
+	if filepath.Base(env.WorkDir) == "script-volumes" {
+		m := storagefake.New()
+		for i, name := range []string{"a", "b", "c", "d"} {
+			m.Disk(fmt.Sprintf("vd%c", 'a'+i), name, 4<<40)
+		}
+		o.OwnsMachine, o.Storage, o.Files, o.Network = true, m, storagefake.Images{Machine: m}, networktest.New("eth0")
+	}
 	if filepath.Base(env.WorkDir) == "script-array" {
 		disks := storagefake.New()
 		for i, name := range []string{"vda", "vdb", "vdc", "vdd", "vde", "vdf", "vdg"} {
