@@ -31,13 +31,13 @@ func number(text string) uint64 {
 }
 
 // Stat implements vdisk.Files.
-func (f Images) Stat(p string) (host.FileInfo, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if d := f.find(p); d != nil {
+func (i Images) Stat(p string) (host.FileInfo, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if d := i.find(p); d != nil {
 		return host.FileInfo{Path: p, Size: d.Size, Allocated: d.Size, Block: true, ID: host.FileID{Device: number(d.Name)}}, nil
 	}
-	if d, name := f.locate(p); d != nil {
+	if d, name := i.locate(p); d != nil {
 		if size, ok := d.Super[fileSystemKey].(*fileSystem).files[name]; ok {
 			return host.FileInfo{Path: p, Size: size, Allocated: size / 4, ID: host.FileID{Device: number(d.Name), Inode: number(name)}}, nil
 		}
@@ -47,11 +47,11 @@ func (f Images) Stat(p string) (host.FileInfo, error) {
 
 // Create implements vdisk.Files. A file made where nothing is mounted would be
 // in memory: in the imitation that is an error.
-func (f Images) Create(_ context.Context, p string, size int64, _ bool, progress func(int64)) error {
-	if _, err := f.Stat(p); err == nil {
+func (i Images) Create(_ context.Context, p string, size int64, _ bool, progress func(int64)) error {
+	if _, err := i.Stat(p); err == nil {
 		return &fs.PathError{Op: "create", Path: p, Err: fs.ErrExist}
 	}
-	if err := f.Store(p, size); err != nil {
+	if err := i.Store(p, size); err != nil {
 		return err
 	}
 	if progress != nil {
@@ -61,15 +61,15 @@ func (f Images) Create(_ context.Context, p string, size int64, _ bool, progress
 }
 
 // Grow implements vdisk.Files.
-func (f Images) Grow(_ context.Context, p string, size int64, _ bool, progress func(int64)) error {
-	fi, err := f.Stat(p)
+func (i Images) Grow(_ context.Context, p string, size int64, _ bool, progress func(int64)) error {
+	fi, err := i.Stat(p)
 	if err != nil {
 		return err
 	}
 	if fi.Size >= size {
 		return nil
 	}
-	if err := f.Store(p, size); err != nil {
+	if err := i.Store(p, size); err != nil {
 		return err
 	}
 	if progress != nil {
@@ -79,21 +79,21 @@ func (f Images) Grow(_ context.Context, p string, size int64, _ bool, progress f
 }
 
 // Remove implements vdisk.Files.
-func (f Images) Remove(p string) error {
-	return f.change("remove "+p, func() error {
-		if d, name := f.locate(p); d != nil {
+func (i Images) Remove(p string) error {
+	return i.change("remove "+p, func() error {
+		if d, name := i.locate(p); d != nil {
 			delete(d.Super[fileSystemKey].(*fileSystem).files, name)
 		}
-		delete(f.files, p)
+		delete(i.files, p)
 		return nil
 	})
 }
 
 // Volatile implements vdisk.Files.
-func (f Images) Volatile(dir string) (string, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if d, _ := f.locate(dir + "/x"); d != nil {
+func (i Images) Volatile(dir string) (string, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if d, _ := i.locate(dir + "/x"); d != nil {
 		return "", nil
 	}
 	return "overlay", nil
