@@ -80,7 +80,7 @@ with 'esos serve'.`,
 		commands []*cobra.Command
 	}{
 		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.drift(), a.config(), a.importCommand(), a.exportCommand(), a.sync(), a.backup(), a.login()}},
-		{"edit", []*cobra.Command{a.array(), a.filesystem(), a.encryption(), a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.nvme(), a.network(), a.clock(), a.mail(), a.account(), a.service(), a.alua(), a.auth(), a.user(), a.token()}},
+		{"edit", []*cobra.Command{a.remote(), a.multipath(), a.array(), a.filesystem(), a.encryption(), a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.nvme(), a.network(), a.clock(), a.mail(), a.account(), a.service(), a.alua(), a.auth(), a.user(), a.token()}},
 		{"watch", []*cobra.Command{a.status(), a.alert(), a.session(), a.statistics(), a.events(), a.operation()}},
 	} {
 		for _, sub := range g.commands {

@@ -188,6 +188,9 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		o.OwnsMachine, o.System, o.Network = true, m.system(), networktest.New("eth0")
 		ours.Clock, ours.Services = machineClock{m}, machineServices{m}
 	}
+	if filepath.Base(env.WorkDir) == "script-remotedisks" {
+		o.OwnsMachine, o.System, o.Network, o.Storage = true, newMachine().system(), networktest.New("eth0"), disksElsewhere()
+	}
 	app, err := appliance.Open(ctx, o)
 	if err != nil {
 		cancel()

@@ -50,3 +50,25 @@ func Ways(inv *block.Inventory, wwid string) []block.Device {
 	}
 	return ways
 }
+
+// SeveralWays are the disks that are reached by several paths which nobody
+// gathers, each with its paths. Those of NVMe the kernel gathers itself.
+func SeveralWays(inv *block.Inventory) [][]block.Device {
+	var all [][]block.Device
+	told := map[string]bool{}
+	for _, d := range inv.Devices() {
+		id := WWID(d)
+		if id == "" || told[id] || d.Transport == "nvme" {
+			continue
+		}
+		told[id] = true
+		ways := Ways(inv, id)
+		gathered := slices.ContainsFunc(ways, func(w block.Device) bool {
+			return slices.ContainsFunc(w.Above, func(n string) bool { up, _ := inv.Named(n); return up.Type == "mpath" })
+		})
+		if len(ways) > 1 && !gathered {
+			all = append(all, ways)
+		}
+	}
+	return all
+}
