@@ -26,6 +26,7 @@ import (
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/host/kernfs/nvmetfake"
+	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
 	"github.com/esos-project/esos/internal/nvmet"
 )
@@ -189,7 +190,8 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		ours.Clock, ours.Services = machineClock{m}, machineServices{m}
 	}
 	if filepath.Base(env.WorkDir) == "script-remotedisks" {
-		o.OwnsMachine, o.System, o.Network, o.Storage = true, newMachine().system(), networktest.New("eth0"), disksElsewhere()
+		m := disksElsewhere()
+		o.OwnsMachine, o.System, o.Network, o.Storage, o.Files = true, newMachine().system(), networktest.New("eth0"), m, storagefake.Images{Machine: m}
 	}
 	app, err := appliance.Open(ctx, o)
 	if err != nil {
