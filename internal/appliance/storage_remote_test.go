@@ -63,6 +63,24 @@ func TestStorageOnRemoteDisks(t *testing.T) {
 	if lost := m.Lost(); len(lost) > 0 {
 		t.Errorf("lost: %q", lost)
 	}
+
+	// multipathd does not start: the array is not begun on single paths, which
+	// could not be gathered then.
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.Reboot()
+	m.Broken("multipathd.service", true)
+	a = storageArray(t, dir, m)
+	if err := a.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := m.Look("/dev/md/far"); d != nil {
+		t.Errorf("it runs on %q", d.Below)
+	}
+	m.Broken("multipathd.service", false)
+	a.Retry()
+	well(t, a, doc)
 }
 
 // well waits until all that is declared is served.
