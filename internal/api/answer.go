@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host"
+	"github.com/esos-project/esos/internal/library"
 	"github.com/esos-project/esos/internal/plan"
+	"github.com/esos-project/esos/internal/snapshot"
 )
 
 // answer turns an error of those below into one that says what to do.
@@ -22,6 +26,8 @@ func answer(err error) error {
 	var destroys *appliance.DestroysError
 	var noDrift *appliance.NoDriftError
 	var notAdopted *appliance.AdoptError
+	var noSnapshot *snapshot.RefusedError
+	var noFile *library.RefusedError
 	switch {
 	case err == nil:
 		return nil
@@ -45,11 +51,15 @@ func answer(err error) error {
 		return refusal(destroys)
 	case errors.As(err, &noDrift):
 		return problem(http.StatusNotFound, v1.ProblemNotFound, err.Error())
+	case errors.As(err, &noSnapshot), errors.As(err, &noFile):
+		return problem(http.StatusUnprocessableEntity, v1.ProblemInvalid, err.Error())
 	case errors.As(err, &notAdopted):
 		return problem(http.StatusUnprocessableEntity, v1.ProblemInvalid, err.Error())
 	case errors.Is(err, config.ErrNotFound), errors.Is(err, appliance.ErrNoRevision), errors.Is(err, appliance.ErrNoOperation):
 		return problem(http.StatusNotFound, v1.ProblemNotFound, err.Error())
-	case errors.Is(err, config.ErrExists):
+	case errors.Is(err, host.ErrTooLarge):
+		return problem(http.StatusRequestEntityTooLarge, v1.ProblemInvalid, err.Error())
+	case errors.Is(err, config.ErrExists), errors.Is(err, fs.ErrExist), errors.Is(err, snapshot.ErrUsed):
 		return problem(http.StatusConflict, v1.ProblemConflict, err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem(http.StatusServiceUnavailable, v1.ProblemBusy, err.Error()+"; try again later")

@@ -83,6 +83,12 @@ func (b *lockedBuffer) String() string {
 // user with a token for each role; root has a password too.
 func newArray(t testing.TB) *array {
 	t.Helper()
+	return newArrayWith(t, func(*appliance.Options) {})
+}
+
+// newArrayWith is newArray with other options.
+func newArrayWith(t testing.TB, set func(*appliance.Options)) *array {
+	t.Helper()
 	a := &array{t: t, engine: &enginetest.Memory{}, clock: &clock{now: time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)},
 		tokens: map[Role]string{}, log: &lockedBuffer{}}
 	log := slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -112,7 +118,9 @@ func newArray(t testing.TB) *array {
 		doc.API.Users = append(doc.API.Users, u)
 	}
 	var err error
-	a.app, err = appliance.Open(context.Background(), appliance.Options{DataDir: t.TempDir(), Engine: a.engine, Log: log, First: doc})
+	o := appliance.Options{DataDir: t.TempDir(), Engine: a.engine, Log: log, First: doc}
+	set(&o)
+	a.app, err = appliance.Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func permitChange(p principal, old, doc *config.Document, destroy []string) erro
 	if len(config.Fields(old.API, doc.API)) > 0 {
 		return problem(http.StatusForbidden, v1.ProblemDenied, fmt.Sprintf("%s is %s here; who may use the API, and where it listens, only an admin changes", p.name, p.role))
 	}
-	if err := errors.Join(permitPaths(p, old, doc), permitNetwork(p, old, doc), permitMachine(p, old, doc), permitMail(p, old, doc)); err != nil {
+	if err := errors.Join(permitPaths(p, old, doc), permitNetwork(p, old, doc), permitMachine(p, old, doc), permitMail(p, old, doc), permitStorage(p, old, doc)); err != nil {
 		return err
 	}
 	if len(destroy) > 0 {

@@ -29,7 +29,7 @@ func at(ctx context.Context) place {
 
 // pathParameters describes the variables of a path.
 func pathParameters(path string) []*huma.Param {
-	known := map[string]string{"target": "The target's name.", "group": "The host group's name.", "subsystem": "The NVMe subsystem's NQN.", "name": "The object's name; a LUN's or namespace's number."}
+	known := map[string]string{"target": "The target's name.", "group": "The host group's name.", "device": "The device's name.", "filesystem": "The file system's name; - for the data directory.", "subsystem": "The NVMe subsystem's NQN.", "name": "The object's name; a LUN's or namespace's number."}
 	var ps []*huma.Param
 	for _, part := range strings.Split(path, "/") {
 		if v, ok := strings.CutPrefix(part, "{"); ok {

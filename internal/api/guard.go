@@ -22,6 +22,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
+		whole := r.Body
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		p, err := s.identify(r)
 		if err != nil {
@@ -33,6 +34,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			// nor by doing nothing.
 			h.Set("Connection", "close")
 			_ = http.NewResponseController(w).SetReadDeadline(s.now().Add(strangerTime))
+		} else if isUpload(r) {
+			r.Body = whole // goes to a file, whose room is its limit
 		}
 		r = r.WithContext(context.WithValue(r.Context(), principalKey{}, p))
 		if r.Method == http.MethodGet || r.Method == http.MethodHead || strings.HasSuffix(r.URL.Path, "/plan") { // asks only

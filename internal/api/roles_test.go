@@ -23,7 +23,8 @@ func needed(method, path string) Role {
 		return Viewer
 	case method == http.MethodGet, strings.HasSuffix(path, "/plan"):
 		return Viewer
-	case strings.HasPrefix(path, "/users"), path == "/clock/time", strings.HasPrefix(path, "/network/"), strings.HasPrefix(path, "/services"), strings.HasSuffix(path, "/recovery-key"):
+	case strings.HasPrefix(path, "/users"), path == "/clock/time", strings.HasPrefix(path, "/network/"), strings.HasPrefix(path, "/services"), strings.HasSuffix(path, "/recovery-key"),
+		strings.HasPrefix(path, "/images"), method == http.MethodDelete && strings.HasPrefix(path, "/snapshots"):
 		return Admin
 	}
 	return Operator

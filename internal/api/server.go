@@ -6,6 +6,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -21,8 +22,10 @@ import (
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/host/filesystem"
 	"github.com/esos-project/esos/internal/host/networking"
+	"github.com/esos-project/esos/internal/library"
 	"github.com/esos-project/esos/internal/nvmet"
 	"github.com/esos-project/esos/internal/plan"
+	"github.com/esos-project/esos/internal/snapshot"
 )
 
 // Server answers requests. It is an http.Handler; Serve listens for it.
@@ -92,6 +95,8 @@ func New(o Options) *Server {
 	s.resources()
 	s.drift()
 	s.nvme()
+	s.snapshots()
+	s.images()
 	s.state()
 	s.alerting()
 	s.network()
@@ -125,6 +130,13 @@ type Appliance interface {
 	Events(ctx context.Context, since int64) ([]appliance.Event, error)
 	Subscribe(ctx context.Context, since int64) (<-chan appliance.Event, error)
 	Note(e engine.Event)
+	Images(ctx context.Context) ([]library.File, error)
+	CopyImage(ctx context.Context, from, to, who string) (*appliance.Operation, error)
+	ReceiveImage(ctx context.Context, fileSystem, name string, r io.Reader, length int64, sum, who string) (library.Received, error)
+	DeleteImage(ctx context.Context, path string, destroy []string, who string) error
+	Snapshots(ctx context.Context) ([]snapshot.Snapshot, error)
+	TakeSnapshot(ctx context.Context, devices []string, name, who string) ([]snapshot.Snapshot, error)
+	DeleteSnapshot(ctx context.Context, device, name string, destroy []string, who string) error
 	NVMeControllers(ctx context.Context) (all []nvmet.Controller, known bool, err error)
 	Links() ([]networking.Link, error)
 	Unconfirmed() *appliance.Unconfirmed

@@ -30,6 +30,7 @@ import (
 	"github.com/esos-project/esos/internal/layer/portal"
 	"github.com/esos-project/esos/internal/layer/target"
 	"github.com/esos-project/esos/internal/layer/vdisk"
+	"github.com/esos-project/esos/internal/library"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -63,6 +64,8 @@ type Options struct {
 	Files vdisk.Files
 	// SCSI finds the machine's SCSI devices; the host's if nil.
 	SCSI vdisk.SCSI
+	// Snapshots takes snapshots of devices; one on the host's machine if nil.
+	Snapshots Snapshots
 	// Network is the machine's network; the host's if nil.
 	Network interface {
 		network.Machine
@@ -95,6 +98,8 @@ type Appliance struct {
 	kept        func(ctx context.Context, reason string) error
 	layers      []layer.Layer
 	network     layer.Layer
+	snapshots   Snapshots
+	library     library.Library
 	storage     []layer.Layer // those of layers that devices stand on
 	disks       StorageMachine
 	health      *smart.Book
@@ -129,6 +134,8 @@ type Appliance struct {
 	unfinished unfinished
 	operations []*Operation
 	nextOp     int
+
+	snapshotProblems map[string]string // by object
 }
 
 // Open reads the newest revision and begins to serve it. What of it cannot be
@@ -180,7 +187,8 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	a := &Appliance{
 		keys: keys, dataDir: o.DataDir, storage: storage, disks: o.Storage, health: o.Health,
 		engine: o.Engine, nvme: o.NVMe, log: o.Log, retry: o.Retry, lock: lock, kept: o.Kept,
-		layers:  append(layers(o, storage), systemLayers(o)...),
+		layers:    append(layers(o, storage), systemLayers(o)...),
+		snapshots: snapshots(o), library: imageLibrary(o),
 		network: networkLayer(o), machine: o.Network, ownsMachine: o.OwnsMachine, confirmTime: o.ConfirmTime, confirm: confirmation{path: filepath.Join(o.DataDir, markerFile)},
 		unfinished: unfinished{path: filepath.Join(o.DataDir, unfinishedFile)},
 		applies:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
@@ -218,6 +226,7 @@ func (a *Appliance) open(ctx context.Context, o Options) error {
 	if a.events, err = openEventLog(o.DataDir); err != nil {
 		return err
 	}
+	a.resumeLeft(ctx)
 	var damaged []error
 	a.store, a.current, a.revision, damaged, err = openStore(filepath.Join(o.DataDir, "revisions"), diskFiles{}, o.Keep)
 	if err != nil {

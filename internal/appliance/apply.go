@@ -12,6 +12,7 @@ import (
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/layer"
+	disklayer "github.com/esos-project/esos/internal/layer/disk"
 	"github.com/esos-project/esos/internal/plan"
 )
 
@@ -186,19 +187,24 @@ func (a *Appliance) plan(ctx context.Context, next, before *config.Document, des
 	if err != nil {
 		return nil, err
 	}
-	k := &look{plan: p, repair: repairs(seen.Before, next, p), seen: seen}
+	k := &look{plan: p, repair: repairs(seen.Before, next, p, destroy), seen: seen}
 	p.Drift = slices.DeleteFunc(findDrift(k, before), a.notByHand())
 	return k, nil
 }
 
 // repairs returns what tells repairs: steps whose object has the same words in
-// both documents, and that have nothing to do with a step that is wanted.
-func repairs(had func(object string) (any, bool), next *config.Document, p *plan.Plan) func(*plan.Step) bool {
+// both documents, and that have nothing to do with a step that is wanted. What
+// of the storage is named in destroy, and taken away for that, is wanted though
+// no document ever had it.
+func repairs(had func(object string) (any, bool), next *config.Document, p *plan.Plan, destroy []string) func(*plan.Step) bool {
 	if p.Empty() {
 		return func(*plan.Step) bool { return false }
 	}
 	has := config.Objects(next)
 	restores := func(s *plan.Step) bool {
+		if ofStorage(s) && s.Action == plan.Delete && s.Destroys != "" && s.Allowed(destroy) {
+			return false
+		}
 		object := s.Object
 		if name, ok := strings.CutPrefix(object, "image/"); ok {
 			object = "device/" + name
@@ -214,6 +220,11 @@ func repairs(had func(object string) (any, bool), next *config.Document, p *plan
 	// though the document says the same about it: follow the needs both ways.
 	isWanted := linked(p, func(s *plan.Step) bool { return !restores(s) })
 	return func(s *plan.Step) bool { return !isWanted[s.ID] }
+}
+
+// ofStorage says whether a step takes apart what devices stand on.
+func ofStorage(s *plan.Step) bool {
+	return s.Phase == plan.Clear || s.Layer == (disklayer.Layer{}).Name()
 }
 
 // linked returns the steps that start picks and all that are tied to them by

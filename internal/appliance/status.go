@@ -48,6 +48,7 @@ func (a *Appliance) Status(ctx context.Context) (Status, error) {
 	for _, p := range a.problems {
 		s.Problems = append(s.Problems, p.Object+": "+p.Message)
 	}
+	s.Problems = append(s.Problems, a.snapshotTroubles(doc)...)
 	for _, d := range a.drift {
 		s.Drift = append(s.Drift, d.Object+": "+d.Message)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/block"
@@ -41,6 +43,7 @@ func storageLayers(o Options, keys *storageKeys) []layer.Layer {
 		raid.Layer{Machine: o.Storage, DataDir: o.DataDir},
 		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir},
 		lvm.Layer{Machine: o.Storage, Backups: filepath.Join(o.DataDir, "lvm")},
+		encrypted.Layer{Machine: o.Storage, Keys: keys, DataDir: o.DataDir, OnVolumes: true},
 		filesystem.Layer{Machine: o.Storage},
 	}
 }
@@ -120,4 +123,15 @@ func (a *Appliance) LocateDisk(ctx context.Context, name string, on bool) error 
 		return fmt.Errorf("locate %s: it is no disk but %s of Linux's making; locate the disks below it", name, d.Type)
 	}
 	return enclosure.Locate(ctx, a.disks, d.Name, on)
+}
+
+// StorageChanged says that block devices came, went or changed. Where the
+// document stands on any, what is served is brought to what is declared soon,
+// and what is gone is told by Status. Where nothing differs nothing is done,
+// and so no event comes of it.
+func (a *Appliance) StorageChanged() {
+	doc, _ := a.inForce()
+	if doc.Storage.Declared() || slices.ContainsFunc(doc.Devices, func(d config.Device) bool { return strings.HasPrefix(d.Path, "/dev/") }) {
+		a.Kick()
+	}
 }

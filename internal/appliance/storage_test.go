@@ -2,321 +2,161 @@ package appliance
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine/enginetest"
-	"github.com/esos-project/esos/internal/host/msmtp"
+	"github.com/esos-project/esos/internal/host/block"
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
 )
 
-// storageArray opens an appliance on an imitated machine of disks.
-func storageArray(t testing.TB, dir string, m *storagefake.Machine) *Appliance {
+// rack opens an appliance on a machine with disks: one blank, one full.
+func rack(t *testing.T, owns bool) (*Appliance, *storagefake.Machine) {
 	t.Helper()
-	a, err := Open(t.Context(), Options{DataDir: dir, Engine: &enginetest.Memory{}, Log: quiet(), Retry: time.Hour,
-		OwnsMachine: true, InMemory: true, Storage: m, Files: storagefake.Images{Machine: m}, Network: networktest.New("eth0"),
-		System: System{Mail: msmtp.Machine{Root: t.TempDir()}}})
+	m := storagefake.New()
+	m.Disk("vda", "blank", 10<<30)
+	full := m.Disk("vdb", "full", 10<<30)
+	full.Owner, full.Content = "accounts", []block.Content{{Type: "xfs", Label: "accounts"}}
+	a, err := Open(t.Context(), Options{DataDir: t.TempDir(), Engine: &enginetest.Memory{}, Log: quiet(), Retry: time.Hour,
+		OwnsMachine: owns, Network: networktest.New("eth0"), Storage: m, First: document()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := a.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return a
+	return a, m
 }
 
-// disks gives a machine n disks of a size: virtio-d1, virtio-d2, ...
-func disks(n int, size int64) *storagefake.Machine {
-	m := storagefake.New()
-	for i := range n {
-		m.Disk(fmt.Sprintf("vd%c", 'a'+i), fmt.Sprintf("d%d", i+1), size)
-	}
-	return m
-}
+func unchanged(*config.Document) error { return nil }
 
-func loadStorage(t testing.TB) *config.Document {
-	t.Helper()
-	doc, _, err := config.Load("../../examples/storage.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc.ID = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9"
-	return doc
-}
-
-// tryApply applies a change and waits for its end.
-func tryApply(t testing.TB, a *Appliance, c Change) (Progress, error) {
-	t.Helper()
-	c.Who = "test"
-	op, err := a.Apply(t.Context(), c)
-	if err != nil {
-		return Progress{}, err
-	}
-	err = op.Wait(t.Context())
-	return op.Progress(), err
-}
-
-// TestStorage builds the example from blank disks, finds nothing more to do,
-// and has all of it back after a reboot.
-func TestStorage(t *testing.T) {
-	dir, m := t.TempDir(), disks(6, 4<<30)
-	a := storageArray(t, dir, m)
-	doc := loadStorage(t)
-	if got, err := tryApply(t, a, Change{Document: doc}); err != nil || len(got.Problems) > 0 {
-		t.Fatalf("apply to blank disks: %v %v", err, got.Problems)
-	}
-	p, err := a.Plan(t.Context(), doc)
+// TestWipeADisk: a disk is wiped by a change that changes no word of the
+// document: it is refused without the name, makes no revision, and fails like
+// any other.
+func TestWipeADisk(t *testing.T) {
+	a, m := rack(t, true)
+	_, before, _ := a.Document(t.Context())
+	p, err := a.PlanChange(t.Context(), Change{Edit: unchanged})
 	if err != nil || !p.Empty() {
-		t.Fatalf("applied, there is still to do: %v\n%s", err, p.Text(nil))
+		t.Fatalf("%v, %v", p, err)
 	}
-	if err := a.Close(); err != nil {
+	m.FailAt(1, false)
+	op, err := a.Apply(t.Context(), Change{Edit: unchanged, Destroy: []string{"disk/virtio-full"}, Who: "test"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	m.Reboot()
-	a = storageArray(t, dir, m)
-	if s, err := a.Status(t.Context()); err != nil || len(s.Problems) > 0 {
-		t.Errorf("after a reboot: %v", s.Problems)
+	if err := op.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "Wipe /dev/disk/by-id/virtio-full") {
+		t.Errorf("a wipe that fails: %v", err)
 	}
-	if p, err = a.Plan(t.Context(), doc); err != nil || !p.Empty() {
-		t.Errorf("after a reboot there is still to do: %v\n%s", err, p.Text(nil))
+	op, err = a.Apply(t.Context(), Change{Edit: unchanged, Destroy: []string{"disk/virtio-full"}, Who: "test"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if lost := m.Lost(); len(lost) > 0 {
-		t.Errorf("lost: %q", lost)
+	if err := op.Wait(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// TestStorageFaults has each call of an apply fail once, before and after it
-// did its work. What was done is undone, or told; the next apply finishes.
-func TestStorageFaults(t *testing.T) {
-	for _, after := range []bool{false, true} {
-		for n := 1; ; n++ {
-			dir, m := t.TempDir(), disks(6, 4<<30)
-			a := storageArray(t, dir, m)
-			before := m.Picture()
-			m.FailAt(n, after)
-			doc := loadStorage(t)
-			_, err := tryApply(t, a, Change{Document: doc})
-			if !m.Injected() {
-				if n < 20 {
-					t.Fatalf("only %d calls", n)
-				}
-				t.Logf("after=%t: %d calls failed, one by one", after, n-1)
-				_ = a.Close()
-				break
-			}
-			at := fmt.Sprintf("call %d (after it did its work: %t), %v", n, after, err)
-			if err == nil {
-				// What the tool did was looked at, not only what it answered.
-				if p, err := a.Plan(t.Context(), doc); err != nil || !p.Empty() {
-					t.Errorf("%s: the apply succeeded, and there is still to do: %v\n%s", at, err, p.Text(nil))
-				}
-			} else if now := m.Picture(); now != before && !strings.Contains(err.Error(), "not undone") {
-				t.Errorf("%s: nothing is said of what is left:\nbefore:\n%s\nnow:\n%s", at, before, now)
-			}
-			if got, err := tryApply(t, a, Change{Document: doc}); err != nil || len(got.Problems) > 0 {
-				t.Errorf("%s: the next apply: %v %v", at, err, got.Problems)
-			} else if p, err := a.Plan(t.Context(), doc); err != nil || !p.Empty() {
-				t.Errorf("%s: after the next apply there is still to do: %v\n%s", at, err, p.Text(nil))
-			}
-			// What the failed apply made was taken away again; the rest stays.
-			made := config.Objects(doc)
-			for _, lost := range m.Lost() {
-				if _, ours := made[lost]; !ours {
-					t.Errorf("%s: lost %q", at, lost)
-				}
-			}
-			_ = a.Close()
-			if t.Failed() {
-				return
-			}
-		}
+	if lost := m.Lost(); !slices.Equal(lost, []string{"accounts"}) {
+		t.Errorf("lost %v", lost)
+	}
+	if _, after, _ := a.Document(t.Context()); after.Number != before.Number {
+		t.Errorf("it made revision %d", after.Number)
+	}
+	var refused *RefusedError
+	if _, err = a.Apply(t.Context(), Change{Edit: unchanged, Destroy: []string{"disk/virtio-gone"}}); !errors.As(err, &refused) {
+		t.Errorf("a disk that is not there: %v", err)
 	}
 }
 
-// TestStorageLosesOnlyWhatIsNamed throws documents at an array whose disks hold
-// data, some of it somebody else's. Whatever is applied, nothing is lost that
-// was not named.
-func TestStorageLosesOnlyWhatIsNamed(t *testing.T) {
-	applied, refused := 0, 0
-	rapid.Check(t, func(rt *rapid.T) {
-		m := disks(10, 4<<30)
-		m.Foreign("vdi", "disk/virtio-d9")
-		m.Foreign("vdj", "disk/virtio-d10")
-		dir, err := os.MkdirTemp(t.TempDir(), "")
+// TestReconcileWipesNothing: what nobody asks for is not done.
+func TestReconcileWipesNothing(t *testing.T) {
+	a, m := rack(t, true)
+	if err := a.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if calls := m.Calls(); len(calls) > 0 {
+		t.Errorf("%v", calls)
+	}
+}
+
+// TestStorage: what there is can be seen on any machine; what is declared is
+// set up on an appliance only.
+func TestStorage(t *testing.T) {
+	for _, owns := range []bool{true, false} {
+		a, _ := rack(t, owns)
+		s, err := a.Storage(t.Context())
 		if err != nil {
-			rt.Fatal(err)
+			t.Fatal(err)
 		}
-		a := storageArray(t, dir, m)
-		defer a.Close()
-		doc := loadStorage(t)
-		if _, err := tryApply(t, a, Change{Document: doc}); err != nil {
-			rt.Fatal(err)
+		d, err := s.FindDisk("virtio-full")
+		if err != nil || d.Name != "vdb" || s.Holder(d).Why != "" {
+			t.Errorf("%+v, %v", d, err)
 		}
-		for range rapid.IntRange(1, 6).Draw(rt, "changes") {
-			next, _, err := a.Document(t.Context())
-			if err != nil {
-				rt.Fatal(err)
-			}
-			drawEdits(rt, next)
-			if rapid.IntRange(0, 4).Draw(rt, "pull") == 0 {
-				name := fmt.Sprintf("vd%c", 'a'+rapid.IntRange(0, 9).Draw(rt, "which"))
-				if m.Look(name) != nil {
-					m.Pull(name)
-				}
-			}
-			var named []string
-			for object := range config.Objects(next) {
-				if rapid.IntRange(0, 3).Draw(rt, "named "+object) == 0 {
-					named = append(named, object)
-				}
-			}
-			if rapid.Bool().Draw(rt, "name old ones") {
-				old, _, _ := a.Document(t.Context())
-				for object := range config.Objects(old) {
-					if rapid.IntRange(0, 3).Draw(rt, "name "+object) == 0 {
-						named = append(named, object)
-					}
-				}
-			}
-			for i := range 10 {
-				if disk := fmt.Sprintf("disk/virtio-d%d", i+1); rapid.IntRange(0, 5).Draw(rt, disk) == 0 {
-					named = append(named, disk)
-				}
-			}
-			before := len(m.Lost())
-			m.Write()
-			owned := m.Owners()
-			if rapid.IntRange(0, 3).Draw(rt, "fault") == 0 {
-				m.FailAt(rapid.IntRange(1, 30).Draw(rt, "at"), rapid.Bool().Draw(rt, "after"))
-			}
-			if _, err := tryApply(t, a, Change{Document: next, Destroy: named}); err == nil {
-				applied++
-			} else {
-				refused++
-			}
-			m.FailAt(0, false)
-			for _, lost := range m.Lost()[before:] {
-				// What a failed apply made it takes away again.
-				if slices.Contains(owned, lost) && !slices.Contains(named, lost) {
-					rt.Fatalf("lost %s, named %q", lost, named)
-				}
-			}
+		if _, err := s.FindDisk("virtio-gone"); !errors.Is(err, config.ErrNotFound) {
+			t.Error(err)
 		}
-	})
-	t.Logf("%d changes applied, %d refused or failed", applied, refused)
-	if applied < 20 {
-		t.Errorf("only %d changes were applied", applied)
+	}
+	a, m := rack(t, false)
+	doc := document()
+	doc.Storage.FileSystems = []config.FileSystem{{Name: "images", Device: "/dev/disk/by-id/virtio-full"}}
+	_, err := a.Apply(t.Context(), Change{Document: doc, Destroy: []string{"disk/virtio-full"}})
+	var refused *RefusedError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "not ESOS's own") {
+		t.Error(err)
+	}
+	if len(m.Lost()) > 0 {
+		t.Errorf("lost %v", m.Lost())
+	}
+	if err := a.LocateDisk(t.Context(), "virtio-full", true); !errors.Is(err, ErrNotOwner) {
+		t.Error(err)
 	}
 }
 
-// drawEdits changes a document at random, mostly in ways that make sense.
-func drawEdits(t *rapid.T, d *config.Document) {
-	s := &d.Storage
-	disk := func() string {
-		return fmt.Sprintf("/dev/disk/by-id/virtio-d%d", rapid.IntRange(1, 10).Draw(t, "disk"))
-	}
-	path := func() string {
-		return rapid.SampledFrom([]string{disk(), disk(), "/dev/md/r6", "/dev/md/x", "/dev/vg0/plain", "/dev/vg0/db01", "/dev/vg0/images", "/dev/mapper/secret"}).Draw(t, "path")
-	}
-	for range rapid.IntRange(1, 3).Draw(t, "edits") {
-		switch rapid.IntRange(0, 13).Draw(t, "edit") {
-		case 0:
-			s.Arrays = append(s.Arrays, config.Array{Name: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "name"), Level: "1", Disks: []string{disk(), path()}})
-		case 1:
-			s.Arrays = nil
-		case 2:
-			if len(s.Arrays) > 0 {
-				a := &s.Arrays[rapid.IntRange(0, len(s.Arrays)-1).Draw(t, "array")]
-				a.Disks[rapid.IntRange(0, len(a.Disks)-1).Draw(t, "member")] = disk()
-			}
-		case 3:
-			if len(s.Arrays) > 0 {
-				s.Arrays[0].Disks = append(s.Arrays[0].Disks, disk())
-			}
-		case 4:
-			if len(s.Arrays) > 0 {
-				s.Arrays[0].Spares = []string{disk()}
-			}
-		case 5:
-			s.VolumeGroups = append(s.VolumeGroups, config.VolumeGroup{Name: "vg1", Devices: []string{path()},
-				Volumes: []config.Volume{{Name: "a", Size: config.Size(rapid.IntRange(1, 8).Draw(t, "GiB")) << 29}}})
-		case 6:
-			s.VolumeGroups = nil
-		case 7:
-			if len(s.VolumeGroups) > 0 {
-				g := &s.VolumeGroups[0]
-				if len(g.Volumes) > 0 {
-					v := &g.Volumes[rapid.IntRange(0, len(g.Volumes)-1).Draw(t, "volume")]
-					v.Size = config.Size(rapid.IntRange(1, 40).Draw(t, "GiB")) << 28
-				}
-			}
-		case 8:
-			if len(s.VolumeGroups) > 0 {
-				g := &s.VolumeGroups[0]
-				if len(g.Volumes) > 0 {
-					i := rapid.IntRange(0, len(g.Volumes)-1).Draw(t, "volume")
-					g.Volumes = slices.Delete(g.Volumes, i, i+1)
-				}
-			}
-		case 9:
-			if len(s.VolumeGroups) > 0 {
-				s.VolumeGroups[0].Devices = append(s.VolumeGroups[0].Devices, path())
-			}
-		case 10:
-			s.FileSystems = append(s.FileSystems, config.FileSystem{Name: rapid.SampledFrom([]string{"f1", "images"}).Draw(t, "name"), Device: path(),
-				Type: rapid.SampledFrom([]string{"xfs", "ext4", "btrfs"}).Draw(t, "type")})
-		case 11:
-			s.FileSystems = nil
-		case 12:
-			s.Encrypted = append(s.Encrypted, config.Encrypted{Name: "secret", Device: path(), Key: "file"})
-		case 13:
-			d.Targets, d.Devices, s.Snapshots = nil, nil, nil
+func TestLocateDisk(t *testing.T) {
+	a, m := rack(t, true)
+	const slot = "/sys/class/enclosure/0:0:8:0/Slot 04"
+	m.File(slot+"/locate", "0\n")
+	m.File(slot+"/device/block/vdb/size", "1")
+	m.Add(&storagefake.Device{Name: "md1", Type: "raid1", Size: 1 << 30, Below: []string{"vdb"}})
+	for _, on := range []bool{true, false} {
+		if err := a.LocateDisk(t.Context(), "virtio-full", on); err != nil {
+			t.Fatal(err)
 		}
+		s, err := a.Storage(t.Context())
+		if err != nil || s.Slots["vdb"].Locate != on || s.Slots["vdb"].Slot != "Slot 04" {
+			t.Errorf("%+v, %v", s.Slots, err)
+		}
+	}
+	if err := a.LocateDisk(t.Context(), "md1", true); err == nil || !strings.Contains(err.Error(), "raid1") {
+		t.Error(err)
+	}
+	if err := a.LocateDisk(t.Context(), "virtio-blank", true); err == nil || !strings.Contains(err.Error(), "ledctl") {
+		t.Error(err)
 	}
 }
 
-// BenchmarkStoragePlan plans with nothing to do: 20 disks, 5 arrays, 200
-// volumes. What the tools themselves take is seen in test/storage.
-func BenchmarkStoragePlan(b *testing.B) {
-	m := disks(20, 4<<30)
-	a := storageArray(b, b.TempDir(), m)
-	doc := scaleDocument()
-	if _, err := tryApply(b, a, Change{Document: doc}); err != nil {
-		b.Fatal(err)
+// TestStorageChanged: an event leads to a look, and a look that finds nothing
+// to do touches nothing: no event comes of it.
+func TestStorageChanged(t *testing.T) {
+	a, m := rack(t, true)
+	a.StorageChanged() // nothing stands on disks: nobody looks
+	if len(a.kick) > 0 {
+		t.Error("a machine without storage is looked at for each disk")
 	}
-	b.ResetTimer()
-	for b.Loop() {
-		p, err := a.Plan(b.Context(), doc)
-		if err != nil || !p.Empty() {
-			b.Fatalf("%v\n%s", err, p.Text(nil))
-		}
+	doc := document()
+	doc.Storage.FileSystems = []config.FileSystem{{Name: "images", Device: "/dev/disk/by-id/virtio-blank"}}
+	apply(t, a, Change{Document: doc})
+	before := len(m.Calls())
+	a.StorageChanged()
+	if err := a.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// scaleDocument has 20 disks in 5 arrays with 200 volumes.
-func scaleDocument() *config.Document {
-	d := &config.Document{Version: 1, Name: "scale", ID: "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9"}
-	for i := range 5 {
-		a := config.Array{Name: fmt.Sprintf("r%d", i), Level: "5"}
-		for k := range 4 {
-			a.Disks = append(a.Disks, fmt.Sprintf("/dev/disk/by-id/virtio-d%d", 4*i+k+1))
-		}
-		d.Storage.Arrays = append(d.Storage.Arrays, a)
-		g := config.VolumeGroup{Name: fmt.Sprintf("vg%d", i), Devices: []string{a.Path()}}
-		for k := range 40 {
-			g.Volumes = append(g.Volumes, config.Volume{Name: fmt.Sprintf("v%02d", k), Size: 8 << 20})
-		}
-		d.Storage.VolumeGroups = append(d.Storage.VolumeGroups, g)
+	if calls := m.Calls()[before:]; len(calls) > 0 {
+		t.Errorf("it touched %v", calls)
 	}
-	return d
 }

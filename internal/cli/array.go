@@ -100,7 +100,7 @@ func (a *app) arrayList() *cobra.Command {
 				for _, x := range all {
 					size, n := "", len(x.Disks)
 					if x.Now != nil {
-						size, n = sizeText(config.Size(x.Now.Size)), max(n, x.Now.Disks)
+						size, n = config.Size(x.Now.Size).Human(), max(n, x.Now.Disks)
 					}
 					t.row(x.Name, x.Level, n, size, x.state(), x.Path())
 				}
@@ -132,10 +132,10 @@ func (l listedArray) show(t *table) {
 	t.pair("Path", l.Path())
 	t.pair("Level", l.Level)
 	t.pair("State", l.state())
-	t.pair("Disks", strings.Join(l.Disks, "\n\t"))
-	t.pair("Spares", strings.Join(l.Spares, "\n\t"))
+	t.pair("Disks", strings.Join(l.Disks, "; "))
+	t.pair("Spares", strings.Join(l.Spares, "; "))
 	t.pair("Journal", l.Journal)
-	t.pair("Write-mostly", strings.Join(l.WriteMostly, "\n\t"))
+	t.pair("Write-mostly", strings.Join(l.WriteMostly, "; "))
 	t.pair("Check", l.Check)
 	t.pair("Speed, least", sizeText(l.SpeedMin))
 	t.pair("Speed, most", sizeText(l.SpeedMax))
@@ -145,7 +145,7 @@ func (l listedArray) show(t *table) {
 		return
 	}
 	t.pair("UUID", n.UUID)
-	t.pair("Size", sizeText(config.Size(n.Size)))
+	t.pair("Size", config.Size(n.Size).Human())
 	t.pair("Chunk", sizeText(config.Size(n.Chunk)))
 	t.pair("Layout", n.Layout)
 	t.pair("After a crash", n.Policy)
@@ -157,7 +157,7 @@ func (l listedArray) show(t *table) {
 		}
 		members = append(members, fmt.Sprintf("%s: %s, %s", place, m.Kernel, strings.Join(m.State, ", ")))
 	}
-	t.pair("Members", strings.Join(members, "\n\t"))
+	t.pair("Members", strings.Join(members, "; "))
 	if k := n.Check; k != nil {
 		text := k.Action + " begun " + when(k.Begun)
 		if !k.Finished.IsZero() {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -102,8 +103,10 @@ what it holds ('esos array list' shows its UUID).`,
 			"  esos array create old virtio-d7 virtio-d8 --level 1 --uuid 01234567-89ab-8def-8123-456789abcdef",
 	}
 	f.add(c, true)
-	_ = c.MarkFlagRequired("level") // it has that flag
 	return a.edited(c, func(c *cobra.Command, args []string, doc *config.Document) error {
+		if f.level == "" {
+			return usageError{errors.New("--level is missing: 0, 1, 4, 5, 6 or 10")}
+		}
 		x := config.Array{Name: args[0], Disks: diskPaths(args[1:])}
 		if _, err := f.set(c, &x); err != nil {
 			return err

@@ -73,14 +73,15 @@ with 'esos serve'.`,
 	f.StringVar(&a.tokenFile, "token-file", "", "`file` with the token for that array (default the token in $ESOS_TOKEN)")
 	f.StringVarP(&a.output, "output", "o", "table", "output: table, json or yaml")
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	c.AddGroup(&cobra.Group{ID: "array", Title: "The array:"}, &cobra.Group{ID: "edit", Title: "Edit its document:"},
+	c.AddGroup(&cobra.Group{ID: "array", Title: "The array:"}, &cobra.Group{ID: "storage", Title: "What devices stand on:"}, &cobra.Group{ID: "edit", Title: "Edit its document:"},
 		&cobra.Group{ID: "watch", Title: "Watch it:"})
 	for _, g := range []struct {
 		id       string
 		commands []*cobra.Command
 	}{
 		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.drift(), a.config(), a.importCommand(), a.exportCommand(), a.sync(), a.backup(), a.login()}},
-		{"edit", []*cobra.Command{a.remote(), a.multipath(), a.array(), a.filesystem(), a.encryption(), a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.nvme(), a.network(), a.clock(), a.mail(), a.account(), a.service(), a.alua(), a.auth(), a.user(), a.token()}},
+		{"storage", []*cobra.Command{a.disk(), a.remote(), a.multipath(), a.array(), a.encryption(), a.volumeGroup(), a.volume(), a.filesystem(), a.snapshot(), a.image()}},
+		{"edit", []*cobra.Command{a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.nvme(), a.network(), a.clock(), a.mail(), a.account(), a.service(), a.alua(), a.auth(), a.user(), a.token()}},
 		{"watch", []*cobra.Command{a.status(), a.alert(), a.session(), a.statistics(), a.events(), a.operation()}},
 	} {
 		for _, sub := range g.commands {

@@ -29,6 +29,7 @@ import (
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
 	"github.com/esos-project/esos/internal/nvmet"
+	"github.com/esos-project/esos/internal/snapshot"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -89,6 +90,8 @@ func TestScripts(t *testing.T) {
 			"remote": remote,
 			"raise":  raise,
 			"nvme":   nvmeConnect,
+			"disks":  disksDo,
+			"lost":   lost,
 		},
 	})
 }
@@ -177,6 +180,35 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 	if filepath.Base(env.WorkDir) == "script-network" {
 		o.OwnsMachine, o.Network = true, networktest.New("eth0", "eth1", "eth2")
 	}
+	if filepath.Base(env.WorkDir) == "script-filesystem" {
+		m := storagefake.New()
+		m.Disk("vda", "data01", 10<<30)
+		m.Disk("vdb", "data02", 20<<30)
+		o.OwnsMachine, o.Storage, o.Files, o.Network = true, m, storagefake.Images{Machine: m}, networktest.New("eth0")
+	}
+	if filepath.Base(env.WorkDir) == "script-volumes" {
+		m := storagefake.New()
+		for i, name := range []string{"a", "b", "c", "d"} {
+			m.Disk(fmt.Sprintf("vd%c", 'a'+i), name, 4<<40)
+		}
+		o.OwnsMachine, o.Storage, o.Files, o.Network = true, m, storagefake.Images{Machine: m}, networktest.New("eth0")
+	}
+	if filepath.Base(env.WorkDir) == "script-array" {
+		disks := storagefake.New()
+		for i, name := range []string{"vda", "vdb", "vdc", "vdd", "vde", "vdf", "vdg"} {
+			disks.Disk(name, fmt.Sprintf("d%d", i+1), 4<<30)
+		}
+		o.OwnsMachine, o.Network, o.Storage = true, networktest.New("eth0"), disks
+		env.Values[disksKey{}] = disks
+	}
+	if filepath.Base(env.WorkDir) == "script-snapshot" {
+		m := storagefake.New()
+		m.Thin("vg/a", "vg/b")
+		files := storagefake.Images{Machine: m}
+		o.OwnsMachine, o.Network, o.Storage, o.Files = true, networktest.New("eth0"), m, files
+		o.Snapshots = snapshot.New(snapshot.Options{Machine: m, Files: files, DataDir: "/data",
+			Now: func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) }})
+	}
 	var ours api.Options // of a machine that is ESOS's own
 	if filepath.Base(env.WorkDir) == "script-mail" {
 		if err := serveMail(env); err != nil {
@@ -192,6 +224,10 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 	if filepath.Base(env.WorkDir) == "script-remotedisks" {
 		m := disksElsewhere()
 		o.OwnsMachine, o.System, o.Network, o.Storage, o.Files = true, newMachine().system(), networktest.New("eth0"), m, storagefake.Images{Machine: m}
+	}
+	if filepath.Base(env.WorkDir) == "script-disk" {
+		o.OwnsMachine, o.System, o.Network = true, newMachine().system(), networktest.New("eth0")
+		o.Storage, o.Health = disks(env)
 	}
 	app, err := appliance.Open(ctx, o)
 	if err != nil {

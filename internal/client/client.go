@@ -50,7 +50,7 @@ const maxAnswer = 64 << 20
 // New makes a client. It does not connect yet.
 func New(o Options) (*Client, error) {
 	c := &Client{token: o.Token}
-	tr := &http.Transport{ResponseHeaderTimeout: 2 * time.Minute, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
+	tr := &http.Transport{ResponseHeaderTimeout: 2 * time.Minute, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ExpectContinueTimeout: 5 * time.Second}
 	if o.URL == "" {
 		if o.Socket == "" {
 			return nil, errors.New("neither a socket nor a URL of the array was given")
@@ -145,6 +145,8 @@ type request struct {
 	query        url.Values
 	header       http.Header
 	body         []byte
+	stream       io.Reader // instead of body: length bytes
+	length       int64
 	contentType  string
 	accept       string
 }
@@ -155,9 +157,17 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if len(r.query) > 0 {
 		u += "?" + r.query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, u, bytes.NewReader(r.body))
+	body := r.stream
+	if body == nil {
+		body = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, u, body)
 	if err != nil {
 		return nil, err
+	}
+	if r.stream != nil {
+		req.ContentLength = r.length
+		req.Header.Set("Expect", "100-continue") // an array that refuses it says so before all of it was sent
 	}
 	for k, v := range r.header {
 		req.Header[k] = v

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -36,10 +37,10 @@ func SnapshotTogether(devices []Device) error {
 // as the document declares that.
 func (s *Storage) snapshotStore(d Device) error {
 	kind, name, _ := strings.Cut(s.Provider(d.Path), "/")
-	switch {
-	case kind == "":
+	switch kind {
+	case "":
 		return nil // whoever takes them finds out
-	case kind == "volume":
+	case "volume":
 		group, name, _ := strings.Cut(name, "/")
 		for _, g := range s.VolumeGroups {
 			for _, v := range g.Volumes {
@@ -48,7 +49,7 @@ func (s *Storage) snapshotStore(d Device) error {
 				}
 			}
 		}
-	case kind == "filesystem":
+	case "filesystem":
 		for _, f := range s.FileSystems {
 			if f.Name == name && f.Type == "ext4" {
 				return fmt.Errorf("device %s is on file system %s, which is ext4 and has no files that share blocks; xfs and btrfs have", d.Name, name)
@@ -57,5 +58,19 @@ func (s *Storage) snapshotStore(d Device) error {
 	default:
 		return fmt.Errorf("device %s is on %s/%s, which has no snapshots; thin volumes have", d.Name, kind, name)
 	}
+	return nil
+}
+
+// AddSnapshots adds a schedule of snapshots.
+func (d *Document) AddSnapshots(v Snapshots) error {
+	return add(&d.Storage.Snapshots, "schedule", v.Name, v, func(v Snapshots) string { return v.Name })
+}
+
+// RemoveSnapshots removes a schedule of snapshots.
+func (d *Document) RemoveSnapshots(name string) error {
+	if _, err := find(d.Storage.Snapshots, "schedule", name, func(v Snapshots) string { return v.Name }); err != nil {
+		return err
+	}
+	d.Storage.Snapshots = slices.DeleteFunc(d.Storage.Snapshots, func(v Snapshots) bool { return v.Name == name })
 	return nil
 }

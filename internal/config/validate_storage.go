@@ -158,6 +158,11 @@ func (c *checker) checkVolumeGroup(at string, g VolumeGroup, names map[string]st
 	if len(g.UUID) > 64 || strings.Trim(g.UUID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
 		c.error(at+".uuid", "%q is no UUID of LVM; 'vgs -o +uuid' shows it", clip(g.UUID))
 	}
+	for i, d := range g.Devices {
+		if strings.HasPrefix(c.doc.Storage.Provider(d), "volume/") {
+			c.error(fmt.Sprintf("%s.devices[%d]", at, i), "%q is a volume itself: LVM does not look for volume groups on volumes, since those on them belong to the hosts that have them", clip(d))
+		}
+	}
 	volumes := map[string]Volume{}
 	for _, v := range g.Volumes {
 		volumes[v.Name] = v
@@ -171,6 +176,9 @@ func (c *checker) checkVolume(at string, g VolumeGroup, v Volume, volumes map[st
 	c.storageName(at+".name", "volume "+g.Name, v.Name, 64, names)
 	if lvmSuffix.MatchString(v.Name) || v.Name == "snapshot" || v.Name == "pvmove" || strings.HasPrefix(v.Name, "pvmove") {
 		c.error(at+".name", "%q is a name that LVM keeps for itself", v.Name)
+	}
+	if base, ok := strings.CutSuffix(v.Name, "_vdopool"); ok && volumes[base].Type == VDO {
+		c.error(at+".name", "%q is the name of the pool of volume %s", v.Name, base)
 	}
 	if v.Was != "" && (v.Was == v.Name || volumes[v.Was].Name != "") {
 		c.error(at+".was", "%q is the name of a volume that is declared", clip(v.Was))
@@ -288,10 +296,8 @@ func (c *checker) checkOneUser(s *Storage) {
 		use(fmt.Sprintf("storage.filesystems[%d].device", i), f.Device)
 	}
 	for i, d := range c.doc.Devices {
-		if d.Handler != BlockIO {
-			continue
-		}
-		if first, twice := users[d.Path]; twice {
+		// Others than vdisk_blockio reach a block device by its path, too.
+		if first, twice := users[d.Path]; twice && d.Path != "" {
 			c.error(fmt.Sprintf("devices[%d].path", i), "%s is used at %s: initiators would destroy what is there", clip(d.Path), first)
 		}
 	}
@@ -335,6 +341,7 @@ func (c *checker) checkStacking(s *Storage) {
 		state[object] = 1
 		for _, below := range on[object] {
 			if !visit(below) {
+				state[object] = 2 // it was told of
 				return false
 			}
 		}

@@ -147,7 +147,7 @@ func serve(ctx context.Context, o Options, app *appliance.Appliance, health *sma
 	g.Go(func() error { return server.Follow(work) })
 	g.Go(func() error { return server.ServeUnix(work, listener) })
 	g.Go(func() error { return watchMachine(work, o, app, board, &alert.Disks{Book: health}) })
-	g.Go(func() error { return keepUp(work, o, board, health) })
+	g.Go(func() error { return keepUp(work, o, app, board, health) })
 	g.Go(func() error { return heartbeat(work, o.Log, socket) })
 	g.Go(func() error { return keepSaving(work, o, app, board) })
 	g.Go(func() error { return keepMailing(work, o, app, board) })

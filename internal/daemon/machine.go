@@ -29,10 +29,11 @@ func watchMachine(ctx context.Context, o Options, app *appliance.Appliance, boar
 		return follow(ctx, o.Log, netlink.Addresses, func([]byte) bool { return true }, func() { poke(arrivals) })
 	})
 	g.Go(func() error { retryOn(ctx, arrivals, app.Retry); return nil })
-	settled := make(chan struct{}, 1)
+	settled, plugged := make(chan struct{}, 1), make(chan struct{}, 1)
 	g.Go(func() error {
-		return follow(ctx, o.Log, netlink.Settled, netlink.SettledBlockDevice, func() { poke(settled) })
+		return follow(ctx, o.Log, netlink.Settled, netlink.SettledBlockDevice, func() { poke(settled); poke(plugged) })
 	})
+	g.Go(func() error { hotPlug().follow(ctx, plugged, app.StorageChanged); return nil })
 	g.Go(func() error { retryAt(ctx, settled, app.Retry); return nil })
 	g.Go(func() error {
 		alert.Watcher{Board: board, Rules: rules, Log: o.Log, Changed: devices}.Run(ctx)

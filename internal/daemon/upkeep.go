@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/esos-project/esos/internal/alert"
+	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/host"
 	"github.com/esos-project/esos/internal/host/smart"
 	"github.com/esos-project/esos/internal/upkeep"
@@ -21,12 +22,15 @@ const (
 
 // keepUp does what the array needs from time to time, until ctx ends. On a
 // machine that is not ESOS's own that is nobody's business but its own.
-func keepUp(ctx context.Context, o Options, board *alert.Board, health *smart.Book) error {
+func keepUp(ctx context.Context, o Options, app *appliance.Appliance, board *alert.Board, health *smart.Book) error {
 	if !o.InMemory {
 		return nil
 	}
 	jobs := upkeep.Sources{
 		&diskHealth{book: health, file: filepath.Join(o.DataDir, healthFile)},
+		arrayChecks{app},
+		fileSystemTrims{app},
+		scheduledSnapshots{app},
 	}
 	return upkeep.New(upkeep.Options{Source: jobs, Files: host.Linux{}, Path: filepath.Join(o.DataDir, upkeepFile), Log: o.Log,
 		Ended: func(name string, err error) { toldOfUpkeep(board, name, err) }}).Run(ctx)

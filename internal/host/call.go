@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // Call is one of the system's own programs, to be run to its end.
@@ -38,6 +39,9 @@ func (e *ExitError) Error() string {
 // mostSaid is how much of what a program complains about is kept, in bytes.
 const mostSaid = 2 << 10
 
+// killTime is how long a program that was killed may take to be gone.
+const killTime = 3 * time.Second
+
 // Output runs a program and returns what it printed. The error is an
 // *ExitError if it ran and did not like what it found.
 func (Linux) Output(ctx context.Context, c Call) ([]byte, error) {
@@ -45,9 +49,26 @@ func (Linux) Output(ctx context.Context, c Call) ([]byte, error) {
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}
 	cmd.Dir = "/"
 	cmd.Stdin = strings.NewReader(c.Input)
+	cmd.WaitDelay = time.Second // for its children, which may hold its pipes open
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	err := cmd.Run()
+	var err error // of the program; not to be read before ended is closed
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = cmd.Run()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		// It is killed; but one that waits for a dead disk dies when the kernel
+		// gives the disk up, and nobody waits for that.
+		select {
+		case <-ended:
+		case <-time.After(killTime):
+		}
+		return nil, fmt.Errorf("%s: %w", c.Name, context.Cause(ctx))
+	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, context.Cause(ctx))
 	}

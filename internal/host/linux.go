@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 )
 
 // Linux is this machine, to those who look at its block devices and set them
@@ -80,22 +82,61 @@ func (Linux) DeleteDir(path string) error {
 // taken for blank.
 const blankWindow = 1 << 20
 
+// blankTime is how long a device may take to be read at its ends.
+const blankTime = 30 * time.Second
+
+// ErrInUse says that something has a block device for itself: the kernel mounted
+// it, swaps to it or made something of it, or a program asked to be alone with
+// it. Not all of that is seen in sysfs: not ZFS, not DRBD, not the other disks
+// of a btrfs.
+var ErrInUse = errors.New("something has it for itself: a file system, a volume or array, or a program")
+
 // Blank says whether the first and the last MiB of a block device hold zeros
 // only: data without any signature, a database's raw disk say, is data, too.
+// Of a device that is in use it says so (ErrInUse).
 func (Linux) Blank(path string) (bool, error) {
-	f, err := os.Open(path)
+	type verdict struct {
+		blank bool
+		err   error
+	}
+	found := make(chan verdict, 1) // a read of a dead disk cannot be called off
+	go func() {
+		blank, err := blank(path)
+		found <- verdict{blank, err}
+	}()
+	v := verdict{err: fmt.Errorf("it does not answer within %v", blankTime)}
+	select {
+	case v = <-found:
+	case <-time.After(blankTime):
+	}
+	if v.err != nil {
+		return false, fmt.Errorf("read what is on %s: %w", path, errorOf(v.err))
+	}
+	return v.blank, nil
+}
+
+func blank(path string) (bool, error) {
+	// O_EXCL without O_CREAT: of block devices, whoever has one for himself
+	// keeps others out (open(2)).
+	f, err := os.OpenFile(path, os.O_RDONLY|os.O_EXCL, 0)
+	if errors.Is(err, unix.EBUSY) {
+		return false, ErrInUse
+	}
 	if err != nil {
-		return false, fmt.Errorf("read what is on %s: %w", path, errorOf(err))
+		return false, err
 	}
 	defer f.Close()
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
-		return false, fmt.Errorf("read what is on %s: %w", path, errorOf(err))
+		return false, err
+	}
+	if size == 0 {
+		return false, errors.New("it has no medium")
 	}
 	buf := make([]byte, min(blankWindow, size))
 	for _, at := range []int64{0, max(0, size-blankWindow)} {
-		if _, err := f.ReadAt(buf, at); err != nil && !errors.Is(err, io.EOF) {
-			return false, fmt.Errorf("read what is on %s: %w", path, errorOf(err))
+		if _, err := io.ReadFull(io.NewSectionReader(f, at, int64(len(buf))), buf); err != nil {
+			return false, err
 		}
 		if len(bytes.Trim(buf, "\x00")) > 0 {
 			return false, nil

@@ -3,7 +3,9 @@ package host
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,4 +55,18 @@ func swapsOn(swaps []byte, name string) bool {
 		}
 	}
 	return false
+}
+
+// Mounted says whether a file system is mounted at a directory; one that is a
+// symbolic link, or missing, is none.
+func (Files) Mounted(dir string) (bool, error) {
+	var here, above unix.Stat_t
+	err := errors.Join(unix.Lstat(dir, &here), unix.Lstat(filepath.Dir(dir), &above))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look whether %s is mounted: %w", dir, err)
+	}
+	return here.Mode&unix.S_IFMT == unix.S_IFDIR && here.Dev != above.Dev, nil
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // Claim is what stands between a block device and an object that wants to be
-// made on it. Exactly one of Missing, Refused and neither holds.
+// made on it. At most one of Missing and Refused is
+// said.
 type Claim struct {
 	Path   string       // as declared
 	Object string       // the device's name in --destroy: disk/virtio-data01, volume/vg0/db01
@@ -58,22 +59,35 @@ func (o *Observed) Claim(declared *config.Document, b *plan.Builder, path string
 	if c.Size == 0 {
 		c.Size = d.Size
 	}
+	if c.Refused = o.usedBeside(declared, d, path); c.Refused != "" {
+		return c
+	}
 	if step, freed := b.Freed(d.Name); freed {
 		c.Needs = append(c.Needs, step)
 		return c
 	}
-	c.Refused = o.refuse(d)
-	if c.Refused != "" {
+	if c.Refused = o.Refuses(d); c.Refused != "" {
+		return c
+	}
+	group, declaredGroup, isMember := o.member(declared, d.Name)
+	if declaredGroup { // even one that is not active now
+		c.Refused = fmt.Sprintf("%s is a device of volume group %s, which the document has; take it out of that first, which empties it", path, group.Name)
 		return c
 	}
 	contents, looked := o.Storage.Contents[d.Name]
 	if !looked {
 		c.Refused = fmt.Sprintf("what is on %s could not be read", path)
+		if err := o.Storage.Unread[d.Name]; err != nil {
+			c.Refused = fmt.Sprintf("%s cannot be taken: %v", path, err)
+		}
 		return c
 	}
 	var losses []string
 	for _, found := range contents {
 		losses = append(losses, found.String())
+	}
+	if isMember {
+		losses = append(losses, holding(group))
 	}
 	for _, name := range d.Above { // partitions: anything else refuses it
 		if p, ok := inv.Named(name); ok {
@@ -92,36 +106,6 @@ func partition(p block.Device) string {
 		text += " with " + block.Content{Type: p.Signature, Label: p.Label}.String()
 	}
 	return text
-}
-
-// refuse says why a device must not be taken, whatever somebody names.
-func (o *Observed) refuse(d block.Device) string {
-	inv := o.Storage.Blocks
-	switch {
-	case o.Storage.Medium[inv.Disk(d).Name]:
-		return fmt.Sprintf("%s is a boot medium of ESOS", d.Path)
-	case len(d.Mounts) > 0:
-		return fmt.Sprintf("%s is mounted at %s", d.Path, strings.Join(d.Mounts, ", "))
-	case d.ReadOnly:
-		return fmt.Sprintf("%s is read-only", d.Path)
-	case d.Type == "rom":
-		return fmt.Sprintf("%s is a CD-ROM drive", d.Path)
-	case d.Size == 0:
-		return fmt.Sprintf("%s has no medium", d.Path)
-	}
-	for _, name := range d.Above {
-		up, ok := inv.Named(name)
-		if !ok {
-			continue
-		}
-		if up.Type != "part" {
-			return fmt.Sprintf("%s is in use by %s (%s); give that up first", d.Path, up.Friendly(), up.Type)
-		}
-		if why := o.refuse(up); why != "" {
-			return why
-		}
-	}
-	return ""
 }
 
 // Describe puts a device into words: model, serial number and size.

@@ -22,12 +22,17 @@ type Holder struct {
 // Holder finds out who has a block device: the document first, then the
 // machine.
 func (o *Observed) Holder(declared *config.Document, d block.Device) Holder {
-	for _, u := range Uses(declared) {
-		if used, ok := o.BlockDevice(u.Path); ok && used.Name == d.Name {
-			return Holder{u.Object, fmt.Sprintf("%s uses it (%s)", u.Object, u.Path)}
+	for _, u := range o.uses(declared) {
+		if u.device.Name == d.Name {
+			return Holder{u.object, fmt.Sprintf("%s uses it (%s)", u.object, u.path)}
 		}
 	}
-	why := o.refuse(d)
+	for _, u := range o.uses(declared) {
+		if o.overlap(d, u.device) {
+			return Holder{u.object, fmt.Sprintf("%s uses %s", u.object, u.path)}
+		}
+	}
+	why := o.Refuses(d)
 	if why == "" {
 		return Holder{}
 	}
@@ -77,61 +82,4 @@ func Holds(inv *block.Inventory, d block.Device) string {
 		}
 	}
 	return strings.Join(found, ", ")
-}
-
-// Use is an object of a document that has a block device.
-type Use struct{ Object, Path string }
-
-// Uses are the objects of a document that use block devices, each once
-// for each path.
-func Uses(doc *config.Document) []Use {
-	var uses []Use
-	add := func(object string, paths ...string) {
-		for _, p := range paths {
-			if p != "" {
-				uses = append(uses, Use{object, p})
-			}
-		}
-	}
-	s := doc.Storage
-	for _, a := range s.Arrays {
-		add("array/"+a.Name, a.Disks...)
-		add("array/"+a.Name, a.Spares...)
-		add("array/"+a.Name, a.Journal)
-	}
-	for _, e := range s.Encrypted {
-		add("encrypted/"+e.Name, e.Device)
-	}
-	for _, g := range s.VolumeGroups {
-		add("volume-group/"+g.Name, g.Devices...)
-	}
-	for _, f := range s.FileSystems {
-		add("filesystem/"+f.Name, f.Device)
-	}
-	return append(uses, servedBy(doc.Devices)...)
-}
-
-// servedBy are the devices that lead initiators to a block device.
-func servedBy(devices []config.Device) []Use {
-	var uses []Use
-	for _, d := range devices {
-		if d.Path != "" { // with vdisk_fileio, too, it can be a block device's
-			uses = append(uses, Use{"device/" + d.Name, d.Path})
-		}
-	}
-	return uses
-}
-
-// BlockDevice is the block device that a path of the document leads to; SCSI's
-// HOST:CHANNEL:ID:LUN, too.
-func (o *Observed) BlockDevice(p string) (block.Device, bool) {
-	if strings.HasPrefix(p, "/") {
-		return o.Storage.Blocks.Find(p)
-	}
-	for _, d := range o.Storage.Blocks.Devices() {
-		if p != "" && d.Address == p && d.Type != "part" {
-			return d, true
-		}
-	}
-	return block.Device{}, false
 }

@@ -50,6 +50,8 @@ type Observed struct {
 	inForce map[string]any    // objects of InForce
 	served  map[string]int    // index in Engine.Devices
 	logins  map[[2]string]int // sessions by target and group
+	usesOf  *config.Document  // whose uses are in used
+	used    []use
 }
 
 // Store is what there is at the path of a device.

@@ -13,6 +13,8 @@ type Storage struct {
 	// Contents are what is on devices that the document wants to use and that
 	// nothing stands on now, by the kernel's name.
 	Contents map[string][]block.Content
+	// Unread says why what is on others of these could not be read.
+	Unread map[string]error
 	// Medium are the kernel's names of the disks that ESOS was booted from, or
 	// could be.
 	Medium map[string]bool

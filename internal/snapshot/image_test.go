@@ -16,20 +16,12 @@ func imageMachine(t *testing.T, kind string) (*storagefake.Machine, storagefake.
 	t.Helper()
 	m := storagefake.New()
 	m.Disk("vda", "data", 1<<30)
-	if err := m.Run("mkfs."+kind, "/dev/vda"); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.MakeDir("/mnt/vdisks/fs", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Run("mount", "-t", kind, "/dev/vda", "/mnt/vdisks/fs"); err != nil {
+	if err := errors.Join(m.Run("mkfs."+kind, "/dev/vda"), m.MakeDir("/mnt/vdisks/fs", 0o755), m.Run("mount", "-t", kind, "/dev/vda", "/mnt/vdisks/fs"),
+		m.Store("/mnt/vdisks/fs/db.img", 4096)); err != nil {
 		t.Fatal(err)
 	}
 	files := storagefake.Images{Machine: m}
-	if err := files.Create(t.Context(), "/mnt/vdisks/fs/db.img", 4096, false, nil); err != nil {
-		t.Fatal(err)
-	}
-	s := New(Options{Machine: storagefake.Linux{Machine: m, Files: files}, Files: files, DataDir: "/data", Now: noon})
+	s := New(Options{Machine: m, Files: files, DataDir: "/data", Now: noon})
 	doc := documentOf(config.Device{Name: "db", Handler: config.FileIO, Path: "/mnt/vdisks/fs/db.img"})
 	doc.Storage.FileSystems = []config.FileSystem{{Name: "fs"}}
 	return m, files, s, doc
@@ -85,7 +77,7 @@ func TestImageRefused(t *testing.T) {
 // A file that is there and not of ESOS is none of its snapshots.
 func TestForeignFile(t *testing.T) {
 	_, files, s, doc := imageMachine(t, "xfs")
-	if err := files.Create(t.Context(), "/mnt/vdisks/fs/.snapshots/db.img.x-20261128-120000", 1, false, nil); err != nil {
+	if err := files.Store("/mnt/vdisks/fs/.snapshots/db.img.x-20261128-120000", 1); err != nil {
 		t.Fatal(err)
 	}
 	if all, err := s.List(t.Context(), doc); err != nil || len(all) != 0 {

@@ -169,12 +169,13 @@ type origin struct {
 // Of one volume LVM makes one itself. Of several it cannot: its command makes
 // one at a time, and of an origin that is suspended already it makes a volume
 // that the pool does not have, and counts the pool's transactions wrong from
-// then on. So LVM makes one snapshot after the other, which gives each its name
-// and its number in the pool; and while I/O of all origins is held the pool is
-// told to take each snapshot anew under the number that it has. That is a
-// message of some milliseconds (Documentation/admin-guide/device-mapper/
-// thin-provisioning.rst: "The origin device must be suspended before creating
-// the snapshot"); LVM's count of transactions has no part in it.
+// then on (seen with 2.03.31: "Thin pool has unexpected transaction id"). So
+// LVM makes an empty volume for each, which gives it its name and its number in
+// the pool; and while I/O of all origins is held the pool is told to make the
+// snapshots under these numbers. That is a message of some milliseconds
+// (Documentation/admin-guide/device-mapper/thin-provisioning.rst: "The origin
+// device must be suspended before creating the snapshot"); LVM's count of
+// transactions has no part in it.
 func (s *Service) takeVolumes(ctx context.Context, r Request, name string) (made []Snapshot, err error) {
 	if err := s.resumeLeft(ctx); err != nil {
 		return nil, err
@@ -190,7 +191,7 @@ func (s *Service) takeVolumes(ctx context.Context, r Request, name string) (made
 		}
 	}
 	if len(origins) == 1 {
-		err = s.create(ctx, origins[0], name, r.Schedule, tagSnapshot)
+		err = s.create(ctx, origins[0], name, r.Schedule)
 	} else {
 		err = s.together(ctx, origins, name, r.Schedule)
 	}
@@ -206,13 +207,28 @@ func (s *Service) takeVolumes(ctx context.Context, r Request, name string) (made
 }
 
 // create makes a snapshot with LVM.
-func (s *Service) create(ctx context.Context, o origin, name, schedule, tag string) error {
-	args := []string{"--snapshot", "--name", o.made, "--activate", "n", "--setactivationskip", "n", "--permission", "r",
-		"--addtag", tag, "--addtag", tagName + name, "--addtag", tagOf + o.device.Name}
+func (s *Service) create(ctx context.Context, o origin, name, schedule string) error {
+	args := append([]string{"--snapshot", "--permission", "r"}, o.tags(tagSnapshot, name, schedule)...)
+	return s.lvcreate(ctx, o, append(args, o.Group+"/"+o.Name))
+}
+
+// reserve makes an empty volume with LVM, which gives it its number in the pool.
+func (s *Service) reserve(ctx context.Context, o origin, name, schedule string) error {
+	args := append([]string{"--type", "thin", "--virtualsize", o.Size + "b", "--thinpool", o.Pool}, o.tags(tagMaking, name, schedule)...)
+	return s.lvcreate(ctx, o, append(args, o.Group))
+}
+
+// tags are those of a snapshot, with its name.
+func (o origin) tags(first, name, schedule string) []string {
+	args := []string{"--name", o.made, "--activate", "n", "--setactivationskip", "n", "--addtag", first, "--addtag", tagName + name, "--addtag", tagOf + o.device.Name}
 	if schedule != "" {
 		args = append(args, "--addtag", tagSchedule+schedule)
 	}
-	if err := s.change(ctx, lvm("lvcreate", append(args, o.Group+"/"+o.Name)...)); err != nil {
+	return args
+}
+
+func (s *Service) lvcreate(ctx context.Context, o origin, args []string) error {
+	if err := s.change(ctx, lvm("lvcreate", args...)); err != nil {
 		return fmt.Errorf("of volume %s/%s: %w", o.Group, o.Name, err)
 	}
 	return ctx.Err()
@@ -226,15 +242,15 @@ func (s *Service) together(ctx context.Context, origins []origin, name, schedule
 		return err
 	}
 	for _, o := range origins {
-		if err := s.create(ctx, o, name, schedule, tagMaking); err != nil {
+		if err := s.reserve(ctx, o, name, schedule); err != nil {
 			return err
 		}
 	}
-	retaken, err := s.retaken(ctx, origins)
+	numbers, err := s.numbers(ctx, origins)
 	if err != nil {
 		return err
 	}
-	for _, r := range retaken {
+	for _, r := range numbers {
 		if err := s.message(ctx, r.pool, fmt.Sprintf("delete %s", r.id)); err != nil {
 			return err
 		}
@@ -242,11 +258,11 @@ func (s *Service) together(ctx context.Context, origins []origin, name, schedule
 	if err := h.hold(ctx); err != nil {
 		return errors.Join(err, h.release(ctx))
 	}
-	err = s.retake(ctx, h, retaken)
+	err = s.fill(ctx, h, numbers)
 	if err := errors.Join(err, h.release(ctx)); err != nil {
 		return err
 	}
-	args := []string{"--deltag", tagMaking, "--addtag", tagSnapshot}
+	args := []string{"--permission", "r", "--deltag", tagMaking, "--addtag", tagSnapshot}
 	for _, o := range origins {
 		args = append(args, o.Group+"/"+o.made)
 	}
@@ -257,8 +273,8 @@ func (s *Service) together(ctx context.Context, origins []origin, name, schedule
 	return nil
 }
 
-// retake takes the snapshots while I/O is held.
-func (s *Service) retake(ctx context.Context, h *hold, all []retaken) error {
+// fill takes the snapshots while I/O is held.
+func (s *Service) fill(ctx context.Context, h *hold, all []reserved) error {
 	for _, r := range all {
 		if err := errors.Join(ctx.Err(), h.over()); err != nil {
 			return err
@@ -270,18 +286,18 @@ func (s *Service) retake(ctx context.Context, h *hold, all []retaken) error {
 	return h.still(ctx)
 }
 
-// retaken is a snapshot that the pool takes anew: its device-mapper name, the
+// reserved is what a pool is told to make: the pool's name in device-mapper, the
 // snapshot's number in it and the origin's.
-type retaken struct{ pool, id, origin string }
+type reserved struct{ pool, id, origin string }
 
-// retaken finds out the numbers, and that they can be believed: under a number
-// that is another volume's, that volume's data would be deleted.
-func (s *Service) retaken(ctx context.Context, origins []origin) ([]retaken, error) {
+// numbers finds them out, and that they can be believed: under a number that
+// is another volume's, that volume's data would be deleted.
+func (s *Service) numbers(ctx context.Context, origins []origin) ([]reserved, error) {
 	all, err := s.volumes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var found []retaken
+	var found []reserved
 	for _, o := range origins {
 		var made, now, pool lv
 		owners := map[string]int{} // of numbers in the pool
@@ -310,7 +326,7 @@ func (s *Service) retaken(ctx context.Context, origins []origin) ([]retaken, err
 		if err := s.poolAgrees(ctx, mapper, pool); err != nil {
 			return nil, err
 		}
-		found = append(found, retaken{pool: mapper, id: made.ThinID, origin: now.ThinID})
+		found = append(found, reserved{pool: mapper, id: made.ThinID, origin: now.ThinID})
 	}
 	return found, nil
 }

@@ -35,9 +35,8 @@ func documentOf(devices ...config.Device) *config.Document {
 // its tables.
 type writer struct {
 	*storagefake.Machine
-	thin    *storagefake.Thin
-	a, b    int
-	writing bool
+	thin *storagefake.Thin
+	a, b int
 }
 
 func (w *writer) write() {
@@ -83,6 +82,11 @@ func TestOneMoment(t *testing.T) {
 		}
 		if _, err := m.ReadFile("/data/held.json"); err == nil {
 			t.Error("the marker is left")
+		}
+		for _, n := range []string{"a", "b"} {
+			if v := thin.Volume("vg-0", n+".manual-20261128-120000"); !v.ReadOnly || v.Active {
+				t.Errorf("the snapshot can be written to, or is active: %+v", v)
+			}
 		}
 		if len(made) != 2 || made[0].ID() != order[0]+"@manual-20261128-120000" {
 			t.Errorf("made %+v", made)

@@ -218,7 +218,7 @@ func TestClockSetBack(t *testing.T) {
 		ahead := time.Now().Add(300 * 24 * time.Hour).Format(time.RFC3339)
 		disk := &memory{text: []byte(`{"trim":{"first":"` + ahead + `","heard":"` + ahead + `","done":"` + ahead + `","tried":"` + ahead + `"}}`)}
 		k := New(Options{Source: d, Files: disk})
-		if next := k.States()[0].Next.Sub(time.Now()); next != time.Hour {
+		if next := time.Until(k.States()[0].Next); next != time.Hour {
 			t.Errorf("due in %v", next)
 		}
 		d.jobs = []Job{d.job("busy", Every(0), 0, nil)}

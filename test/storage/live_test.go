@@ -121,7 +121,7 @@ func (a *array) inSync(ctx context.Context) {
 // server, which must be able to read all of it, and to write.
 func (a *array) cloned(ctx context.Context, s *guest.Server, doc *liveDocument) {
 	a.T.Helper()
-	a.Run(ctx, "esos snapshot create --name before db01")
+	a.Run(ctx, "esos snapshot create before db01")
 	var list []struct {
 		Volume string `json:"volume"`
 	}

@@ -31,9 +31,10 @@ type Device struct {
 	Vendor     string `json:"vendor,omitempty"`
 	Serial     string `json:"serial,omitempty"`
 	WWN        string `json:"wwn,omitempty"`
-	Transport  string `json:"transport,omitempty"` // sata, sas, nvme, virtio, usb, iscsi, fc
-	Address    string `json:"address,omitempty"`   // SCSI's HOST:CHANNEL:ID:LUN
-	State      string `json:"state,omitempty"`     // running, offline, of SCSI disks
+	Transport  string `json:"transport,omitempty"`   // sata, sas, nvme, virtio, usb, iscsi, fc
+	Address    string `json:"address,omitempty"`     // SCSI's HOST:CHANNEL:ID:LUN
+	State      string `json:"state,omitempty"`       // running, offline, of SCSI disks; live, of NVMe; suspended, of the device mapper's
+	Mapper     string `json:"mapper_uuid,omitempty"` // the device mapper's, which says what made it
 
 	Signature string   `json:"signature,omitempty"` // what udev found on it: xfs, linux_raid_member, LVM2_member, crypto_LUKS
 	Label     string   `json:"label,omitempty"`     // of that
@@ -58,6 +59,7 @@ type Inventory struct {
 type Machine interface {
 	Output(ctx context.Context, c host.Call) ([]byte, error)
 	ReadDir(path string) ([]string, error)
+	ReadFile(path string) ([]byte, error)
 	Real(path string) string
 }
 
@@ -107,6 +109,7 @@ func Read(ctx context.Context, m Machine) (*Inventory, error) {
 	}
 	inv.real = m.Real
 	inv.links(m)
+	inv.mapped(m)
 	return inv, nil
 }
 
@@ -216,6 +219,26 @@ func (inv *Inventory) links(m Machine) {
 	for i := range inv.devices {
 		slices.SortStableFunc(inv.devices[i].Links, func(a, b string) int { return rank(a) - rank(b) })
 	}
+}
+
+// mapped reads what made the devices of the device mapper.
+func (inv *Inventory) mapped(m Machine) {
+	for i := range inv.devices {
+		if d := &inv.devices[i]; strings.HasPrefix(d.Name, "dm-") {
+			text, err := m.ReadFile("/sys/class/block/" + d.Name + "/dm/uuid")
+			if err == nil {
+				d.Mapper = printable(string(text))
+			}
+		}
+	}
+}
+
+// Inner says whether a device is a part of LVM's own machinery, like the data
+// of a thin pool: LVM's own names for these have a suffix after the two UUIDs
+// (dm_build_dm_uuid in lib/activate/dev_manager.c of LVM2).
+func (d Device) Inner() bool {
+	rest, ok := strings.CutPrefix(d.Mapper, "LVM-")
+	return ok && len(rest) > 64
 }
 
 // rank orders names: those that people find on the drive's label come first.

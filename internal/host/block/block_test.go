@@ -52,6 +52,13 @@ func (c *canned) ReadDir(string) ([]string, error) {
 	return names, nil
 }
 
+func (c *canned) ReadFile(p string) ([]byte, error) {
+	if text, ok := c.out[p]; ok {
+		return []byte(text), nil
+	}
+	return nil, os.ErrNotExist
+}
+
 func (c *canned) Real(p string) string {
 	if to, ok := c.links[p]; ok {
 		return to
@@ -62,7 +69,8 @@ func (c *canned) Real(p string) string {
 func (c *canned) Blank(string) (bool, error) { return c.blank, nil }
 
 func TestRead(t *testing.T) {
-	m := &canned{out: map[string]string{"lsblk": string(golden(t, "stack.json"))}, links: map[string]string{
+	const lvm = "LVM-BwL3l2ssoX43PgQMYhXkijwbI3CJBqEgEiaO0X8p0vAojGCoceenWrDe63iusDxb"
+	m := &canned{out: map[string]string{"lsblk": string(golden(t, "stack.json")), "/sys/class/block/dm-3/dm/uuid": lvm + "-pool\n", "/sys/class/block/dm-4/dm/uuid": lvm + "\n"}, links: map[string]string{
 		"/dev/disk/by-id/virtio-d1": "/dev/vda", "/dev/vg0/db01": "/dev/dm-4", "/dev/md/r6": "/dev/md127",
 		"/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_1-0:0": "/dev/sda", "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4": "/dev/vda",
 		"/mnt/images/sda": "/mnt/images/sda",
@@ -107,6 +115,11 @@ func TestRead(t *testing.T) {
 	}
 	if d, ok := inv.Find("/mnt/images/sda"); ok {
 		t.Errorf("an image file called sda is taken for %+v", d)
+	}
+	pool, _ := inv.Named("dm-3")
+	thin, _ := inv.Named("dm-4")
+	if !pool.Inner() || thin.Inner() || images.Inner() {
+		t.Error("a thin pool is taken for a volume, or a volume for a pool")
 	}
 	part, _ := inv.Named("sda4")
 	if whole := inv.Disk(part); whole.Name != "sda" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/esos-project/esos/internal/host"
 )
@@ -24,9 +25,19 @@ type Prober interface {
 	Blank(path string) (bool, error)
 }
 
+// patience is how long a device may take to be looked at.
+const patience = 30 * time.Second
+
 // Contents reads what is on a device, from the device itself. Nothing means
-// that it is blank, as far as its first and last MiB tell.
+// that it is blank, as far as its first and last MiB tell. The error wraps
+// host.ErrInUse if something has the device for itself.
 func Contents(ctx context.Context, m Prober, path string) ([]Content, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	blank, err := m.Blank(path) // the first: it finds out whether the device is in use
+	if err != nil {
+		return nil, err
+	}
 	out, err := m.Output(ctx, host.Call{Name: "wipefs", Args: []string{"--json", "--no-act", path}})
 	if err != nil {
 		return nil, fmt.Errorf("look what is on %s: %w", path, err)
@@ -35,17 +46,10 @@ func Contents(ctx context.Context, m Prober, path string) ([]Content, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look what is on %s: %w", path, err)
 	}
-	if len(found) > 0 {
-		return found, nil
-	}
-	blank, err := m.Blank(path)
-	if err != nil {
-		return nil, err
-	}
-	if !blank {
+	if len(found) == 0 && !blank {
 		return []Content{{Type: Unknown}}, nil
 	}
-	return nil, nil
+	return found, nil
 }
 
 // parseContents reads wipefs's JSON, which is nothing at all for a device

@@ -41,8 +41,14 @@ const looking = 30 * time.Second
 // what is ours, and a disk that comes back under another name must be found. No
 // PVs within volumes: those belong to the hosts that have the volumes. No
 // monitoring by dmeventd: nothing is to grow, or be repaired, but by a plan.
+//
+// A new thin pool answers errors at once when it is full: the engine makes
+// "space allocation failed" of them, on which hosts pause. Queued writes (LVM's
+// default) hang for a minute, for which hosts reset the LUN, and are errors
+// then all the same (lvmthin(7)). It is a setting here since lvcreate takes
+// --errorwhenfull with thin volumes only.
 func (t Tool) arguments(command string, more ...string) []string {
-	settings := []string{"devices/scan_lvs=0", "activation/monitoring=0"}
+	settings := []string{"devices/scan_lvs=0", "activation/monitoring=0", "activation/error_when_full=1"}
 	if t.Backups == "" {
 		settings = append(settings, "backup/backup=0", "backup/archive=0")
 	} else {

@@ -128,11 +128,11 @@ func TestArguments(t *testing.T) {
 		want string
 	}{
 		{"read", Tool{}, func(t Tool) error { _, err := t.Read(context.Background()); return err },
-			"lvm fullreport --config devices/scan_lvs=0 activation/monitoring=0 backup/backup=0 backup/archive=0 --devicesfile  --reportformat json"},
+			"lvm fullreport --config devices/scan_lvs=0 activation/monitoring=0 activation/error_when_full=1 backup/backup=0 backup/archive=0 --devicesfile  --reportformat json"},
 		{"backups", Tool{Backups: "/data/lvm"}, func(t Tool) error { return t.Grow(context.Background(), "/dev/sda") },
-			`lvm pvresize --config devices/scan_lvs=0 activation/monitoring=0 backup/backup_dir="/data/lvm/backup" backup/archive_dir="/data/lvm/archive" backup/retain_min=10 backup/retain_days=0 --devicesfile  /dev/sda`},
+			`lvm pvresize --config devices/scan_lvs=0 activation/monitoring=0 activation/error_when_full=1 backup/backup_dir="/data/lvm/backup" backup/archive_dir="/data/lvm/archive" backup/retain_min=10 backup/retain_days=0 --devicesfile  /dev/sda`},
 		{"only", Tool{Only: []string{"/dev/sda", "/dev/sdb"}}, func(t Tool) error { return t.Activate(context.Background(), "vg0", "a", "b") },
-			"lvm lvchange --config devices/scan_lvs=0 activation/monitoring=0 backup/backup=0 backup/archive=0 --devices /dev/sda --devices /dev/sdb --activate y --ignoreactivationskip --activationmode degraded vg0/a vg0/b"},
+			"lvm lvchange --config devices/scan_lvs=0 activation/monitoring=0 activation/error_when_full=1 backup/backup=0 backup/archive=0 --devices /dev/sda --devices /dev/sdb --activate y --ignoreactivationskip --activationmode degraded vg0/a vg0/b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := &asked{}

@@ -48,12 +48,9 @@ func (t Tool) CreateVolume(ctx context.Context, n New) error {
 			"--deduplication", yesNo(n.Deduplicate), "--compression", yesNo(n.Compress), Full(n.Group, n.Pool))
 		return t.run(ctx, "lvcreate", append(args, n.Devices...)...)
 	case "thin-pool":
-		// A full pool answers errors at once: the engine makes "space
-		// allocation failed" of them, on which hosts pause. Queued writes
-		// (LVM's default) hang for a minute, for which hosts reset the LUN,
-		// and then are errors all the same (lvmthin(7)). The spare metadata
-		// volume is what a damaged pool is repaired into.
-		args = append(args, "--errorwhenfull", "y", "--poolmetadataspare", "y")
+		// The spare metadata volume is what a damaged pool is repaired into.
+		args = append(args, "--poolmetadataspare", "y")
+		fresh = []string{"--yes"} // it wipes, but takes no option for that
 		if n.Metadata != 0 {
 			args = append(args, "--poolmetadatasize", bytes(n.Metadata))
 		}

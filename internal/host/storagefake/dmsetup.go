@@ -35,7 +35,7 @@ func dmsetup(m *Machine, args []string, _ string) (string, error) {
 		d.Suspended = args[0] == "suspend"
 		return "", nil
 	case "message", "status":
-		pool := m.pools[args[1]]
+		pool := m.thinTarget(args[1])
 		switch {
 		case pool == nil:
 			return "", fails("dmsetup", 1, "Device %s not found\nCommand failed.", args[1])

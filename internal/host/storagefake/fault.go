@@ -92,3 +92,21 @@ func reads(c host.Call) bool {
 	}
 	return false
 }
+
+// OnCall has something done before a program runs, the next time.
+func (m *Machine) OnCall(name string, do func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.before = map[string]func(){name: do}
+}
+
+// called does what OnCall wants.
+func (m *Machine) called(name string) {
+	m.mu.Lock()
+	do := m.before[name]
+	delete(m.before, name)
+	m.mu.Unlock()
+	if do != nil {
+		do()
+	}
+}

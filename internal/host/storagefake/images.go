@@ -98,13 +98,3 @@ func (i Images) Volatile(dir string) (string, error) {
 	}
 	return "overlay", nil
 }
-
-// images are the files of the file system that a path is on, by their paths
-// there, and what goes before these; locked.
-func (m *Machine) images(p string) (map[string]int64, string) {
-	d, name := m.locate(p)
-	if d == nil {
-		return map[string]int64{}, ""
-	}
-	return d.Super[fileSystemKey].(*fileSystem).files, strings.TrimSuffix(p, name)
-}

@@ -122,8 +122,14 @@ func wipefs(m *Machine, args []string, _ string) (string, error) {
 func blkdiscard(m *Machine, args []string, _ string) (string, error) {
 	p := args[len(args)-1]
 	d := m.find(p)
-	if d == nil || !strings.Contains(strings.Join(args, " "), "--zeroout") && m.busy(d) != "" {
-		return "", fails("blkdiscard", 1, "cannot open %s", p)
+	switch {
+	case d == nil:
+		return "", fails("blkdiscard", 1, "cannot open %s: No such file or directory", p)
+	case m.busy(d) != "":
+		return "", fails("blkdiscard", 1, "cannot open %s: Device or resource busy", p)
+	case slices.ContainsFunc(d.Content, func(c block.Content) bool { return c.Type != block.Unknown }):
+		// It asks where there is a terminal, and does nothing elsewhere (2.41).
+		return "", fails("blkdiscard", 1, "%s contains existing %s", p, d.Content[0].Type)
 	}
 	m.overwrite(d)
 	return "", nil

@@ -45,6 +45,8 @@ type lvmVolume struct {
 	active               bool
 	data, meta           float64
 	health, moves        string
+	thinID               int         // of a thin volume
+	thin                 thinNumbers // of a thin pool
 }
 
 // lvm is the program of that name.
@@ -57,8 +59,11 @@ func lvm(m *Machine, args []string, _ string) (string, error) {
 		"pvmove": pvmove, "lvcreate": lvcreate, "lvremove": lvremove, "lvextend": lvextend, "lvreduce": lvreduce, "lvrename": lvrename,
 		"lvchange": lvchange, "lvconvert": lvconvert,
 	}[args[0]]
-	if args[0] == "fullreport" {
+	switch args[0] {
+	case "fullreport":
 		return fullreport(m)
+	case "lvs":
+		return lvs(m)
 	}
 	if !ok {
 		return "", fails("lvm", 2, "No such command '%s'", args[0])
@@ -90,6 +95,7 @@ var lvmValues = map[string]bool{
 }
 
 func lvmArguments(m *Machine, args []string) (*lvmCall, error) {
+	args = slices.Clone(args)
 	c := &lvmCall{m: m, options: map[string]string{}}
 	for i := 1; i < len(args); i++ {
 		switch a := args[i]; {
@@ -97,6 +103,9 @@ func lvmArguments(m *Machine, args []string) (*lvmCall, error) {
 			c.options[a] = "y"
 		case lvmValues[a] && i+1 < len(args):
 			i++
+			if before := c.options[a]; before != "" && (a == "--addtag" || a == "--deltag") {
+				args[i] = before + "," + args[i]
+			}
 			c.options[a] = args[i]
 		case strings.HasPrefix(a, "-"):
 			return nil, fails("lvm", 3, "%s: unrecognized option '%s'", args[0], a)
@@ -417,6 +426,7 @@ func pvmove(c *lvmCall) error {
 		}
 		delete(v.room, p)
 	}
+	g.volumes = slices.DeleteFunc(g.volumes, func(v *lvmVolume) bool { return v.moves != "" })
 	for _, v := range g.volumes {
 		v.stands(c.m)
 	}

@@ -3,12 +3,15 @@ package storagefake
 import (
 	"regexp"
 	"strings"
+
+	"github.com/esos-project/esos/internal/host/block"
 )
 
 var serial = regexp.MustCompile(`(PV|LV|VG)0000-[0-9-]+`)
 
 func (m *Machine) lvm() {
 	m.tools["lvm"] = lvm
+	m.tools["sync"] = func(*Machine, []string, string) (string, error) { return "", nil }
 }
 
 // played finds a volume by GROUP/NAME for a test, which knows that it is there.
@@ -62,6 +65,9 @@ func (m *Machine) WriteVolumes() {
 		for _, v := range g.volumes {
 			if v.dev != nil && v.dev.Owner == "" {
 				v.dev.Owner = "volume/" + g.name + "/" + v.name
+				if len(v.dev.Content) == 0 {
+					v.dev.Content = []block.Content{{Type: block.Unknown}}
+				}
 			}
 		}
 	}
@@ -90,4 +96,16 @@ func (m *Machine) ForeignGroup(name, volume string, size int64, devices ...strin
 // the same: their UUIDs.
 func (m *Machine) Anonymous(report string) string {
 	return serial.ReplaceAllString(report, "$1")
+}
+
+// CutOffMove leaves a move off a device half done, as a process that was killed
+// does.
+func (m *Machine) CutOffMove(group, device string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range m.groups() {
+		if g.name == group {
+			g.volumes = append(g.volumes, &lvmVolume{name: "pvmove0", uuid: m.identity("LV"), kind: "mirror", hidden: true, moves: device, active: true})
+		}
+	}
 }

@@ -101,7 +101,7 @@ func lvreduce(c *lvmCall) error {
 }
 
 func lvconvert(c *lvmCall) error {
-	g, v, err := c.volume(c.args[0], c.has("--repair"))
+	g, v, err := c.volume(c.args[0], c.has("--repair") || c.has("--uncache"))
 	if err != nil {
 		return err
 	}

@@ -217,6 +217,9 @@ func (t *Thin) lvm(args []string) (string, error) {
 		return "", fails("lvm", 3, "%s: please name one volume", args[0])
 	}
 	group, name, _ := strings.Cut(words[0], "/")
+	if args[0] == "lvcreate" && slices.Equal(options["--type"], []string{"thin"}) {
+		return "", t.lvcreateEmpty(group, options)
+	}
 	v := t.find(group, name)
 	if v == nil {
 		return "", fails("lvm", 5, "Failed to find logical volume %q", words[0])
@@ -231,6 +234,7 @@ func (t *Thin) lvm(args []string) (string, error) {
 				v := t.find(group, name)
 				tags := slices.DeleteFunc(strings.Split(v.Tags, ","), func(tag string) bool { return slices.Contains(options["--deltag"], tag) })
 				v.Tags = strings.Join(append(tags, options["--addtag"]...), ",")
+				v.ReadOnly = v.ReadOnly || slices.Equal(options["--permission"], []string{"r"})
 			}
 			return "", nil
 		}
@@ -273,6 +277,25 @@ func (t *Thin) lvcreate(origin *ThinVolume, options map[string][]string) error {
 	}
 	v.ID = p.take()
 	p.data[v.ID] = p.data[origin.ID]
+	return nil
+}
+
+// lvcreateEmpty makes an empty volume.
+func (t *Thin) lvcreateEmpty(group string, options map[string][]string) error {
+	name, p := options["--name"][0], t.pools[group]
+	switch {
+	case p == nil || !slices.Equal(options["--thinpool"], []string{"pool"}):
+		return fails("lvm", 5, "Volume group %q not found", group)
+	case t.find(group, name) != nil:
+		return fails("lvm", 5, "Logical Volume %q already exists in volume group %q", name, group)
+	case !slices.Equal(options["--virtualsize"], []string{fmt.Sprint(1<<30) + "b"}):
+		return fails("lvm", 3, "Invalid argument for --virtualsize")
+	}
+	v := t.add(&ThinVolume{Group: group, Name: name, Pool: "pool", Tags: strings.Join(options["--addtag"], ","), ID: p.take()})
+	if slices.Equal(options["--activate"], []string{"n"}) {
+		return nil
+	}
+	t.activate(v)
 	return nil
 }
 

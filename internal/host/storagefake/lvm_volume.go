@@ -53,6 +53,9 @@ func lvcreate(c *lvmCall) error {
 		}
 		on = append(on, pv)
 	}
+	if v.kind == "thin-pool" && (c.has("--wipesignatures") || c.has("--errorwhenfull")) {
+		return fails("lvm", 3, "Option --wipesignatures or --errorwhenfull is unsupported with thin pools.")
+	}
 	before := slices.Clone(g.volumes)
 	if err := c.layOut(g, v, sub, on); err != nil {
 		g.volumes = before
@@ -77,6 +80,8 @@ func (c *lvmCall) layOut(g *lvmGroup, v *lvmVolume, sub string, on []*lvmDevice)
 			return fails("lvm", 5, "the imitation takes snapshots of thin volumes only")
 		}
 		v.kind, v.size, v.pool, v.origin, v.data = "thin", origin.size, origin.pool, origin.name, origin.data
+		g.number(v)
+		v.ro = c.options["--permission"] == "r"
 		v.device(c.m)
 		v.dev.Content = slices.Clone(origin.dev.Content) // what it holds, its origin has, too: nobody misses it
 		return nil
@@ -90,7 +95,7 @@ func (c *lvmCall) layOut(g *lvmGroup, v *lvmVolume, sub string, on []*lvmDevice)
 		return c.legs(g, v, on)
 	case "thin-pool":
 		v.chunk, v.metadata, v.whenFull = cmp.Or(c.bytes("--chunksize"), 64<<10), up(cmp.Or(c.bytes("--poolmetadatasize"), 4<<20), g.extent), "queue"
-		if c.options["--errorwhenfull"] == "y" {
+		if strings.Contains(c.options["--config"], "activation/error_when_full=1") {
 			v.whenFull = "error"
 		}
 		v.meta = 10
@@ -101,6 +106,7 @@ func (c *lvmCall) layOut(g *lvmGroup, v *lvmVolume, sub string, on []*lvmDevice)
 			return fails("lvm", 5, "Thin pool %s not found", c.options["--thinpool"])
 		}
 		v.pool = pool.name
+		g.number(v)
 		v.device(c.m)
 		return nil
 	case "vdo":
@@ -257,7 +263,7 @@ func (m *Machine) activate(g *lvmGroup, v *lvmVolume) error {
 	if v.dev == nil {
 		return nil
 	}
-	v.dev.Size, v.dev.ReadOnly = v.size, v.ro
+	v.dev.Size, v.dev.ReadOnly, v.dev.MappedUUID = v.size, v.ro, mappedUUID(g, v)
 	m.add(v.dev)
 	m.links["/dev/"+g.name+"/"+v.name] = v.dev.Name
 	m.links["/dev/mapper/"+mapped(g.name, v.name)] = v.dev.Name
@@ -308,6 +314,9 @@ func (c *lvmCall) change(g *lvmGroup, v *lvmVolume) error {
 		return c.m.activate(g, v)
 	case "n":
 		return c.m.deactivate(g, v)
+	}
+	if c.has("--addtag") || c.has("--deltag") {
+		c.retag(v)
 	}
 	if p := c.options["--permission"]; p != "" {
 		v.ro = p == "r"

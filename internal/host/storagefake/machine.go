@@ -34,6 +34,7 @@ type Machine struct {
 	next    map[string]int        // minor numbers by prefix
 	held    map[string]bool       // mount points that somebody uses
 	ghosts  map[string]string     // what is mounted of devices that are gone, by mount point
+	before  map[string]func()     // by program: done when it is called next
 	pools   map[string]ThinTarget // by their names in device-mapper
 	md      []*mdArray            // arrays, running or not
 	noTPM   bool
@@ -57,6 +58,7 @@ type Device struct {
 	Mounts     []string
 	MappedUUID string // of device-mapper's devices
 	Suspended  bool   // I/O of it is held
+	Held       bool   // a program has it for itself, which nothing else shows
 	// Owner says whose data is on it: a name that Lost tells when it is gone.
 	Owner string
 }
@@ -84,6 +86,20 @@ func (m *Machine) Disk(name, serial string, size int64) *Device {
 	d := m.add(&Device{Name: name, Type: "disk", Size: size, Model: "Imitation", Serial: serial})
 	m.links["/dev/disk/by-id/virtio-"+serial] = name
 	return d
+}
+
+// Add adds any other device: a partition, or what other systems made of disks.
+func (m *Machine) Add(d *Device) *Device {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.add(d)
+}
+
+// File puts one of the kernel's files there.
+func (m *Machine) File(p, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files[p] = []byte(text)
 }
 
 // Pull takes a disk away, as a hand does; Plug puts it back with what it held.
@@ -187,6 +203,9 @@ func (m *Machine) above(name string) []*Device {
 func (m *Machine) busy(d *Device) string {
 	if len(d.Mounts) > 0 {
 		return "Device or resource busy (mounted)"
+	}
+	if d.Held {
+		return "Device or resource busy"
 	}
 	for _, up := range m.above(d.Name) {
 		if up.Type != "part" {
@@ -322,6 +341,9 @@ func (m *Machine) Blank(p string) (bool, error) {
 	if d == nil {
 		return false, &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist}
 	}
+	if m.busy(d) != "" {
+		return false, host.ErrInUse
+	}
 	return len(d.Content) == 0, nil
 }
 
@@ -330,6 +352,7 @@ func (m *Machine) Output(ctx context.Context, c host.Call) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	m.called(c.Name)
 	tool, ok := m.tools[c.Name]
 	if !ok {
 		return nil, fmt.Errorf("%s: no such program in the imitation", c.Name)

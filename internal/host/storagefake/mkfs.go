@@ -11,11 +11,12 @@ import (
 // fileSystem is the superblock of a file system, and what lies in it.
 type fileSystem struct {
 	kind, uuid, label string
-	span              int64            // bytes of the device
-	files             map[string]int64 // sizes by the path below the mount point
-	options           string           // it is mounted with
-	readOnly          bool             // by the kernel, after an error
-	damaged           bool             // what a check finds that it does not repair
+	span              int64                        // bytes of the device
+	files             map[string]int64             // sizes by the path below the mount point
+	attributes        map[string]map[string]string // extended ones, by the same
+	options           string                       // it is mounted with
+	readOnly          bool                         // by the kernel, after an error
+	damaged           bool                         // what a check finds that it does not repair
 }
 
 const fileSystemKey = "filesystem"

@@ -33,7 +33,7 @@ func (m *Machine) Write() {
 	defer m.mu.Unlock()
 	for _, a := range m.md {
 		if a.device.Owner == "" && len(m.above(a.device.Name)) == 0 {
-			a.device.Owner = "array/" + a.name
+			a.device.Owner, a.device.Content = "array/"+a.name, []block.Content{{Type: block.Unknown}}
 		}
 	}
 }

@@ -44,6 +44,9 @@ type Layer struct {
 	Machine Machine
 	Keys    Keys
 	DataDir string // keys are below it, and travel with the saved settings
+	// OnVolumes has it plan those that lie on volumes of LVM, and else the others:
+	// volumes lie on these, and so are planned between the two.
+	OnVolumes bool
 }
 
 // Name is encrypted.
@@ -85,7 +88,7 @@ func RecoveryShown(m Machine, dataDir, name string) error {
 // Observe looks at the headers of what is declared, and which keys there are.
 func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *layer.Observed) error {
 	s, inv := &seen.Storage.Encrypted, seen.Storage.Blocks
-	if inv == nil {
+	if inv == nil || l.OnVolumes { // the other one looked
 		return ctx.Err()
 	}
 	s.Headers, s.Keys, s.Typed, s.Unseen = map[string]luks.Header{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -117,8 +120,27 @@ func (l Layer) Plan(declared *config.Document, seen *layer.Observed, b *plan.Bui
 	p := planner{Layer: l, declared: declared, seen: seen, b: b}
 	p.others() // first: what is deleted frees devices
 	for _, e := range inOrder(declared.Storage.Encrypted) {
-		p.want(e)
+		if onVolume(declared, e) == l.OnVolumes {
+			p.want(e)
+		}
 	}
+}
+
+// onVolume says whether one lies on a volume, or on another one that does.
+func onVolume(d *config.Document, e config.Encrypted) bool {
+	for range d.Storage.Encrypted {
+		provider := d.Storage.Provider(e.Device)
+		name, encrypted := strings.CutPrefix(provider, "encrypted/")
+		if !encrypted {
+			return strings.HasPrefix(provider, "volume/")
+		}
+		below, err := d.FindEncrypted(name)
+		if err != nil {
+			return false
+		}
+		e = *below
+	}
+	return false // it stands on itself, which is refused
 }
 
 // inOrder has those that stand on others after these.

@@ -18,6 +18,7 @@ import (
 	"github.com/esos-project/esos/internal/layer/disk"
 	"github.com/esos-project/esos/internal/layer/encrypted"
 	"github.com/esos-project/esos/internal/layer/filesystem"
+	"github.com/esos-project/esos/internal/layer/lvm"
 	"github.com/esos-project/esos/internal/layer/vdisk"
 	"github.com/esos-project/esos/internal/plan"
 )
@@ -67,13 +68,17 @@ func newBench() bench {
 }
 
 func (s bench) stack() []layer.Layer {
-	return []layer.Layer{disk.Layer{Machine: s.Machine}, encrypted.Layer{Machine: s.Machine, Keys: s.keys, DataDir: "/data"}, filesystem.Layer{Machine: s.Machine},
+	return []layer.Layer{disk.Layer{Machine: s.Machine}, encrypted.Layer{Machine: s.Machine, Keys: s.keys, DataDir: "/data"},
+		lvm.Layer{Machine: s.Machine, Backups: "/data/lvm"},
+		encrypted.Layer{Machine: s.Machine, Keys: s.keys, DataDir: "/data", OnVolumes: true}, filesystem.Layer{Machine: s.Machine},
 		vdisk.Layer{Files: storagefake.Images{Machine: s.Machine}, DataDir: "/data", InMemory: true}, device.Layer{Engine: s.engine}}
 }
 
 // reboot ends everything but what is on the disks and in files.
 func (s bench) reboot() {
 	s.Unmounted()
+	s.Locked()
+	s.RebootLVM()
 	s.Locked()
 	s.engine.Forget()
 	clear(s.keys.typed)
@@ -194,7 +199,16 @@ func TestPlans(t *testing.T) {
 		{name: "wiped", tamper: func(s bench) { s.reboot(); s.Look(disk1).Content = nil }},
 		{name: "other-there", tamper: func(s bench) { s.reboot(); s.Look(disk1).Content = []block.Content{{Type: "xfs", UUID: foreign}} }},
 		{name: "too-small", fresh: true, tamper: func(s bench) { s.Look(disk1).Size = 20 << 20 }, refused: true},
-		{name: "on-volume", fresh: true, edit: onVolume, fails: true},
+		{name: "on-volume", fresh: true, edit: onVolume},
+		{name: "on-volume-boot", setup: onVolume, tamper: func(s bench) { s.reboot() }},
+		{name: "on-volume-pulled", setup: onVolume, tamper: func(s bench) { s.reboot(); s.Pull("vdb") }},
+		{name: "on-volume-grow", setup: onVolume, edit: func(d *config.Document) { d.Storage.VolumeGroups[0].Volumes[0].Size = 7 << 30 }},
+		{name: "on-volume-delete", setup: onVolume, edit: func(d *config.Document) { gone(d); d.Storage.VolumeGroups[0].Volumes = nil },
+			named: []string{"encrypted/vault", "volume/vg0/lv"}, lost: []string{"encrypted/vault"}},
+		{name: "below-group", fresh: true, edit: belowGroup},
+		{name: "below-group-boot", setup: belowGroup, tamper: func(s bench) { s.reboot() }},
+		{name: "below-group-typed-waits", key: "typed", setup: belowGroup, tamper: func(s bench) { s.reboot() }},
+		{name: "below-group-grow", setup: belowGroup, tamper: func(s bench) { s.Look(disk1).Size = 15 * gib }},
 		{name: "two-deep", fresh: true, edit: func(d *config.Document) {
 			d.Storage.Encrypted = append([]config.Encrypted{{Name: "inner", Device: "/dev/mapper/vault", Key: "file"}}, d.Storage.Encrypted...)
 			d.Devices[0].Path = "/dev/mapper/inner"
@@ -278,6 +292,11 @@ func TestPlans(t *testing.T) {
 func onVolume(d *config.Document) {
 	d.Storage.VolumeGroups = []config.VolumeGroup{{Name: "vg0", Devices: []string{disk2}, Volumes: []config.Volume{{Name: "lv", Size: 5 << 30}}}}
 	d.Storage.Encrypted[0].Device = "/dev/vg0/lv"
+}
+
+func belowGroup(d *config.Document) {
+	d.Storage.VolumeGroups = []config.VolumeGroup{{Name: "vg0", Devices: []string{"/dev/mapper/vault"}, Volumes: []config.Volume{{Name: "lv", Size: 5 << 30}}}}
+	d.Devices[0].Path = "/dev/vg0/lv"
 }
 
 func golden(t *testing.T, name, got string) {

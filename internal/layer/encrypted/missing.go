@@ -19,11 +19,6 @@ func (p *planner) missing(e config.Encrypted) {
 	id, name := UUID(p.declared, e), object(e.Name)
 	_, was := p.before(e.Name)
 	c := p.seen.Claim(p.declared, p.b, e.Device)
-	if c.Missing != "" && p.later(e.Device) {
-		// The volume that it lies on is planned after this: what is on it is
-		// seen when the step is done, which waits for it.
-		c = layer.Claim{Path: e.Device, Object: c.Object, Needs: []plan.ID{plan.StepID(plan.Create, c.Object), plan.StepID(plan.Change, c.Object)}}
-	}
 	if c.Missing != "" {
 		p.seen.Refuse(p.b, name, e, "%s; it is opened as soon as that is there", c.Missing)
 		return
@@ -40,12 +35,6 @@ func (p *planner) missing(e config.Encrypted) {
 	default:
 		p.create(e, c)
 	}
-}
-
-// later says whether a path is made by a layer above this one.
-func (p *planner) later(path string) bool {
-	provider := p.declared.Storage.Provider(path)
-	return strings.HasPrefix(provider, "volume/") && !p.b.Blocked(provider)
 }
 
 // found plans one that is on its device, as it should be.

@@ -27,14 +27,19 @@ func (p *planner) others() {
 	}
 	add := func(name string) {
 		if !declared[name] && !known[name] {
-			known[name] = true
 			p.other(name)
 		}
 	}
 	if p.seen.InForce != nil {
 		for _, e := range p.seen.InForce.Storage.Encrypted {
-			add(e.Name)
+			if onVolume(p.seen.InForce, e) == p.OnVolumes {
+				add(e.Name)
+			}
+			known[e.Name] = true
 		}
+	}
+	if p.OnVolumes {
+		return // the rest is the other one's
 	}
 	for _, named := range p.seen.Destroy {
 		name, ok := strings.CutPrefix(named, "encrypted/")
@@ -142,7 +147,7 @@ func (p *planner) erase(name string, on block.Device, isOpen bool, open block.De
 	if isOpen {
 		lost = fmt.Sprintf("all of it (%s) is lost for good: its keys are erased, which no repair brings back; only a copy of its header would open it", config.Size(open.Size).Human())
 	}
-	path, size := on.Path, on.Size
+	path := on.Path
 	p.b.Add(plan.Step{
 		ID: id, Layer: p.Name(), Object: object(name), Action: plan.Delete, Phase: plan.Clear, Needs: p.above(name),
 		Sentence: fmt.Sprintf("Erase encrypted device %s on %s", name, on.Friendly()),
@@ -160,7 +165,7 @@ func (p *planner) erase(name string, on block.Device, isOpen bool, open block.De
 					return err
 				}
 			}
-			if err := block.Wipe(ctx, p.Machine, path, size); err != nil {
+			if err := block.WipeAt(ctx, p.Machine, path); err != nil {
 				return err
 			}
 			// Last: until then it is the only way back.
@@ -180,5 +185,5 @@ func takeBack(ctx context.Context, m Machine, device string) error {
 	if !ok {
 		return fmt.Errorf("take what is encrypted on %s away: the device is not there", device)
 	}
-	return block.Wipe(ctx, m, d.Path, d.Size)
+	return block.Wipe(ctx, m, d)
 }

@@ -191,5 +191,5 @@ func takeBack(ctx context.Context, m Machine, device string) error {
 	if !ok {
 		return fmt.Errorf("take the file system on %s away: the device is not there", device)
 	}
-	return block.Wipe(ctx, m, d.Path, d.Size)
+	return block.Wipe(ctx, m, d)
 }

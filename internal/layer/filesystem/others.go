@@ -142,7 +142,7 @@ func (p *planner) destroy(name, where string, d block.Device, mount filesystem.M
 		files := p.fs.Files[where]
 		lost = fmt.Sprintf("%s of data in %s are lost", config.Size(mount.Used).Human(), count(len(files), "file"))
 	}
-	path, size := d.Path, d.Size
+	path := d.Path
 	p.b.Add(plan.Step{
 		ID: id, Layer: p.Name(), Object: object(name), Action: plan.Delete, Phase: plan.Clear, Needs: p.above(where),
 		Sentence: fmt.Sprintf("Delete file system %s on %s", name, d.Friendly()),
@@ -154,7 +154,7 @@ func (p *planner) destroy(name, where string, d block.Device, mount filesystem.M
 			if err := p.Machine.DeleteDir(where); err != nil {
 				return err
 			}
-			return block.Wipe(ctx, p.Machine, path, size)
+			return block.WipeAt(ctx, p.Machine, path)
 		},
 	})
 	p.b.Frees(d.Name, id)

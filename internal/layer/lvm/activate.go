@@ -117,9 +117,17 @@ func (p *groupPlan) bringUp(v config.Volume, have lvm.Volume) bool {
 	object := config.VolumeObject(p.g.Name, v.Name)
 	raid := p.spare(have) > 0
 	partial := have.Health == "partial" || have.Type == "thin" && p.volumes[have.Pool].Health == "partial"
+	needs := p.coming
+	mended, mends := p.mended[have.Name]
 	switch {
+	case mends:
+		needs = []plan.ID{mended}
 	case partial && len(p.coming) > 0:
 		// What it lacks comes with a step of this plan.
+	case partial && p.onlyCacheGone(have):
+		p.b.Block(object, "its cache lies on %s, which is not there, and holds nothing that the volume does not have; it is served again when that is back, "+
+			"or without its cache: take the cache and that device out of the document", p.lacking())
+		return false
 	case partial && !raid:
 		p.b.Block(object, "it lies on a device of volume group %s that is not there: %s; it is served again when that is back", p.g.Name, p.lacking())
 		return false
@@ -135,7 +143,7 @@ func (p *groupPlan) bringUp(v config.Volume, have lvm.Volume) bool {
 		p.resume(object, have.Name)
 	}
 	if !p.isUp(have) {
-		p.activate(v, have, p.coming)
+		p.activate(v, have, needs)
 	}
 	return true
 }

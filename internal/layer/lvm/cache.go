@@ -25,6 +25,9 @@ func (p *groupPlan) planNewCache(object string, v config.Volume, made plan.ID) {
 
 // planCache puts the declared cache in front of a volume, or takes it away.
 func (p *groupPlan) planCache(object string, v config.Volume, have lvm.Volume) {
+	if _, mends := p.mended[have.Name]; mends {
+		return
+	}
 	if !cached(have) {
 		if v.Cache != nil && p.take(object, up(int64(v.Cache.Size), p.extent)) {
 			p.attach(object, v, have, "")

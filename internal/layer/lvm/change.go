@@ -46,8 +46,9 @@ func (p *groupPlan) tellHealth(object string, v config.Volume, have lvm.Volume) 
 	default:
 		p.b.Degraded(object, "LVM reports of it: %s", have.Health)
 	}
-	if have.Synced != nil && *have.Synced < 100 && have.Copies+p.spare(have) > 1 && !cached(have) {
-		p.b.Degraded(object, "its copies are being made the same: %.0f %% done; until then a disk that fails may take data with it", *have.Synced)
+	// Of a cache that column has something else.
+	if inner, ok := p.inner(have); ok && inner.Synced != nil && *inner.Synced < 100 {
+		p.b.Degraded(object, "its copies are being made the same: %.0f %% done; until then a disk that fails may take data with it", *inner.Synced)
 	}
 	switch v.Type {
 	case config.ThinPool:

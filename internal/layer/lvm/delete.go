@@ -36,6 +36,13 @@ func (p *groupPlan) planUndeclared() {
 // planOthers leaves groups that nobody declares alone, and deletes those that
 // are named as given up, and volumes of them.
 func (l Layer) planOthers(declared *config.Document, seen *layer.Observed, b *plan.Builder, ours map[string]bool) {
+	if err := seen.Storage.LVM.Err; err != nil {
+		for _, name := range seen.Destroy {
+			if strings.HasPrefix(name, "volume/") || strings.HasPrefix(name, "volume-group/") {
+				b.Problem(name, "it cannot be deleted now: %v", err)
+			}
+		}
+	}
 	for _, g := range seen.Storage.LVM.Groups {
 		if ours[g.UUID] {
 			continue

@@ -200,10 +200,31 @@ func (p *groupPlan) empty(ctx context.Context, path string, to []string, report 
 	return p.unlabel(ctx, []string{path})
 }
 
+// endMoves plans to end moves that were cut off and that nobody wants any more:
+// LVM lets nothing of the volumes be changed meanwhile.
+func (p *groupPlan) endMoves(leaving []*lvm.Device) {
+	for _, v := range p.found.Volumes {
+		if v.Moves == "" || slices.ContainsFunc(leaving, func(d *lvm.Device) bool { return d.Path == v.Moves }) {
+			continue
+		}
+		id := plan.StepID("end-move", p.object)
+		tool, group := p.tool, p.g.Name
+		p.b.Add(plan.Step{
+			ID: id, Layer: p.Name(), Object: p.object, Action: plan.Change,
+			Sentence: fmt.Sprintf("End the move of what lies on %s of volume group %s, which was cut off", v.Moves, group),
+			Do:       func(ctx context.Context, _ plan.Report) error { return tool.StopMoves(ctx, group) },
+			Undo:     keeps, // it is neither here nor there, and both are the group's
+		})
+		p.needs = append(p.needs, id)
+		return // one move at a time is all that a group has
+	}
+}
+
 // repair plans to go on without devices that are gone and that nobody declares
 // any more. That is refused where a volume's data went with them.
 func (p *groupPlan) repair(gone []*lvm.Device, add []string) bool {
-	var raids []string
+	id := plan.StepID("repair", p.object)
+	var raids, uncached []string
 	var needs []plan.ID
 	for _, v := range visible(p.found) {
 		object := config.VolumeObject(p.g.Name, v.Name)
@@ -215,6 +236,12 @@ func (p *groupPlan) repair(gone []*lvm.Device, add []string) bool {
 		case v.Type == "thin": // its pool is told of
 		case p.spare(v) > 0:
 			raids = append(raids, v.Name)
+		case p.onlyCacheGone(v) && !p.wantsCache(v.Name):
+			uncached = append(uncached, v.Name)
+			p.mended[v.Name] = id
+		case p.onlyCacheGone(v):
+			p.differs("devices", "%s is gone, and it was the cache of volume %s only, which has all its data: take that cache out of the document, too", p.missing, lvm.Full(p.g.Name, v.Name))
+			return true
 		default:
 			p.differs("devices", "%s is gone, and with it data of volume %s; put it back, or give the volume up first: take it out of the document, and --destroy %s",
 				p.missing, lvm.Full(p.g.Name, v.Name), object)
@@ -225,11 +252,13 @@ func (p *groupPlan) repair(gone []*lvm.Device, add []string) bool {
 		p.differs("devices", "volume group %s lacks %s: put that back to add %s, or take one after the other", p.g.Name, p.missing, list(add))
 		return true
 	}
-	id := plan.StepID("repair", p.object)
 	tool, group := p.tool, p.g.Name
 	sentence := fmt.Sprintf("Forget %s, which volume group %s lacks", p.missing, group)
 	if len(raids) > 0 {
 		sentence += fmt.Sprintf("; copy what was on it of %s to other devices", strings.Join(raids, ", "))
+	}
+	if len(uncached) > 0 {
+		sentence += fmt.Sprintf("; take the cache that was on it off %s", strings.Join(uncached, ", "))
 	}
 	p.b.Add(plan.Step{
 		ID: id, Layer: p.Name(), Object: p.object, Action: plan.Change, Sentence: sentence, Needs: needs,
@@ -252,6 +281,14 @@ func (p *groupPlan) repair(gone []*lvm.Device, add []string) bool {
 					return fmt.Errorf("repair volume %s: %w", lvm.Full(group, name), err)
 				}
 			}
+			for _, name := range uncached {
+				if v, ok := g.Volume(name); !ok || !cached(v) {
+					continue
+				}
+				if err := tool.Detach(ctx, group, name); err != nil {
+					return fmt.Errorf("take the cache off volume %s: %w", lvm.Full(group, name), err)
+				}
+			}
 			if g.Missing == 0 {
 				return nil
 			}
@@ -268,4 +305,15 @@ func (p *groupPlan) repair(gone []*lvm.Device, add []string) bool {
 		p.free -= d.Free
 	}
 	return true
+}
+
+// onlyCacheGone says whether all that a volume lacks is a cache that held
+// nothing else than copies.
+func (p *groupPlan) onlyCacheGone(v lvm.Volume) bool {
+	inner, ok := p.inner(v)
+	return ok && v.Type == "cache" && v.CacheMode == "writethrough" && inner.Health != "partial"
+}
+
+func (p *groupPlan) wantsCache(name string) bool {
+	return slices.ContainsFunc(p.g.Volumes, func(v config.Volume) bool { return v.Name == name && v.Cache != nil })
 }

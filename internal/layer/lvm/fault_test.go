@@ -54,6 +54,19 @@ func TestFaults(t *testing.T) {
 			v.Name, v.Was = "broad", "wide"
 			vg(d).Volumes = append(vg(d).Volumes, config.Volume{Name: "lab", Type: config.ThinDisk, Pool: "pool", CloneOf: "db01", Size: 60 * gib, ReadOnly: true})
 		}},
+		{name: "settings", was: shapes, edit: func(d *config.Document) { // all of it can be taken back
+			volume(d, "plain").ReadOnly = true
+			volume(d, "plain").Cache = &config.Cache{Device: path("f"), Size: 4 * gib, Mode: "writeback"}
+			volume(d, "backup").Deduplication = new(false)
+			volume(d, "fast").Cache.Mode = "writeback"
+			v := volume(d, "wide")
+			v.Name, v.Was = "broad", "wide"
+			vg(d).Volumes = append(vg(d).Volumes, config.Volume{Name: "lab", Type: config.ThinDisk, Pool: "pool", CloneOf: "db01"})
+		}},
+		{name: "uncache", was: cachedOnly, edit: func(d *config.Document) { volume(d, "fast").Cache = nil }},
+		{name: "cache-gone", was: cachedOnly, edit: func(d *config.Document) { volume(d, "fast").Cache = nil; vg(d).Devices = vg(d).Devices[:2] },
+			tamper: func(m *storagefake.Machine) { m.RebootLVM(); m.Pull("vdc") }},
+		{name: "add-device", edit: func(d *config.Document) { vg(d).Devices = append(vg(d).Devices, path("c"), path("d")) }},
 		{name: "devices", edit: func(d *config.Document) { vg(d).Devices = []string{path("b"), path("c")} }},
 		{name: "deletes", edit: func(d *config.Document) { without(d, "plain"); without(d, "pool"); without(d, "db01") },
 			named: []string{"volume/vg0/plain", "volume/vg0/pool", "volume/vg0/db01"}},

@@ -32,7 +32,6 @@ type Layer struct {
 
 // Tags that ESOS puts on what it makes.
 const (
-	identity = "esos="         // and the group's derived UUID
 	Snapshot = "esos.snapshot" // a snapshot, which is told and deleted with the schedule that took it
 	fastPart = "esos.cache"    // what becomes a cache
 )
@@ -113,6 +112,7 @@ type groupPlan struct {
 	free    int64                 // bytes that volumes can have; -1 if that is not known
 	frozen  string                // why nothing of the group can be changed
 	missing string                // which devices are not there
+	mended  map[string]plan.ID    // volumes that a step makes whole, by name
 	coming  []plan.ID             // steps that bring devices which are not there
 	thinUp  map[string]bool       // pools of which a volume is active
 	up      *batch
@@ -130,7 +130,7 @@ func (p *groupPlan) refuse(format string, args ...any) {
 }
 
 // tag is what the group is known by again.
-func (p *groupPlan) tag() string { return identity + config.DerivedUUID(p.declared.ID, p.object) }
+func (p *groupPlan) tag() string { return layer.GroupTag(p.declared, p.g.Name) }
 
 // find finds the group among those of the machine: by LVM's UUID if the
 // document has it, else by the tag that it got when it was made.
@@ -139,10 +139,7 @@ func (p *groupPlan) find() *lvm.Group {
 	groups := p.seen.Storage.LVM.Groups
 	for i := range groups {
 		g := &groups[i]
-		is := lvm.Has(g.Tags, p.tag())
-		if p.g.UUID != "" {
-			is = strings.ReplaceAll(g.UUID, "-", "") == strings.ReplaceAll(p.g.UUID, "-", "")
-		}
+		is := p.seen.Storage.LVM.Is(*g, p.declared, p.g)
 		switch {
 		case is && found == nil:
 			found = g

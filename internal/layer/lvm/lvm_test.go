@@ -41,7 +41,7 @@ func path(n string) string { return "/dev/disk/by-id/virtio-d" + n }
 // document declares a group with a volume of each kind that needs one disk.
 func document(t *testing.T) *config.Document {
 	t.Helper()
-	d := &config.Document{Version: config.Version, ID: arrayID}
+	d := &config.Document{Version: config.Version, ID: arrayID, Name: "array"}
 	d.Storage.VolumeGroups = []config.VolumeGroup{{
 		Name: "vg0", Devices: []string{path("a"), path("b")},
 		Volumes: []config.Volume{
@@ -76,6 +76,12 @@ func shapes(d *config.Document) {
 		config.Volume{Name: "r6", Type: config.RAID6, Size: 10*gib - 1, Stripes: 3},
 		config.Volume{Name: "r10", Type: config.RAID10, Size: 10 * gib},
 		config.Volume{Name: "fast", Size: 10 * gib, Devices: []string{path("d")}, Cache: &config.Cache{Device: path("e"), Size: 4 * gib}})
+}
+
+// cachedOnly adds a volume with a cache on a device of its own.
+func cachedOnly(d *config.Document) {
+	vg(d).Devices = append(vg(d).Devices, path("c"))
+	vg(d).Volumes = append(vg(d).Volumes, config.Volume{Name: "fast", Size: 10 * gib, Devices: []string{path("b")}, Cache: &config.Cache{Device: path("c"), Size: 4 * gib}})
 }
 
 // export serves a volume as a device.
@@ -235,13 +241,27 @@ func TestPlans(t *testing.T) {
 		{name: "pulled-and-more", was: shapes, edit: func(d *doc) {
 			vg(d).Volumes = append(vg(d).Volumes, config.Volume{Name: "more", Size: gib})
 			volume(d, "plain").Size = 20 * gib
-			vg(d).Devices = append(vg(d).Devices, path("f"))
-		}, tamper: func(m *storagefake.Machine) { m.Pull("vda") }, stays: true},
+			vg(d).Devices = append(vg(d).Devices, "/dev/vdg")
+		}, tamper: func(m *storagefake.Machine) { m.Pull("vda"); m.Disk("vdg", "dg", 100*gib) }, stays: true},
 		{name: "pulled-and-given-up", was: func(d *doc) { shapes(d); without(d, "wide"); without(d, "r5"); without(d, "r10") }, edit: func(d *doc) { vg(d).Devices = append(vg(d).Devices[:1], vg(d).Devices[2:]...) },
 			tamper: func(m *storagefake.Machine) { m.Pull("vdb") }},
 		{name: "pulled-and-data-given-up", edit: func(d *doc) { vg(d).Devices = vg(d).Devices[1:] }, tamper: func(m *storagefake.Machine) { m.Pull("vda") }, stays: true},
 		{name: "pulled-and-volumes-given-up", edit: func(d *doc) { vg(d).Devices = vg(d).Devices[1:]; vg(d).Volumes = nil }, tamper: func(m *storagefake.Machine) { m.Pull("vda") },
 			named: []string{"volume/vg0/plain", "volume/vg0/pool", "volume/vg0/db01", "volume/vg0/backup"}, lost: []string{"volume/vg0/plain", "volume/vg0/db01", "volume/vg0/backup"}},
+		{name: "wipe-disk-of-group", edit: func(d *doc) { vg(d).Devices = vg(d).Devices[1:] }, tamper: func(m *storagefake.Machine) { m.RebootLVM(); m.Pull("vdb") },
+			named: []string{"disk/virtio-da"}, stays: true},
+		{name: "cache-pulled", was: cachedOnly, edit: func(d *doc) { volume(d, "fast").Cache = nil; vg(d).Devices = vg(d).Devices[:2] },
+			tamper: func(m *storagefake.Machine) { m.RebootLVM(); m.Pull("vdc") }},
+		{name: "cache-pulled-and-wanted", was: cachedOnly, edit: func(d *doc) { volume(d, "plain").Size = 11 * gib }, tamper: func(m *storagefake.Machine) { m.Pull("vdc") }, stays: true},
+		{name: "writeback-pulled", was: func(d *doc) { cachedOnly(d); volume(d, "fast").Cache.Mode = "writeback" },
+			edit: func(d *doc) { volume(d, "fast").Cache = nil; vg(d).Devices = vg(d).Devices[:2] }, tamper: func(m *storagefake.Machine) { m.Pull("vdc") }, stays: true},
+		{name: "move-cut-off", edit: func(d *doc) { vg(d).Devices = vg(d).Devices[1:] }, tamper: func(m *storagefake.Machine) { m.CutOffMove("vg0", "/dev/vda") }},
+		{name: "move-given-up", edit: same, tamper: func(m *storagefake.Machine) { m.CutOffMove("vg0", "/dev/vda") }},
+		{name: "taken-up", edit: func(d *doc) { vg(d).Volumes = append(vg(d).Volumes, config.Volume{Name: "theirs", Size: 4 * gib}) },
+			tamper: func(m *storagefake.Machine) {
+				hand(m, "lvcreate", "--type", "linear", "--name", "theirs", "--size", "3221225472b", "vg0")
+			}},
+		{name: "extent-size", edit: func(d *doc) { vg(d).ExtentSize = 8 << 20 }, stays: true},
 		{name: "all-pulled", edit: same, tamper: func(m *storagefake.Machine) { m.RebootLVM(); m.Pull("vda"); m.Pull("vdb") }, stays: true},
 		{name: "wiped-by-hand", edit: same, tamper: func(m *storagefake.Machine) {
 			m.RebootLVM()
@@ -290,6 +310,11 @@ func TestPlans(t *testing.T) {
 				serve(t, m, inForce)
 			}
 			c.edit(declared)
+			for _, p := range declared.Validate() {
+				if !p.Warning {
+					t.Errorf("the document is not valid: %v", p)
+				}
+			}
 			if c.tamper != nil {
 				c.tamper(m)
 			}

@@ -142,6 +142,19 @@ func TestUnreadable(t *testing.T) {
 	serve(t, m, doc)
 	p := withSteps(t, blind{m}, doc, doc, func(*plan.Builder) {})
 	golden(t, "unreadable.txt", p.Text(nil))
+	seen := &layer.Observed{InForce: doc, Destroy: []string{"volume/vg0/plain"}}
+	for _, l := range []layer.Layer{disk.Layer{Machine: m}, lvm.Layer{Machine: blind{m}}} {
+		if err := l.Observe(t.Context(), doc, seen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := doc.Clone()
+	without(gone, "plain")
+	var b plan.Builder
+	lvm.Layer{Machine: blind{m}}.Plan(gone, seen, &b)
+	if p, err := b.Plan(); err != nil || !p.Empty() || len(p.Problems) != 1 {
+		t.Errorf("a delete while nothing can be seen: %v %+v", err, p)
+	}
 	p = withSteps(t, blind{m}, nil, doc, func(*plan.Builder) {})
 	golden(t, "unreadable-first.txt", p.Text(nil))
 }
@@ -199,7 +212,7 @@ func TestRefusedWithoutName(t *testing.T) {
 // many are 20 disks, 5 groups on 4 disks each, and 200 volumes.
 func many() (*storagefake.Machine, *config.Document) {
 	m := storagefake.New()
-	d := &config.Document{Version: config.Version, ID: arrayID}
+	d := &config.Document{Version: config.Version, ID: arrayID, Name: "array"}
 	for g := range 5 {
 		group := config.VolumeGroup{Name: fmt.Sprintf("vg%d", g)}
 		for i := range 4 {

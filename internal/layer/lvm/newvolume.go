@@ -23,7 +23,7 @@ func (p *groupPlan) create(v config.Volume) {
 	id := plan.StepID(plan.Create, object)
 	m := &made{plan: p, n: n, v: v}
 	p.b.Add(plan.Step{
-		ID: id, Layer: p.Name(), Object: object, Action: plan.Create, Sentence: sentence, Needs: p.needed(p.before(v)...),
+		ID: id, Layer: p.Name(), Object: object, Action: plan.Create, Sentence: sentence, Needs: p.needed(p.below(v)...),
 		Do: m.do, Undo: m.undo,
 	})
 	p.volumes = with(p.volumes, lvm.Volume{Name: v.Name, Type: "new", Size: n.Size})
@@ -39,8 +39,8 @@ func with(m map[string]lvm.Volume, v lvm.Volume) map[string]lvm.Volume {
 	return m
 }
 
-// before are the steps that make what a volume lies in or begins with.
-func (p *groupPlan) before(v config.Volume) []plan.ID {
+// below are the steps that make what a volume lies in or begins with.
+func (p *groupPlan) below(v config.Volume) []plan.ID {
 	var needs []plan.ID
 	for _, name := range []string{v.Pool, v.CloneOf} {
 		if name == "" {
@@ -210,7 +210,7 @@ func (m *made) found(ctx context.Context, taken error) error {
 func (m *made) blank(ctx context.Context) error {
 	switch m.n.Type {
 	case "linear", "striped", "raid1", "raid5", "raid6", "raid10":
-		return block.Wipe(ctx, m.plan.Machine, "/dev/mapper/"+lvm.Mapped(m.n.Group, m.n.Name), m.n.Size)
+		return block.WipeAt(ctx, m.plan.Machine, "/dev/mapper/"+lvm.Mapped(m.n.Group, m.n.Name))
 	}
 	return nil
 }

@@ -2,8 +2,10 @@ package lvm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/host/lvm"
 	"github.com/esos-project/esos/internal/plan"
 )
@@ -13,12 +15,15 @@ func (p *groupPlan) present(found *lvm.Group) {
 	p.found, p.extent, p.free = *found, found.Extent, found.Free
 	p.up = &batch{plan: p}
 	p.volumes = make(map[string]lvm.Volume, len(found.Volumes))
-	p.thinUp = map[string]bool{}
+	p.thinUp, p.mended = map[string]bool{}, map[string]plan.ID{}
 	for _, v := range found.Volumes {
 		p.volumes[v.Name] = v
 		if v.Pool != "" && v.Active {
 			p.thinUp[v.Pool] = true
 		}
+	}
+	if want := int64(p.g.ExtentSize); want != 0 && want != found.Extent {
+		p.differs("extent_size", "its extents have %s, and are declared with %s: that is fixed when a group is made", human(found.Extent), human(want))
 	}
 	p.planDevices()
 	p.planVolumes()
@@ -92,7 +97,7 @@ func (p *groupPlan) planDevices() {
 		}
 	}
 	if len(gone) > 0 {
-		p.lacks(gone, absent, add)
+		p.lacks(gone, leaving, absent, add)
 		return
 	}
 	for _, path := range absent {
@@ -104,6 +109,7 @@ func (p *groupPlan) planDevices() {
 	for _, d := range leaving {
 		p.free -= d.Free
 	}
+	p.endMoves(leaving)
 	room := p.free
 	for _, d := range leaving {
 		room = p.remove(d, declared, add, room)
@@ -115,14 +121,14 @@ func (p *groupPlan) planDevices() {
 
 // lacks says what a group lacks that is not whole, and that it stays as it is
 // until it is: LVM refuses to change it, too.
-func (p *groupPlan) lacks(gone []*lvm.Device, absent, add []string) {
+func (p *groupPlan) lacks(gone, leaving []*lvm.Device, absent, add []string) {
 	var uuids []string
 	for _, d := range gone {
 		uuids = append(uuids, d.UUID)
 	}
 	p.missing = fmt.Sprintf("the physical volume with UUID %s", list(uuids))
-	if len(absent) > 0 {
-		p.missing = list(absent)
+	if names := append(slices.Clone(absent), p.before(absent)...); len(names) > 0 {
+		p.missing = list(names)
 	}
 	p.frozen = fmt.Sprintf("volume group %s lacks %s; nothing of it can be changed until that is back", p.g.Name, p.missing)
 	if len(p.coming) > 0 {
@@ -133,9 +139,26 @@ func (p *groupPlan) lacks(gone []*lvm.Device, absent, add []string) {
 	}
 	p.b.Degraded(p.object, "%s is not there: %d of its %d devices; volumes that need it are not served, and nothing of the group can be changed until it is back",
 		p.missing, len(gone), len(p.found.Devices))
+	for _, d := range leaving {
+		p.differs("devices", "%s cannot be taken out of volume group %s while it lacks %s", d.Path, p.g.Name, p.missing)
+	}
 	if len(add) > 0 {
 		p.differs("devices", "%s cannot be added to volume group %s while it lacks %s", list(add), p.g.Name, p.missing)
 	}
+}
+
+// before lists devices that were declared before, are not any more, and are not
+// there.
+func (p *groupPlan) before(absent []string) []string {
+	var gone []string
+	object, _ := p.seen.Before(p.object)
+	was, _ := object.(config.VolumeGroup)
+	for _, path := range was.Devices {
+		if _, there := p.seen.Storage.Blocks.Find(path); !there && !slices.Contains(p.g.Devices, path) && !slices.Contains(absent, path) {
+			gone = append(gone, path)
+		}
+	}
+	return gone
 }
 
 // lacking says which devices are missing.

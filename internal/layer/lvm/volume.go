@@ -3,6 +3,7 @@ package lvm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
@@ -54,6 +55,9 @@ func (p *groupPlan) planVolume(v config.Volume) {
 	_, before := p.seen.Before(object)
 	switch {
 	case there:
+		if _, known := p.seen.Before(p.object); known && !before && have.Name == v.Name && v.Was == "" {
+			p.b.Note(object, "it is there already: it is taken up with what it holds")
+		}
 		p.planPresent(v, have)
 	case before && p.found.Name != "":
 		p.b.Block(object, "it is not there any more, and it is not made anew with nothing in it: somebody deleted or renamed it. "+
@@ -135,9 +139,8 @@ func (p *groupPlan) planPresent(v config.Volume, have lvm.Volume) {
 		p.differ(object, v, "pool", "it lies in thin pool %s, and it is declared in %s; make another volume there and copy what it holds", have.Pool, v.Pool)
 		return
 	}
-	if before, _ := p.seen.Before(object); v.CloneOf != "" && cloned(before) != v.CloneOf && before != nil {
-		p.b.Problem(object, "it is there already, and what a clone begins with is copied once; take clone_of out, or delete the volume first")
-		return
+	if before, ok := p.seen.Before(object); ok && v.CloneOf != "" && cloned(before) != v.CloneOf && !p.wasNamed(v.CloneOf, cloned(before)) {
+		p.b.Note(object, "it keeps what it holds: a clone is made once, and another clone_of changes nothing of it; delete it first to have it made anew")
 	}
 	p.planLayout(object, v, inner)
 	if p.frozen != "" {
@@ -155,6 +158,11 @@ func (p *groupPlan) planPresent(v config.Volume, have lvm.Volume) {
 func cloned(before any) string {
 	v, _ := before.(config.Volume)
 	return v.CloneOf
+}
+
+// wasNamed says whether a declared volume is renamed from another name.
+func (p *groupPlan) wasNamed(name, was string) bool {
+	return slices.ContainsFunc(p.g.Volumes, func(v config.Volume) bool { return v.Name == name && v.Was == was })
 }
 
 // inner is the volume behind a cache; a volume itself without one.

@@ -207,7 +207,7 @@ func (w *work) make(ctx context.Context, began *bool) error {
 		if a, err = w.now(ctx); err != nil {
 			return err
 		}
-		if err := block.Wipe(ctx, w.l.Machine, "/dev/"+a.Kernel, a.Size); err != nil {
+		if err := block.WipeAt(ctx, w.l.Machine, "/dev/"+a.Kernel); err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,10 @@ func (w *work) members() {
 		w.removeDead(m)
 	}
 	for _, m := range s.extraSpare {
+		if s.vacant > 0 { // the kernel takes it at once, and rightly so
+			w.b.Degraded(w.object, "the spare %s is not declared any more, and takes an empty place", friendly(w.seen, m.Kernel))
+			continue
+		}
 		w.removeSpare(m)
 	}
 	for _, p := range s.returning {
@@ -61,7 +65,8 @@ func (w *work) members() {
 	able := append(slices.Clone(s.idle), s.newcomers...)
 	filled := min(max(0, s.vacant-len(s.returning)), len(able))
 	able = able[filled:]
-	busy := w.found.Sync.Busy() || filled > 0 || len(s.returning) > 0
+	// One that is yet to be started may have to be made consistent first.
+	busy := w.found.Sync.Busy() || w.found.Degraded > 0 || len(w.first) > 0 || filled > 0 || len(s.returning) > 0
 	w.replace(s.extra, able, busy)
 	w.grow(level, len(s.extra)+len(s.absent)+len(s.refused) == 0, busy, added)
 	w.failures(s)

@@ -183,7 +183,7 @@ func (l Layer) wipe(ctx context.Context, p string) error {
 	if !ok {
 		return fmt.Errorf("wipe %s: it is not there any more", p)
 	}
-	return block.Wipe(ctx, l.Machine, p, d.Size)
+	return block.Wipe(ctx, l.Machine, d)
 }
 
 // restore starts an array again that was to be deleted, if nothing of it was

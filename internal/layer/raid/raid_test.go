@@ -257,6 +257,7 @@ func TestPlans(t *testing.T) {
 				text = planned(t, m, c.before, declared).Text(nil) + "--- with " + strings.Join(c.named, ", ") + " named\n" + text
 			}
 			golden(t, c.name+".txt", text)
+			c.unnamed(t)
 			if c.stays {
 				return
 			}
@@ -269,6 +270,21 @@ func TestPlans(t *testing.T) {
 				t.Errorf("whose data is lost (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// unnamed holds that without the names nobody's data is lost: the plan is
+// refused, or it leaves the data alone.
+func (c raidCase) unnamed(t *testing.T) {
+	t.Helper()
+	m, declared := c.ready(t)
+	p := planned(t, m, c.before, declared)
+	if len(p.Needs(nil)) > 0 || len(p.Problems) > 0 {
+		return
+	}
+	carryOut(t, p)
+	if lost := m.Lost(); len(lost) > 0 {
+		t.Errorf("without a name, this is lost: %q\n%s", lost, p.Text(nil))
 	}
 }
 

@@ -129,7 +129,7 @@ func (w *work) failures(s sorted) {
 		left = "; it has no redundancy left: one more that fails takes the data with it"
 	}
 	if len(failed) > 0 {
-		w.b.Degraded(w.object, "%s has failed; name another disk in its place ('esos array replace-disk %s OLD NEW'). If it was only unplugged, 'mdadm %s --remove DISK' has it taken in again%s", list(failed), w.Name, w.Path(), left)
+		w.b.Degraded(w.object, "%s failed; name another disk in its place ('esos array replace-disk %s OLD NEW'). If it was only unplugged, 'mdadm %s --remove DISK' has it taken in again%s", list(failed)+map[bool]string{true: " has", false: " have"}[len(failed) == 1], w.Name, w.Path(), left)
 	}
 	if len(s.absent) > 0 {
 		// Who asked for a disk that is not there waits for it in vain.

@@ -30,8 +30,8 @@ func (l Layer) arriving(d config.Device, store layer.Store, declared *config.Doc
 	if d.Handler != config.FileIO {
 		return true
 	}
-	before, was := seen.Before("device/" + d.Name)
-	if was = l.declaredBefore(d, seen); was && before.(config.Device).Size == d.Size {
+	was := l.declaredBefore(d, seen)
+	if before, _ := seen.Before("device/" + d.Name); was && before.(config.Device).Size == d.Size {
 		return true // its image is there when its file system is, or the device is not served
 	}
 	l.appear(d, was, coming.Step, b)
