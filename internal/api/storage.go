@@ -51,7 +51,7 @@ func storageAnswer(err error) error {
 
 // storageOf is the storage in the words of the API.
 func storageOf(now appliance.Storage) v1.StorageState {
-	out := v1.StorageState{Disks: []v1.Disk{}, Blocks: []v1.Disk{}, Arrays: arraysOf(now)}
+	out := v1.StorageState{Disks: []v1.Disk{}, Blocks: []v1.Disk{}, Arrays: arraysOf(now), Remote: remoteOf(now), Multipath: multipathOf(now)}
 	for _, d := range now.Blocks.Devices() {
 		w := diskOf(now, d)
 		switch {

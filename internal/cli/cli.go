@@ -80,7 +80,7 @@ with 'esos serve'.`,
 		commands []*cobra.Command
 	}{
 		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.drift(), a.config(), a.importCommand(), a.exportCommand(), a.sync(), a.backup(), a.login()}},
-		{"storage", []*cobra.Command{a.disk(), a.array(), a.encryption(), a.volumeGroup(), a.volume(), a.filesystem(), a.snapshot(), a.image()}},
+		{"storage", []*cobra.Command{a.disk(), a.remote(), a.multipath(), a.array(), a.encryption(), a.volumeGroup(), a.volume(), a.filesystem(), a.snapshot(), a.image()}},
 		{"edit", []*cobra.Command{a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.nvme(), a.network(), a.clock(), a.mail(), a.account(), a.service(), a.alua(), a.auth(), a.user(), a.token()}},
 		{"watch", []*cobra.Command{a.status(), a.alert(), a.session(), a.statistics(), a.events(), a.operation()}},
 	} {

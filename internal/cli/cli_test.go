@@ -221,6 +221,10 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		o.OwnsMachine, o.System, o.Network = true, m.system(), networktest.New("eth0")
 		ours.Clock, ours.Services = machineClock{m}, machineServices{m}
 	}
+	if filepath.Base(env.WorkDir) == "script-remotedisks" {
+		m := disksElsewhere()
+		o.OwnsMachine, o.System, o.Network, o.Storage, o.Files = true, newMachine().system(), networktest.New("eth0"), m, storagefake.Images{Machine: m}
+	}
 	if filepath.Base(env.WorkDir) == "script-disk" {
 		o.OwnsMachine, o.System, o.Network = true, newMachine().system(), networktest.New("eth0")
 		o.Storage, o.Health = disks(env)

@@ -14,5 +14,6 @@ type Remote struct {
 	// sessions that there are. They hold secrets.
 	Records   map[string]string
 	Initiator string // this machine's name as an iSCSI initiator; "" if there is none yet
+	Host      string // and as an NVMe host
 	Err       error  // why they could not be looked at
 }

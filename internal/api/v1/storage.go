@@ -8,9 +8,11 @@ import (
 
 // StorageState is what devices stand on, as it is now.
 type StorageState struct {
-	Disks  []Disk       `json:"disks" doc:"Whole disks, CD-ROM drives, and disks of several paths."`
-	Blocks []Disk       `json:"blocks" doc:"All other block devices: partitions, and what Linux made of disks."`
-	Arrays []ArrayState `json:"arrays" doc:"RAID arrays: those that run, and those that disks say they are part of."`
+	Disks     []Disk         `json:"disks" doc:"Whole disks, CD-ROM drives, and disks of several paths."`
+	Blocks    []Disk         `json:"blocks" doc:"All other block devices: partitions, and what Linux made of disks."`
+	Remote    RemoteState    `json:"remote" doc:"What this machine is logged in to, for disks of other arrays."`
+	Multipath MultipathState `json:"multipath" doc:"Disks that are reached by several paths."`
+	Arrays    []ArrayState   `json:"arrays" doc:"RAID arrays: those that run, and those that disks say they are part of."`
 }
 
 // Disk is a block device, and who has it.

@@ -252,6 +252,18 @@ func rank(link string) int {
 	return 99
 }
 
+// Without is the inventory less some devices, which are not found in it.
+func (inv *Inventory) Without(leave func(Device) bool) *Inventory {
+	less := &Inventory{byName: map[string]int{}, real: inv.real}
+	for _, d := range inv.devices {
+		if !leave(d) {
+			less.byName[d.Name] = len(less.devices)
+			less.devices = append(less.devices, d)
+		}
+	}
+	return less
+}
+
 // Devices are all of them, in the order of lsblk.
 func (inv *Inventory) Devices() []Device { return inv.devices }
 

@@ -41,6 +41,9 @@ func (m *Machine) row(d *Device, deep bool) row {
 	if len(d.Content) > 0 && d.Content[0].Type != block.Unknown {
 		r.FSType, r.Label, r.UUID = d.Content[0].Type, d.Content[0].Label, d.Content[0].UUID
 	}
+	if slices.ContainsFunc(m.above(d.Name), func(up *Device) bool { return up.Type == "mpath" }) {
+		r.FSType, r.Label, r.UUID = "mpath_member", "", "" // 60-multipath.rules
+	}
 	if deep {
 		for _, up := range m.above(d.Name) {
 			r.Children = append(r.Children, m.row(up, true))

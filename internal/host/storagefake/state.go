@@ -22,6 +22,7 @@ func (m *Machine) Reboot() {
 	m.RebootLVM()
 	m.Locked()
 	m.StopArrays()
+	m.RebootRemote()
 }
 
 // Write has users write data to every volume and array that holds none and

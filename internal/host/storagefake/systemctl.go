@@ -11,12 +11,13 @@ import (
 type services struct {
 	running map[string]bool
 	on      map[string]func(started bool) error
+	broken  map[string]bool
 }
 
 // unit has something done when a unit is started or stopped; locked.
 func (m *Machine) unit(name string, do func(started bool) error) {
 	if m.units.on == nil {
-		m.units = services{running: map[string]bool{}, on: map[string]func(bool) error{}}
+		m.units = services{running: map[string]bool{}, on: map[string]func(bool) error{}, broken: map[string]bool{}}
 	}
 	m.units.on[name] = do
 }
@@ -26,6 +27,13 @@ func (m *Machine) Running(unit string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.units.running[unit]
+}
+
+// Broken has a unit not start, or do so again.
+func (m *Machine) Broken(unit string, broken bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.units.broken[unit] = broken
 }
 
 // serviceTools are systemctl and modprobe.
@@ -55,6 +63,9 @@ func systemctl(m *Machine, args []string, _ string) (string, error) {
 		}
 		if start == m.units.running[unit] {
 			return "", nil
+		}
+		if start && m.units.broken[unit] {
+			return "", fails("systemctl", 1, "Job for %s failed because the control process exited with error code.", unit)
 		}
 		if err := do(start); err != nil {
 			return "", fails("systemctl", 1, "Job for %s failed: %v", unit, err)

@@ -132,24 +132,12 @@ func (p *planning) suggest() {
 	if inv == nil {
 		return
 	}
-	told := map[string]bool{}
-	for _, d := range inv.Devices() {
-		wwid := layer.WWID(d)
-		if wwid == "" || told[wwid] || d.Transport == "nvme" || slices.ContainsFunc(p.want.Maps, func(m config.MultipathMap) bool { return m.WWID == wwid }) {
-			continue
-		}
-		told[wwid] = true
-		if ways := layer.Ways(inv, wwid); len(ways) > 1 && !gathered(inv, ways) {
+	for _, ways := range layer.SeveralWays(inv) {
+		wwid := layer.WWID(ways[0])
+		if !slices.ContainsFunc(p.want.Maps, func(m config.MultipathMap) bool { return m.WWID == wwid }) {
 			p.b.Note(all, "disk %s is reached by %d paths (%s), which nobody gathers; 'esos multipath name NAME %s' does", wwid, len(ways), names(ways), wwid)
 		}
 	}
-}
-
-// gathered says whether a map stands on one of the disks.
-func gathered(inv *block.Inventory, disks []block.Device) bool {
-	return slices.ContainsFunc(disks, func(d block.Device) bool {
-		return slices.ContainsFunc(d.Above, func(n string) bool { up, _ := inv.Named(n); return up.Type == "mpath" })
-	})
 }
 
 func names(disks []block.Device) string {

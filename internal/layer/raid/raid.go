@@ -47,7 +47,7 @@ func UUID(declared *config.Document, a config.Array) string {
 }
 
 // Observe reads the arrays that run, and those that disks say they are part of.
-func (l Layer) Observe(ctx context.Context, _ *config.Document, seen *layer.Observed) error {
+func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *layer.Observed) error {
 	r := &seen.Storage.RAID
 	if seen.Storage.Blocks == nil {
 		return nil
@@ -58,7 +58,8 @@ func (l Layer) Observe(ctx context.Context, _ *config.Document, seen *layer.Obse
 			also = append(also, name)
 		}
 	}
-	if r.State, r.Err = mdadm.Read(ctx, l.Machine, seen.Storage.Blocks, also); r.Err != nil {
+	inv := seen.Storage.Blocks.Without(func(d block.Device) bool { return layer.OnlyAPath(declared, d) })
+	if r.State, r.Err = mdadm.Read(ctx, l.Machine, inv, also); r.Err != nil {
 		return ctx.Err()
 	}
 	r.Checks, r.Err = l.Checks().Read()

@@ -74,6 +74,7 @@ func (l Layer) Observe(ctx context.Context, declared *config.Document, seen *lay
 		read(openiscsi.RecordOf(s))
 	}
 	r.Initiator, _ = openiscsi.InitiatorName(l.Machine) // a login says why there is none
+	r.Host, _ = nvmehost.HostName(l.Machine)
 	return ctx.Err()
 }
 
@@ -147,7 +148,7 @@ func (p *planning) tell(w way) {
 	case len(w.disks) == 0:
 		who := p.seen.Storage.Remote.Initiator
 		if _, ok := w.declared.(config.RemoteNVMe); ok {
-			who, _ = nvmehost.HostName(p.Machine) // it was logged in with it
+			who = p.seen.Storage.Remote.Host
 		}
 		p.b.Degraded(w.object, "%s shows this machine no disk; map one there to %s", w.text, who)
 	}
