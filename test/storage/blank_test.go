@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/esos-project/esos/test/appliance"
+	"github.com/esos-project/esos/test/level"
 	"github.com/esos-project/esos/test/stand"
 )
 
@@ -22,6 +23,7 @@ const (
 // command, and has it back after a reboot: the same disks with what was written
 // to them.
 func TestFromBlank(t *testing.T) {
+	level.Require(t, level.Smoke)
 	ctx := stand.Timeout(t, 30*time.Minute)
 	a := newArray(ctx, t, 6, 4<<30, appliance.Options{})
 	doc := example(t, "storage.yaml")
