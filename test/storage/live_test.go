@@ -58,7 +58,8 @@ func TestLive(t *testing.T) {
 	s.Eventually(t, "the disk", time.Minute, "udevadm settle; test -b "+disk, "ls -l /dev/disk/by-path; dmesg | tail")
 	sessions := a.Run(ctx, "esos session list")
 
-	load := s.Load(t, disk, 8*time.Minute)
+	// fio takes a colon for the end of a name.
+	load := s.Load(t, strings.TrimSpace(s.Run(t, "readlink -f "+disk)), 8*time.Minute)
 	during := func(what string, do func()) {
 		t.Helper()
 		began := time.Now()

@@ -43,7 +43,17 @@ func TestScale(t *testing.T) {
 	doc := scaleDocument()
 	a.Pipe(ctx, "cat > /tmp/scale.yaml", doc)
 	began := time.Now()
-	a.Run(ctx, "esos apply -y -f /tmp/scale.yaml >/tmp/applied 2>&1 || { tail -5 /tmp/applied; false; }")
+	a.Run(ctx, "(esos apply -y -f /tmp/scale.yaml >/tmp/applied 2>&1; echo status $? >>/tmp/applied) >/dev/null 2>&1 &")
+	for {
+		said := a.Run(ctx, "tail -3 /tmp/applied")
+		if strings.Contains(said, "status 0") {
+			break
+		}
+		if strings.Contains(said, "status ") {
+			t.Fatalf("apply failed:\n%s", said)
+		}
+		stand.Pause(ctx, t, 2*time.Second)
+	}
 	t.Logf("20 disks, 5 arrays, 200 volumes made in %.0f s", time.Since(began).Seconds())
 	a.Until(ctx, "cat /proc/mdstat; grep -qE 'resync|recovery' /proc/mdstat || echo in sync", "in sync")
 	seconds := regexp.MustCompile(`real\s+0m([0-9.]+)s`)
