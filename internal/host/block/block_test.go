@@ -133,7 +133,7 @@ func TestRead(t *testing.T) {
 // TestListIsNoTree: what lsblk prints without NAME does not say what is
 // mounted where; nothing may be decided by it.
 func TestListIsNoTree(t *testing.T) {
-	if _, err := parse(golden(t, "flat.json")); err == nil || !strings.Contains(err.Error(), "partition vda1 without its disk") {
+	if _, err := parse(golden(t, "flat.json"), nil); err == nil || !strings.Contains(err.Error(), "partition vda1 without its disk") {
 		t.Errorf("%v", err)
 	}
 }
@@ -145,12 +145,12 @@ func TestParse(t *testing.T) {
 		"no name":      {`{"blockdevices":[{"kname":null}]}`, ""},
 		"list, PKNAME": {`{"blockdevices":[{"kname":"a1","type":"part","pkname":"a"},{"kname":"a","type":"disk"}]}`, ""},
 	} {
-		_, err := parse([]byte(c.text))
+		_, err := parse([]byte(c.text), nil)
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	inv, err := parse([]byte(`{"blockdevices":[{"kname":"a","type":"disk","model":"bad\u001b[31m","serial":" 1 "}]}`))
+	inv, err := parse([]byte(`{"blockdevices":[{"kname":"a","type":"disk","model":"bad\u001b[31m","serial":" 1 "}]}`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(golden(f, "flat.json"))
 	f.Add([]byte(`{"blockdevices":[{"kname":"a","children":[{"kname":"b","children":[{"kname":"a"}]}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		inv, err := parse(text)
+		inv, err := parse(text, nil)
 		if err != nil {
 			return
 		}

@@ -56,6 +56,24 @@ func (m *Machine) row(d *Device, deep bool) row {
 func lsblk(m *Machine, args []string, _ string) (string, error) {
 	var rows []row
 	last := args[len(args)-1]
+	if slices.Contains(args, "--nodeps") {
+		missing := false
+		for _, p := range args {
+			if !strings.HasPrefix(p, "/dev/") {
+				continue
+			}
+			if d := m.find(p); d != nil {
+				rows = append(rows, m.row(d, false))
+			} else {
+				missing = true
+			}
+		}
+		out, err := json.Marshal(map[string]any{"blockdevices": rows})
+		if missing && err == nil {
+			err = fails("lsblk", 64, "not a block device")
+		}
+		return string(out), err
+	}
 	if slices.Contains(args, "--list") {
 		d := m.find(last)
 		if d == nil {
@@ -133,4 +151,41 @@ func blkdiscard(m *Machine, args []string, _ string) (string, error) {
 	}
 	m.overwrite(d)
 	return "", nil
+}
+
+// sysBlock lists a directory below /sys/class/block; locked.
+func (m *Machine) sysBlock(dir string) ([]string, bool) {
+	rest, ok := strings.CutPrefix(dir, "/sys/class/block")
+	if !ok {
+		return nil, false
+	}
+	name, inside, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	d := m.devs[name]
+	var names []string
+	switch {
+	case rest == "":
+		names = slices.Clone(m.order)
+	case d == nil:
+		return nil, false
+	case inside == "":
+		names = append(names, "size")
+		if d.Type != "part" {
+			names = append(names, "slaves")
+		}
+		for _, up := range m.above(name) {
+			if up.Type == "part" {
+				names = append(names, up.Name)
+			}
+		}
+	case inside == "slaves":
+		for _, b := range d.Below {
+			if m.devs[b] != nil {
+				names = append(names, b)
+			}
+		}
+	default:
+		return nil, false
+	}
+	slices.Sort(names)
+	return names, true
 }

@@ -255,6 +255,9 @@ func (m *Machine) Real(p string) string {
 func (m *Machine) ReadDir(dir string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if names, ok := m.sysBlock(dir); ok {
+		return names, nil
+	}
 	names := map[string]bool{}
 	for p, n := range m.links {
 		if rest, ok := strings.CutPrefix(p, dir+"/"); ok && m.devs[n] != nil {
