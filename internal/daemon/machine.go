@@ -11,6 +11,7 @@ import (
 	"github.com/esos-project/esos/internal/alert"
 	"github.com/esos-project/esos/internal/alert/netlink"
 	"github.com/esos-project/esos/internal/appliance"
+	"github.com/esos-project/esos/internal/host"
 )
 
 // watchMachine follows what the kernel tells of devices and addresses, until
@@ -32,6 +33,12 @@ func watchMachine(ctx context.Context, o Options, app *appliance.Appliance, boar
 	settled, plugged := make(chan struct{}, 1), make(chan struct{}, 1)
 	g.Go(func() error {
 		return follow(ctx, o.Log, netlink.Settled, netlink.SettledBlockDevice, func() { poke(settled); poke(plugged) })
+	})
+	g.Go(func() error {
+		if err := host.WatchArrays(ctx, "/proc/mdstat", func() { poke(plugged) }); err != nil {
+			o.Log.Warn("disks that fail are noticed late", "err", err)
+		}
+		return nil
 	})
 	g.Go(func() error { hotPlug().follow(ctx, plugged, app.StorageChanged); return nil })
 	g.Go(func() error { retryAt(ctx, settled, app.Retry); return nil })
