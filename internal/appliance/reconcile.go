@@ -17,10 +17,16 @@ import (
 // place. Where a change was cut off everything is brought back: what differs
 // there is of that change's making.
 func (a *Appliance) Reconcile(ctx context.Context) error {
+	_, err := a.reconcile(ctx)
+	return err
+}
+
+// reconcile also says whether steps failed.
+func (a *Appliance) reconcile(ctx context.Context) (failed bool, err error) {
 	select {
 	case <-a.applies:
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	defer func() { a.applies <- struct{}{} }()
 	doc, _ := a.inForce()
@@ -28,14 +34,14 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 	k, err := a.plan(ctx, doc, doc, nil)
 	if err != nil {
 		a.setProblems([]plan.Note{{Object: "array", Message: err.Error(), Degraded: true}})
-		return nil
+		return false, nil
 	}
 	p := a.leaveDrift(k)
 	p = withoutForbiddenRepairs(p, k.repair, k.seen.Engine.Foreign, nil)
 	markLeft(p)
 	a.noteDrift(slices.DeleteFunc(slices.Clone(p.Drift), func(d plan.Drift) bool { return !d.Left }))
 	if err := a.beginWork(p); err != nil {
-		return fmt.Errorf("reconcile: %w", err)
+		return false, fmt.Errorf("reconcile: %w", err)
 	}
 	var skipped []plan.Note
 	revealed := false
@@ -49,12 +55,12 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 	}}
 	failures, err := runner.Run(ctx, p)
 	if err != nil {
-		return fmt.Errorf("reconcile: %w", err) // ctx ended
+		return false, fmt.Errorf("reconcile: %w", err) // ctx ended
 	}
 	// Whatever was not finished was in this plan, or is as declared.
 	still := slices.Concat(degraded(p.Notes), failures)
 	if err := a.finish(append(skipped, still...), func(string) bool { return true }); err != nil {
-		return fmt.Errorf("reconcile: %w", err)
+		return false, fmt.Errorf("reconcile: %w", err)
 	}
 	if n := len(p.Steps) - len(failures); n > 0 {
 		a.event("array.reconciled", "array", fmt.Sprintf("what is served was brought to what is declared (steps: %d, failed: %d)", len(p.Steps), len(failures)))
@@ -63,7 +69,7 @@ func (a *Appliance) Reconcile(ctx context.Context) error {
 	if revealed {
 		a.Kick() // what is on it can be brought up now
 	}
-	return nil
+	return len(failures) > 0, nil
 }
 
 // setProblems notes why not all is served, with an event when that changes.
@@ -125,11 +131,23 @@ func (a *Appliance) watch() {
 				continue
 			}
 		}
-		if err := a.Reconcile(a.ctx); err != nil && a.ctx.Err() == nil {
+		failed, err := a.reconcile(a.ctx)
+		if err != nil && a.ctx.Err() == nil {
 			a.event("array.degraded", "array", err.Error())
+		}
+		if failed {
+			// What was tried may have caused events itself, and these a kick: an
+			// array that does not start comes and goes. It is not tried at once again.
+			select {
+			case <-a.ctx.Done():
+			case <-time.After(min(a.retry, breath)):
+			}
 		}
 	}
 }
+
+// breath is how long nothing is tried again after something failed.
+const breath = 5 * time.Second
 
 // listen notes what the engine tells, and reconciles when it began anew.
 func (a *Appliance) listen(heard <-chan engine.Event) {

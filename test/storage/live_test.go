@@ -59,6 +59,12 @@ func TestLive(t *testing.T) {
 	sessions := a.Run(ctx, "esos session list")
 
 	// fio takes a colon for the end of a name.
+	t.Cleanup(func() {
+		if t.Failed() && a.Remote != nil {
+			said, err := a.Remote.Run(context.WithoutCancel(ctx), "uptime; esos status; esos crash list; cat /proc/mdstat; dmesg | tail -50")
+			t.Logf("the array, after it failed: %v\n%s", err, said)
+		}
+	})
 	load := s.Load(t, strings.TrimSpace(s.Run(t, "readlink -f "+disk)), 8*time.Minute)
 	during := func(what string, do func()) {
 		t.Helper()
