@@ -125,10 +125,16 @@ func (a *Appliance) watch() {
 			well := len(a.problems) == 0
 			a.mu.Unlock()
 			if ticks++; well {
-				if ticks%driftTicks == 0 && a.shared.Load() {
+				if ticks%driftTicks != 0 {
+					continue
+				}
+				if a.shared.Load() {
 					a.lookForDrift()
 				}
-				continue
+				if doc, _ := a.inForce(); !doc.Storage.Declared() {
+					continue
+				}
+				// Nobody tells that a thin pool fills up, or a file system.
 			}
 		}
 		failed, err := a.reconcile(a.ctx)

@@ -315,3 +315,32 @@ func scaleDocument() *config.Document {
 	}
 	return d
 }
+
+// TestStorageFillsUp: a thin pool that fills up is told, though nothing
+// happened that anybody would hear of.
+func TestStorageFillsUp(t *testing.T) {
+	m := disks(6, 4<<30)
+	a, err := Open(t.Context(), Options{DataDir: t.TempDir(), Engine: &enginetest.Memory{}, Log: quiet(), Retry: 10 * time.Millisecond,
+		OwnsMachine: true, InMemory: true, Storage: m, Files: storagefake.Images{Machine: m}, Network: networktest.New("eth0"),
+		System: System{Mail: msmtp.Machine{Root: t.TempDir()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if _, err := tryApply(t, a, Change{Document: loadStorage(t)}); err != nil {
+		t.Fatal(err)
+	}
+	m.FillPool("vg0/pool", 91, 10)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		s, err := a.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(s.Problems, func(p string) bool { return strings.Contains(p, "volume/vg0/pool") }) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the pool is full to 91 %%, and nobody says so: %v", s.Problems)
+		}
+	}
+}
