@@ -107,8 +107,13 @@ func (s *shelf) Output(ctx context.Context, c host.Call) ([]byte, error) {
 	return []byte(text), nil
 }
 
-func (*shelf) ReadDir(string) ([]string, error) { return nil, fs.ErrNotExist }
-func (*shelf) Real(p string) string             { return p }
+func (*shelf) ReadDir(p string) ([]string, error) {
+	if p == "/sys/class/block" {
+		return nil, nil
+	}
+	return nil, fs.ErrNotExist
+}
+func (*shelf) Real(p string) string { return p }
 
 func (s *shelf) ReadFile(string) ([]byte, error) {
 	if s.saved == nil {

@@ -50,7 +50,15 @@ func (o *opening) do(ctx context.Context, _ plan.Report) error {
 			return err
 		}
 	}
-	return o.unlock(ctx)
+	if err := o.unlock(ctx); err != nil || !o.made {
+		return err
+	}
+	// What is read of a device that was just encrypted is noise, which would
+	// count as data.
+	if err := block.WipeAt(ctx, m, o.path()); err != nil {
+		return fmt.Errorf("open %s: %w", o.device, err)
+	}
+	return nil
 }
 
 // isOurs says whether what is open has the right UUID.

@@ -100,6 +100,12 @@ func (p *groupPlan) unlabel(ctx context.Context, devices []string) error {
 	if err := p.tool.RemoveDevices(ctx, spare); err != nil {
 		return fmt.Errorf("give %s back: %w", list(spare), err)
 	}
+	// pvremove leaves copies of LVM's metadata behind, which would count as data.
+	for _, d := range spare {
+		if err := block.WipeAt(ctx, p.Machine, d); err != nil {
+			return fmt.Errorf("give %s back: %w", list(spare), err)
+		}
+	}
 	return nil
 }
 

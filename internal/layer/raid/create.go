@@ -247,7 +247,8 @@ func clear(ctx context.Context, m Machine, uuid, p string) error {
 	if err := mdadm.Zero(ctx, m, p); err != nil {
 		return fmt.Errorf("clear %s: %w", p, err)
 	}
-	return nil
+	// The bitmap stays behind the superblock, and would count as data.
+	return block.WipeAt(ctx, m, p)
 }
 
 // sizeOf puts a size into words, if it is known.
