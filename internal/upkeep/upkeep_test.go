@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	_ "time/tzdata" // where the machine has no time zones
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -255,7 +256,7 @@ func TestForgotten(t *testing.T) {
 func TestSchedules(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
-		t.Skip("no time zones here: ", err)
+		t.Fatal(err)
 	}
 	local := time.Local
 	time.Local = berlin
