@@ -168,10 +168,8 @@ type look struct {
 // plan looks at the machine and plans.
 func (a *Appliance) plan(ctx context.Context, next, before *config.Document, destroy []string) (*look, error) {
 	seen := &layer.Observed{InForce: before, Destroy: destroy}
-	for _, l := range a.layers {
-		if err := l.Observe(ctx, next, seen); err != nil {
-			return nil, fmt.Errorf("plan: layer %s: %w", l.Name(), err)
-		}
+	if err := layer.Observe(ctx, a.layers, next, seen); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
 	}
 	a.shared.Store(seen.Engine.Shared) // before another engine is planned for
 	var b plan.Builder

@@ -76,10 +76,8 @@ func (s Storage) Holder(d block.Device) layer.Holder { return s.Seen.Holder(s.De
 func (a *Appliance) Storage(ctx context.Context) (Storage, error) {
 	doc, _ := a.inForce()
 	seen := &layer.Observed{InForce: doc, Look: true}
-	for _, l := range a.storage {
-		if err := l.Observe(ctx, doc, seen); err != nil {
-			return Storage{}, fmt.Errorf("look at the storage: layer %s: %w", l.Name(), err)
-		}
+	if err := layer.Observe(ctx, a.storage, doc, seen); err != nil {
+		return Storage{}, fmt.Errorf("look at the storage: %w", err)
 	}
 	if seen.Storage.Blocks == nil {
 		return Storage{}, fmt.Errorf("look at the disks: %w", seen.Storage.Err)

@@ -24,6 +24,27 @@ type Layer interface {
 	Plan(declared *config.Document, seen *Observed, b *plan.Builder)
 }
 
+// Beginner is a layer whose look takes long and needs nothing of the layers
+// before it: it begins with the first of them, and Observe waits for its end.
+type Beginner interface {
+	Begin(ctx context.Context, declared *config.Document, seen *Observed)
+}
+
+// Observe has all layers look.
+func Observe(ctx context.Context, layers []Layer, declared *config.Document, seen *Observed) error {
+	for _, l := range layers {
+		if b, ok := l.(Beginner); ok {
+			b.Begin(ctx, declared, seen)
+		}
+	}
+	for _, l := range layers {
+		if err := l.Observe(ctx, declared, seen); err != nil {
+			return fmt.Errorf("layer %s: %w", l.Name(), err)
+		}
+	}
+	return nil
+}
+
 // Observed is what the layers saw, read once for a plan.
 type Observed struct {
 	Engine   engine.State

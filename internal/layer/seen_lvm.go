@@ -12,6 +12,10 @@ import (
 type LVM struct {
 	lvm.State
 	Err error // why they could not be looked at
+
+	// Reading gets what is being read since before the layers below looked; nil
+	// if nothing is.
+	Reading chan LVM
 }
 
 // GroupTag is the tag by which a volume group that was made from a document is

@@ -39,6 +39,21 @@ const (
 // Name is lvm.
 func (Layer) Name() string { return "lvm" }
 
+// Begin begins to read the volume groups, where the document has any: with
+// hundreds of volumes that takes as long as listing the block devices does.
+func (l Layer) Begin(ctx context.Context, declared *config.Document, seen *layer.Observed) {
+	if len(declared.Storage.VolumeGroups) == 0 {
+		return
+	}
+	reading := make(chan layer.LVM, 1)
+	seen.Storage.LVM.Reading = reading
+	go func() {
+		var s layer.LVM
+		s.State, s.Err = l.tool().Read(ctx)
+		reading <- s
+	}()
+}
+
 // Observe reads all volume groups, with one run of one program. What cannot be
 // read is told where something that is declared needs it.
 func (l Layer) Observe(ctx context.Context, _ *config.Document, seen *layer.Observed) error {
@@ -46,7 +61,11 @@ func (l Layer) Observe(ctx context.Context, _ *config.Document, seen *layer.Obse
 		return nil // nobody declares any storage
 	}
 	s := &seen.Storage.LVM
-	s.State, s.Err = l.tool().Read(ctx)
+	if s.Reading == nil {
+		s.State, s.Err = l.tool().Read(ctx)
+		return ctx.Err()
+	}
+	*s = <-s.Reading
 	return ctx.Err()
 }
 
