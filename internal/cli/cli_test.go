@@ -21,6 +21,7 @@ import (
 
 	"github.com/esos-project/esos/internal/alert"
 	"github.com/esos-project/esos/internal/api"
+	"github.com/esos-project/esos/internal/api/apitest"
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/engine"
@@ -217,16 +218,16 @@ func startArray(env *testscript.Env, e engine.Engine) error {
 		}
 	}
 	if filepath.Base(env.WorkDir) == "script-machine" {
-		m := newMachine()
-		o.OwnsMachine, o.System, o.Network = true, m.system(), networktest.New("eth0")
-		ours.Clock, ours.Services = machineClock{m}, machineServices{m}
+		m := apitest.NewMachine()
+		o.OwnsMachine, o.System, o.Network = true, m.System(), networktest.New("eth0")
+		ours.Clock, ours.Services = m.Clock(), m.Services()
 	}
 	if filepath.Base(env.WorkDir) == "script-remotedisks" {
 		m := disksElsewhere()
-		o.OwnsMachine, o.System, o.Network, o.Storage, o.Files = true, newMachine().system(), networktest.New("eth0"), m, storagefake.Images{Machine: m}
+		o.OwnsMachine, o.System, o.Network, o.Storage, o.Files = true, apitest.NewMachine().System(), networktest.New("eth0"), m, storagefake.Images{Machine: m}
 	}
 	if filepath.Base(env.WorkDir) == "script-disk" {
-		o.OwnsMachine, o.System, o.Network = true, newMachine().system(), networktest.New("eth0")
+		o.OwnsMachine, o.System, o.Network = true, apitest.NewMachine().System(), networktest.New("eth0")
 		o.Storage, o.Health = disks(env)
 	}
 	app, err := appliance.Open(ctx, o)

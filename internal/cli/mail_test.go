@@ -5,7 +5,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/esos-project/esos/internal/host/msmtp"
 	"github.com/esos-project/esos/test/mail"
 )
 
@@ -17,15 +16,5 @@ func serveMail(env *testscript.Env) error {
 	}
 	env.Defer(func() { _ = c.Close() })
 	env.Setenv("MAILPORT", strconv.Itoa(c.Port()))
-	return nil
-}
-
-// machineMail is how programs of a machine send mail.
-type machineMail struct{ files msmtp.Files }
-
-func (m *machineMail) Read() (msmtp.Files, error) { return m.files, nil }
-
-func (m *machineMail) Write(f msmtp.Files) error {
-	m.files = f
 	return nil
 }

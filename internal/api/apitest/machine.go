@@ -1,4 +1,4 @@
-package cli_test
+package apitest
 
 import (
 	"context"
@@ -7,15 +7,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esos-project/esos/internal/api"
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/host/accounts"
 	"github.com/esos-project/esos/internal/host/clock"
+	"github.com/esos-project/esos/internal/host/msmtp"
 	"github.com/esos-project/esos/internal/host/units"
 )
 
-// machine is the clock, the users and the services of a machine that is
+// Machine is the clock, the users and the services of a machine that is
 // ESOS's own. snmp runs when it is started; corosync fails.
-type machine struct {
+type Machine struct {
 	mu       sync.Mutex
 	clock    clock.Settings
 	now      time.Time
@@ -24,8 +26,9 @@ type machine struct {
 	units    map[string]units.Unit
 }
 
-func newMachine() *machine {
-	return &machine{
+// NewMachine makes one.
+func NewMachine() *Machine {
+	return &Machine{
 		clock: clock.Settings{Timezone: "UTC", Sync: true},
 		now:   time.Date(2026, 11, 28, 9, 30, 0, 0, time.UTC),
 		accounts: map[string]accounts.Account{
@@ -37,11 +40,18 @@ func newMachine() *machine {
 	}
 }
 
-func (m *machine) system() appliance.System {
+// System is what the appliance sets up.
+func (m *Machine) System() appliance.System {
 	return appliance.System{Clock: machineClock{m}, Users: machineUsers{m}, Services: machineServices{m}, Mail: &machineMail{}}
 }
 
-type machineClock struct{ *machine }
+// Clock is what the API asks for the time.
+func (m *Machine) Clock() api.Clock { return machineClock{m} }
+
+// Services is what the API asks for services.
+func (m *Machine) Services() api.Services { return machineServices{m} }
+
+type machineClock struct{ *Machine }
 
 func (m machineClock) Settings(context.Context) (clock.Settings, error) {
 	m.mu.Lock()
@@ -75,7 +85,7 @@ func (m machineClock) SetTime(_ context.Context, t time.Time) error {
 	return nil
 }
 
-type machineUsers struct{ *machine }
+type machineUsers struct{ *Machine }
 
 func (m machineUsers) List() (accounts.Listing, error) {
 	m.mu.Lock()
@@ -113,7 +123,7 @@ func (m machineUsers) RemoveHome(name string) error {
 	return nil
 }
 
-type machineServices struct{ *machine }
+type machineServices struct{ *Machine }
 
 func (machineServices) Starting(context.Context) (bool, error) { return false, nil }
 
@@ -168,4 +178,23 @@ func (m machineServices) Restart(ctx context.Context, names ...string) error {
 
 func (m machineServices) Stop(_ context.Context, names ...string) error {
 	return m.change(names, func(u *units.Unit) { u.Active = "inactive" })
+}
+
+// machineMail is how programs of a machine send mail.
+type machineMail struct {
+	mu    sync.Mutex
+	files msmtp.Files
+}
+
+func (m *machineMail) Read() (msmtp.Files, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.files, nil
+}
+
+func (m *machineMail) Write(f msmtp.Files) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files = f
+	return nil
 }

@@ -1,0 +1,148 @@
+package frame
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gdamore/tcell/v2"
+
+	"github.com/esos-project/esos/internal/client"
+)
+
+// dialog says something and asks for one of several answers.
+type dialog struct {
+	title, text string
+	level       Level
+	buttons     []button
+	desk        *Desk
+	at, off     int
+	lines, room int
+	spots       []spot
+}
+
+type button struct {
+	text string
+	do   func()
+}
+
+// Say says something that is to be confirmed as read.
+func (d *Desk) Say(title, text string) { d.say(Plain, title, text) }
+
+// Warn says something bad that is to be confirmed as read.
+func (d *Desk) Warn(title, text string) { d.say(Bad, title, text) }
+
+func (d *Desk) say(l Level, title, text string) {
+	d.Push(&dialog{desk: d, level: l, title: title, text: text, buttons: []button{{"OK", func() {}}}})
+}
+
+// Fail says what failed and what to do next.
+func (d *Desk) Fail(what string, err error) {
+	text := err.Error()
+	var gone *client.UnreachableError
+	if errors.As(err, &gone) {
+		text += "\n\nNothing was changed. What was typed is kept: try again when the line at the top says that the array answers again."
+	}
+	d.Warn(what+": that failed", text)
+}
+
+// Ask asks a question; yes is called if the answer is that. The safe answer has
+// the cursor.
+func (d *Desk) Ask(title, text, yes string, do func()) {
+	d.Push(&dialog{desk: d, title: title, text: text, at: 1, buttons: []button{{yes, do}, {"Cancel", func() {}}}})
+}
+
+// Choose asks for one of several answers, each with what it does.
+func (d *Desk) Choose(title, text string, answers ...Answer) {
+	g := &dialog{desk: d, title: title, text: text}
+	for _, a := range answers {
+		g.buttons = append(g.buttons, button{a.Text, a.Do})
+	}
+	d.Push(g)
+}
+
+// Answer is one of several to Choose from.
+type Answer struct {
+	Text string
+	Do   func()
+}
+
+// About is what the desk must know.
+func (g *dialog) About() About {
+	hints := []Hint{{"Enter", "answer"}}
+	if len(g.buttons) > 1 {
+		hints = []Hint{{"Left Right", "move"}, {"Enter", "answer"}, {"Esc", "back"}}
+	}
+	return About{Title: g.title, Hints: hints, Typing: true}
+}
+
+// Key handles a key.
+func (g *dialog) Key(ev *tcell.EventKey) {
+	switch ev.Key() {
+	case tcell.KeyEscape:
+		g.desk.Close(g)
+	case tcell.KeyLeft, tcell.KeyBacktab:
+		g.at = (g.at + len(g.buttons) - 1) % len(g.buttons)
+	case tcell.KeyRight, tcell.KeyTab:
+		g.at = (g.at + 1) % len(g.buttons)
+	case tcell.KeyUp, tcell.KeyPgUp:
+		g.off = max(0, g.off-1)
+	case tcell.KeyDown, tcell.KeyPgDn:
+		g.off = max(0, min(g.off+1, g.lines-g.room))
+	case tcell.KeyEnter:
+		g.answer(g.at)
+	}
+}
+
+func (g *dialog) answer(i int) {
+	g.desk.Close(g)
+	g.buttons[i].do()
+}
+
+// Mouse answers.
+func (g *dialog) Mouse(x, y int, what Click) {
+	if what != Left {
+		return
+	}
+	for _, s := range g.spots {
+		if y == s.y && x >= s.x && x < s.x+s.w {
+			g.answer(s.at)
+			return
+		}
+	}
+}
+
+// Draw draws it.
+func (g *dialog) Draw(c Canvas, _ bool) {
+	w := min(c.W-4, 76)
+	lines := wrap(strings.TrimRight(g.text, "\n"), w-4)
+	h := min(c.H, len(lines)+4)
+	box := c.Centred(w, h)
+	box.Fill(c.Theme.Dialog)
+	title := c.Theme.Dialog.Bold(true)
+	if g.level == Bad {
+		title = c.Theme.Banner
+	}
+	in := box.Frame(c.Theme.Dialog, title, g.title)
+	in = in.Inside(1, 0, in.W-2, in.H)
+	body := in.Inside(0, 0, in.W, in.H-2)
+	g.lines, g.room = len(lines), body.H
+	for i, l := range lines {
+		body.Put(0, i-g.off, c.Theme.Dialog, l)
+	}
+	if len(lines) > body.H {
+		note := fmt.Sprintf("(%d more lines: Up, Down)", len(lines)-body.H)
+		in.Put(0, in.H-2, c.Theme.Dialog, note)
+	}
+	g.spots = g.spots[:0]
+	x := 0
+	for i, b := range g.buttons {
+		s := c.Theme.Dialog
+		if i == g.at {
+			s = c.Theme.Selected
+		}
+		n := in.Put(x, in.H-1, s, "[ "+b.text+" ]")
+		g.spots = append(g.spots, spot{x: in.X + x, y: in.Y + in.H - 1, w: n, h: 1, at: i})
+		x += n + 2
+	}
+}

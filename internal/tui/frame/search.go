@@ -1,0 +1,62 @@
+package frame
+
+import (
+	"context"
+
+	v1 "github.com/esos-project/esos/internal/api/v1"
+	"github.com/esos-project/esos/internal/config"
+)
+
+// Found is an object of the array that search can show.
+type Found struct {
+	Object string // like device/db01
+	Do     func(d *Desk)
+}
+
+// SetFinder says how search finds the objects of a document.
+func (d *Desk) SetFinder(find func(*config.Document, v1.StorageState) []Found) { d.finder = find }
+
+// search shows all actions and objects to choose from by a part of their names.
+func (d *Desk) search() {
+	if d.entries == nil {
+		return
+	}
+	LoadElse(d, "Look for objects", func(ctx context.Context) ([]Found, error) {
+		doc, err := d.Document(ctx)
+		if err != nil || d.finder == nil {
+			return nil, err
+		}
+		s, err := d.o.Client.Storage(ctx)
+		if err != nil {
+			s = v1.StorageState{} // who may not see disks finds the rest
+		}
+		return d.finder(doc, s), nil
+	}, d.find, func(error) { d.find(nil) }) // actions are found without the array
+}
+
+func (d *Desk) find(objects []Found) {
+	p := &Picker{Title: "Search", Intro: "Type a part of what you look for: an action, a device, a target, an initiator, a disk ..."}
+	var do []func(*Desk)
+	add := func(name, where, does string, f func(*Desk)) {
+		p.Options = append(p.Options, Option{Value: where + "/" + name, Cells: []string{name, where, does}})
+		do = append(do, f)
+	}
+	for _, m := range d.entries() {
+		for _, a := range m.Actions {
+			add(a.Title, m.Title, a.Does, a.Do)
+		}
+	}
+	for _, f := range objects {
+		add(f.Object, "object", "", f.Do)
+	}
+	p.Do = func(chosen []string) {
+		d.Close(p)
+		for i, o := range p.Options {
+			if o.Value == chosen[0] {
+				do[i](d)
+				return
+			}
+		}
+	}
+	d.Pick(p)
+}

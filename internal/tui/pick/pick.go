@@ -1,0 +1,111 @@
+// Package pick is what dialogs of the console offer to be chosen: disks,
+// devices, targets and the like, with the reason where one cannot be.
+package pick
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "github.com/esos-project/esos/internal/api/v1"
+	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/tui/frame"
+)
+
+// BlockColumns are the titles over Blocks.
+func BlockColumns() []string { return []string{"disk", "size", "kind", "what it is", "on it"} }
+
+// Blocks are the disks, and what Linux made of disks, for something new to be
+// made of them: value is the path that a document has. Those that are used, or
+// that ESOS runs from, say so.
+func Blocks(s v1.StorageState) []frame.Option {
+	var o []frame.Option
+	for _, d := range slices.Concat(s.Disks, s.Blocks) {
+		if d.Type == "rom" || d.Type == "loop" || d.Size == 0 {
+			continue
+		}
+		what := strings.TrimSpace(d.Vendor + " " + d.Model + " " + d.Serial)
+		o = append(o, frame.Option{Value: Path(d), Cells: []string{d.ID, Size(d.Size), d.Type, what, d.Holds}, Why: d.Why})
+	}
+	slices.SortStableFunc(o, func(a, b frame.Option) int {
+		switch {
+		case (a.Why == "") == (b.Why == ""):
+			return 0
+		case a.Why == "":
+			return -1
+		}
+		return 1
+	})
+	return o
+}
+
+// Path is the name by which a document should call a block device: one that
+// stays the same when disks come up in another order.
+func Path(d v1.Disk) string {
+	switch {
+	case strings.HasPrefix(d.Path, "/dev/md/"), strings.HasPrefix(d.Path, "/dev/mapper/"):
+		return d.Path
+	case len(d.Links) > 0:
+		return d.Links[0]
+	}
+	return d.Path
+}
+
+// Size is a size for people.
+func Size(bytes int64) string { return config.Size(bytes).Human() }
+
+// Devices are the devices of a document.
+func Devices(doc *config.Document) []frame.Option {
+	var o []frame.Option
+	for _, d := range doc.Devices {
+		o = append(o, frame.Option{Value: d.Name, Cells: []string{d.Name, string(d.Handler), Size(int64(d.Size)), d.Path}})
+	}
+	return o
+}
+
+// DeviceColumns are the titles over Devices.
+func DeviceColumns() []string { return []string{"device", "handler", "size", "path"} }
+
+// Targets are the targets of a document.
+func Targets(doc *config.Document) []frame.Option {
+	var o []frame.Option
+	for _, t := range doc.Targets {
+		o = append(o, frame.Option{Value: t.Name, Cells: []string{t.Name, fmt.Sprintf("%d groups", len(t.Groups))}})
+	}
+	return o
+}
+
+// Groups are the host groups of a target.
+func Groups(doc *config.Document, target string) []frame.Option {
+	t, err := doc.FindTarget(target)
+	if err != nil {
+		return nil
+	}
+	var o []frame.Option
+	for _, g := range t.Groups {
+		o = append(o, frame.Option{Value: g.Name, Cells: []string{g.Name, strings.Join(g.Initiators, ", ")}})
+	}
+	return o
+}
+
+// Initiators are those that are logged in to a target; used says in how many
+// groups each is.
+func Initiators(doc *config.Document, sessions []engine.Session, target string) []frame.Option {
+	var o []frame.Option
+	for _, s := range sessions {
+		if s.Target != target || slices.ContainsFunc(o, func(have frame.Option) bool { return have.Value == s.Initiator }) {
+			continue
+		}
+		used := 0
+		for _, t := range doc.Targets {
+			for _, g := range t.Groups {
+				if slices.Contains(g.Initiators, s.Initiator) {
+					used++
+				}
+			}
+		}
+		o = append(o, frame.Option{Value: s.Initiator, Cells: []string{s.Initiator, s.Address, fmt.Sprintf("used by %d groups", used)}})
+	}
+	return o
+}
