@@ -3,13 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/inventory"
 )
 
 func (a *app) array() *cobra.Command {
@@ -23,54 +22,8 @@ named by their path, or by their name in /dev/disk/by-id alone.`,
 	return c
 }
 
-// listedArray is an array as it is declared and as it is.
-type listedArray struct {
-	config.Array
-	Now *v1.ArrayState `json:"now,omitempty"`
-}
-
-// listArrays puts together what the document declares and what there is.
-func listArrays(doc *config.Document, now []v1.ArrayState) []listedArray {
-	all := []listedArray{}
-	byName := map[string]*v1.ArrayState{}
-	for i := range now {
-		byName[now[i].Declared] = &now[i]
-	}
-	for _, x := range doc.Storage.Arrays {
-		all = append(all, listedArray{Array: x, Now: byName[x.Name]})
-	}
-	for i := range now {
-		if now[i].Declared == "" {
-			all = append(all, listedArray{Array: config.Array{Name: now[i].Name, Level: now[i].Level, UUID: now[i].UUID}, Now: &now[i]})
-		}
-	}
-	return all
-}
-
-// state is how an array is, in few words.
-func (l listedArray) state() string {
-	n := l.Now
-	switch {
-	case n == nil:
-		return "not there"
-	case !n.Running():
-		return n.State
-	}
-	text := n.State
-	if n.Degraded > 0 {
-		text = fmt.Sprintf("degraded, %d of %d disks", n.Disks-n.Degraded, n.Disks)
-	}
-	if n.Sync.Busy() {
-		text += fmt.Sprintf(", %s %.0f %%", n.Sync.Action, 100*n.Sync.Done)
-	}
-	if n.Declared == "" {
-		text += ", not declared"
-	}
-	return text
-}
-
 // readArrays reads the arrays that are declared, and how they are.
-func (a *app) readArrays(ctx context.Context, c *client.Client) ([]listedArray, error) {
+func (a *app) readArrays(ctx context.Context, c *client.Client) ([]inventory.Array, error) {
 	d, err := c.Document(ctx, false)
 	if err != nil {
 		return nil, err
@@ -83,7 +36,7 @@ func (a *app) readArrays(ctx context.Context, c *client.Client) ([]listedArray, 
 	if err != nil {
 		fmt.Fprintf(a.err, "esos: warning: how the arrays are is not known: %s\n", clean(err.Error()))
 	}
-	return listArrays(doc, now.Arrays), nil
+	return inventory.Arrays(doc, now.Arrays), nil
 }
 
 func (a *app) arrayList() *cobra.Command {
@@ -102,7 +55,7 @@ func (a *app) arrayList() *cobra.Command {
 					if x.Now != nil {
 						size, n = config.Size(x.Now.Size).Human(), max(n, x.Now.Disks)
 					}
-					t.row(x.Name, x.Level, n, size, x.state(), x.Path())
+					t.row(x.Name, x.Level, n, size, x.State(), x.Path())
 				}
 			})
 		}),
@@ -119,51 +72,11 @@ func (a *app) arrayShow() *cobra.Command {
 			}
 			for _, x := range all {
 				if x.Name == args[0] || x.Now != nil && x.Now.UUID == args[0] {
-					return a.print(x, func(t *table) { x.show(t) })
+					return a.print(x, func(t *table) { t.pairs(x.Pairs()) })
 				}
 			}
 			return codeError{fmt.Errorf("array %q %w; 'esos array list' shows what there is", args[0], config.ErrNotFound), exitNotFound}
 		}),
-	}
-}
-
-func (l listedArray) show(t *table) {
-	t.pair("Name", l.Name)
-	t.pair("Path", l.Path())
-	t.pair("Level", l.Level)
-	t.pair("State", l.state())
-	t.pair("Disks", strings.Join(l.Disks, "; "))
-	t.pair("Spares", strings.Join(l.Spares, "; "))
-	t.pair("Journal", l.Journal)
-	t.pair("Write-mostly", strings.Join(l.WriteMostly, "; "))
-	t.pair("Check", l.Check)
-	t.pair("Speed, least", sizeText(l.SpeedMin))
-	t.pair("Speed, most", sizeText(l.SpeedMax))
-	n := l.Now
-	if n == nil {
-		t.pair("UUID", l.UUID)
-		return
-	}
-	t.pair("UUID", n.UUID)
-	t.pair("Size", config.Size(n.Size).Human())
-	t.pair("Chunk", sizeText(config.Size(n.Chunk)))
-	t.pair("Layout", n.Layout)
-	t.pair("After a crash", n.Policy)
-	var members []string
-	for _, m := range n.Members {
-		place := "-"
-		if m.Role >= 0 {
-			place = fmt.Sprint(m.Role)
-		}
-		members = append(members, fmt.Sprintf("%s: %s, %s", place, m.Kernel, strings.Join(m.State, ", ")))
-	}
-	t.pair("Members", strings.Join(members, "; "))
-	if k := n.Check; k != nil {
-		text := k.Action + " begun " + when(k.Begun)
-		if !k.Finished.IsZero() {
-			text = fmt.Sprintf("%s of %s: %d sectors differed", k.Action, when(k.Finished), k.Mismatches)
-		}
-		t.pair("Last check", text)
 	}
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -173,20 +172,7 @@ func (a *app) arrayReplaceDisk() *cobra.Command {
 		Use: "replace-disk ARRAY OLD NEW", Short: "Put a disk in the place of another", Args: cobra.ExactArgs(3),
 		Long: `Put a disk in the place of another. An old disk that works stays in use until all of it
 is copied; one that has failed or is gone is taken out at once.`,
-	}, func(x *config.Array, disks []string) error {
-		old, by := disks[0], disks[1]
-		at := slices.Index(x.Disks, old)
-		if at < 0 {
-			return codeError{fmt.Errorf("array %s has no disk %s; it has %s", x.Name, old, strings.Join(x.Disks, ", ")), exitNotFound}
-		}
-		x.Disks[at] = by
-		// A spare that is named takes the place for good.
-		x.Spares = slices.DeleteFunc(x.Spares, func(s string) bool { return s == by })
-		if i := slices.Index(x.WriteMostly, old); i >= 0 {
-			x.WriteMostly[i] = by
-		}
-		return nil
-	})
+	}, func(x *config.Array, disks []string) error { return x.ReplaceDisk(disks[0], disks[1]) })
 }
 
 func (a *app) arrayRemoveDisk() *cobra.Command {
@@ -194,17 +180,11 @@ func (a *app) arrayRemoveDisk() *cobra.Command {
 		Use: "remove-disk ARRAY DISK...", Short: "Take spares away from an array", Args: cobra.MinimumNArgs(2),
 		Long: "Take spares away from an array. Disks that hold its data are not taken away but replaced\n('esos array replace-disk').",
 	}, func(x *config.Array, disks []string) error {
-		for _, d := range disks {
-			i := slices.Index(x.Spares, d)
-			switch {
-			case slices.Contains(x.Disks, d):
-				return codeError{fmt.Errorf("%s holds data of array %s: name another disk in its place (esos array replace-disk %s %s NEW)", d, x.Name, x.Name, d), exitConflict}
-			case i < 0:
-				return codeError{fmt.Errorf("array %s has no spare %s", x.Name, d), exitNotFound}
-			}
-			x.Spares = slices.Delete(x.Spares, i, i+1)
+		err := x.RemoveSpares(disks)
+		if errors.Is(err, config.ErrHoldsData) {
+			return codeError{fmt.Errorf("%w (esos array replace-disk)", err), exitConflict}
 		}
-		return nil
+		return err
 	})
 }
 
@@ -222,7 +202,7 @@ again with its --uuid.`,
 			if err != nil {
 				return err
 			}
-			if by := usersOf(doc, x.Path()); len(by) > 0 {
+			if by := doc.BlockUsers(x.Path()); len(by) > 0 {
 				return codeError{fmt.Errorf("array %s is in use by %s; delete that first", name, strings.Join(by, ", ")), exitConflict}
 			}
 			if err := doc.RemoveArray(name); err != nil {
@@ -231,35 +211,4 @@ again with its --uuid.`,
 		}
 		return nil
 	})
-}
-
-// usersOf says what of a document has a block device by its path.
-func usersOf(doc *config.Document, p string) []string {
-	var by []string
-	for _, x := range doc.Storage.Arrays {
-		if slices.Contains(slices.Concat(x.Disks, x.Spares, []string{x.Journal}), p) {
-			by = append(by, "array "+x.Name)
-		}
-	}
-	for _, x := range doc.Storage.Encrypted {
-		if x.Device == p {
-			by = append(by, "encrypted device "+x.Name)
-		}
-	}
-	for _, x := range doc.Storage.VolumeGroups {
-		if slices.Contains(x.Devices, p) {
-			by = append(by, "volume group "+x.Name)
-		}
-	}
-	for _, x := range doc.Storage.FileSystems {
-		if x.Device == p {
-			by = append(by, "file system "+x.Name)
-		}
-	}
-	for _, x := range doc.Devices {
-		if x.Path == p {
-			by = append(by, "device "+x.Name)
-		}
-	}
-	return by
 }

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/inventory"
 )
 
 func (a *app) disk() *cobra.Command {
@@ -37,62 +38,13 @@ signature tells of, a plan finds out.`,
 			return a.print(list, func(t *table) {
 				t.head("name", "path", "model", "serial", "size", "kind", "slot", "health", "used by", "holds")
 				for _, d := range list {
-					t.row(d.ID, d.Path, d.Model, d.Serial, config.Size(d.Size).Human(), kindText(d), slotText(d), healthText(d), usedText(d), d.Holds)
+					t.row(d.ID, d.Path, d.Model, d.Serial, config.Size(d.Size).Human(), inventory.Kind(d), inventory.Slot(d), inventory.Health(d), inventory.Used(d), d.Holds)
 				}
 			})
 		},
 	}
 	c.Flags().BoolVarP(&all, "all", "a", false, "partitions, arrays, volumes and all other block devices, too")
 	return c
-}
-
-// kindText is how a disk is reached, and whether it spins.
-func kindText(d v1.Disk) string {
-	if d.Type != "disk" {
-		return d.Type
-	}
-	kind := "SSD"
-	if d.Rotational {
-		kind = "HDD"
-	}
-	return strings.TrimSpace(d.Transport + " " + kind)
-}
-
-func slotText(d v1.Disk) string {
-	if d.Location == nil {
-		return ""
-	}
-	return d.Location.Enclosure + " " + d.Location.Slot
-}
-
-// healthText is how a disk is, in a word.
-func healthText(d v1.Disk) string {
-	switch s := d.SMART; {
-	case d.Trouble != "":
-		return "failing"
-	case s == nil:
-		return ""
-	case s.Passed != nil && s.Asleep:
-		return "ok (asleep)"
-	case s.Passed != nil:
-		return "ok"
-	case s.Asleep:
-		return "asleep"
-	}
-	return ""
-}
-
-// usedText is who has a device; why it cannot be chosen if nobody has.
-func usedText(d v1.Disk) string {
-	switch {
-	case d.Claimed != "":
-		return d.Claimed
-	case d.Why != "":
-		return "(" + d.Why + ")"
-	case d.Free:
-		return "free"
-	}
-	return ""
 }
 
 func (a *app) diskShow() *cobra.Command {
@@ -107,74 +59,9 @@ func (a *app) diskShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(d, func(t *table) { showDisk(t, now, d) })
+			return a.print(d, func(t *table) { t.pairs(inventory.Disk(now, d)) })
 		},
 	}
-}
-
-func showDisk(t *table, now v1.StorageState, d v1.Disk) {
-	t.pair("Name", d.ID)
-	t.pair("Path", d.Path)
-	t.pair("Links", strings.Join(d.Links, "\n\t"))
-	t.pair("Kind", kindText(d))
-	t.pair("Vendor", d.Vendor)
-	t.pair("Model", d.Model)
-	t.pair("Serial", d.Serial)
-	t.pair("WWN", d.WWN)
-	t.pair("SCSI address", d.Address)
-	t.pair("Size", fmt.Sprintf("%s (%d bytes)", config.Size(d.Size).Human(), d.Size))
-	t.pair("Sectors", fmt.Sprintf("%d bytes, on the medium %d", d.Sector, d.Physical))
-	t.pair("Read-only", yesNo(d.ReadOnly))
-	t.pair("Takes discards", yesNo(d.Discards))
-	t.pair("State", d.State)
-	if s := d.Location; s != nil {
-		t.pair("Slot", strings.TrimSpace(s.Slot+" of enclosure "+s.Enclosure+" "+s.Model))
-		t.pair("Locate LED", map[bool]string{true: "blinks", false: "off"}[s.Locate])
-		t.pair("Fault LED", yesNo(s.Fault))
-	}
-	t.pair("Used by", usedText(d))
-	if d.Claimed != "" {
-		t.pair("Why not free", d.Why)
-	}
-	t.pair("Holds", d.Holds)
-	t.pair("Mounted", strings.Join(d.Mounts, ", "))
-	t.pair("Stands on", strings.Join(d.Below, ", "))
-	for _, name := range d.Above {
-		if p, ok := byKernelName(now, name); ok {
-			t.pair("On it", strings.TrimSpace(fmt.Sprintf("%s (%s, %s) %s", p.ID, p.Type, config.Size(p.Size).Human(), p.Holds)))
-		}
-	}
-	showHealth(t, d)
-}
-
-func showHealth(t *table, d v1.Disk) {
-	s := d.SMART
-	if s == nil {
-		return
-	}
-	number := func(name string, n *int64, unit string) {
-		if n != nil {
-			t.pair(name, fmt.Sprintf("%d%s", *n, unit))
-		}
-	}
-	t.pair("Health", healthText(d))
-	t.pair("Trouble", d.Trouble)
-	if !s.When.IsZero() {
-		t.pair("As of", when(s.When))
-	}
-	t.pair("Firmware", s.Firmware)
-	number("Temperature", s.Celsius, " °C")
-	number("Powered on", s.Hours, " hours")
-	number("Spins at", s.RPM, " rpm")
-	number("Endurance used", s.Used, " %")
-	number("Spare left", s.Spare, " %")
-	number("Sectors replaced", s.Relocated, "")
-	number("Sectors pending", s.Pending, "")
-	number("Media errors", s.Media, "")
-	if st := s.SelfTest; st != nil {
-		t.pair("Last self-test", st.Kind+": "+st.Result)
-	}
-	t.pair("Not asked", s.Error)
 }
 
 func (a *app) diskLocate() *cobra.Command {
@@ -289,21 +176,10 @@ func trimDisk(name string) string {
 
 // findDisk finds a block device by what people call it.
 func findDisk(now v1.StorageState, name string) (v1.Disk, error) {
-	for _, d := range slices.Concat(now.Disks, now.Blocks) {
-		if slices.Contains([]string{d.ID, d.Path, d.Name}, name) || slices.Contains(d.Links, name) || slices.Contains(d.Links, "/dev/disk/by-id/"+name) {
-			return d, nil
-		}
+	if d, ok := inventory.Find(now, name); ok {
+		return d, nil
 	}
 	return v1.Disk{}, codeError{fmt.Errorf("there is no disk %q; 'esos disk list' shows those that are there", name), exitNotFound}
-}
-
-func byKernelName(now v1.StorageState, name string) (v1.Disk, bool) {
-	for _, d := range slices.Concat(now.Disks, now.Blocks) {
-		if d.Name == name {
-			return d, true
-		}
-	}
-	return v1.Disk{}, false
 }
 
 func (a *app) fetchStorage(c *cobra.Command) (v1.StorageState, error) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/esos-project/esos/internal/inventory"
 )
 
 // Output formats.
@@ -109,6 +111,13 @@ func (t *table) row(cells ...any) {
 func (t *table) pair(name string, value any) {
 	if s := clean(fmt.Sprint(value)); s != "" {
 		fmt.Fprintf(t.w, "%s:\t%s\n", name, s)
+	}
+}
+
+// pairs writes all that is known of an object.
+func (t *table) pairs(all inventory.Pairs) {
+	for _, p := range all {
+		t.pair(p.Name, p.Value)
 	}
 }
 

@@ -19,8 +19,8 @@ func (c *checker) checkRemote(r Remote, names map[string]string) {
 	for i, t := range r.ISCSI {
 		at := fmt.Sprintf("storage.remote.iscsi[%d]", i)
 		c.storageName(at+".name", "remote", t.Name, 64, names)
-		if !iscsiName.MatchString(t.Target) || len(t.Target) > 223 {
-			c.error(at+".target", "%q is no iSCSI name, such as iqn.2026-11.com.example:array2", clip(t.Target))
+		if err := CheckRemoteTarget(t.Target); err != nil {
+			c.error(at+".target", "%v", err)
 		}
 		if e, err := endpoint(t.Portal, portISCSI); err != nil {
 			c.error(at+".portal", "%q: %v", clip(t.Portal), err)
@@ -32,8 +32,8 @@ func (c *checker) checkRemote(r Remote, names map[string]string) {
 	for i, n := range r.NVMe {
 		at := fmt.Sprintf("storage.remote.nvme[%d]", i)
 		c.storageName(at+".name", "remote", n.Name, 64, names)
-		if !strings.HasPrefix(n.Subsystem, "nqn.") || len(n.Subsystem) > 223 || strings.ContainsAny(n.Subsystem, " \t\n/") {
-			c.error(at+".subsystem", "%q is no NQN", clip(n.Subsystem))
+		if err := CheckRemoteSubsystem(n.Subsystem); err != nil {
+			c.error(at+".subsystem", "%v", err)
 		}
 		if n.Transport == "" {
 			c.error(at+".transport", "missing; tcp or rdma")
@@ -50,6 +50,29 @@ func (c *checker) checkRemote(r Remote, names map[string]string) {
 // in (RFC 7143 4.2.7.2, RFC 3722). It becomes a directory of open-iscsi's and
 // a part of disks' names.
 var iscsiName = regexp.MustCompile(`^(iqn\.[0-9]{4}-[0-9]{2}\.[a-z0-9.:-]+|eui\.[0-9A-Fa-f]{16}|naa\.([0-9A-Fa-f]{16}|[0-9A-Fa-f]{32}))$`)
+
+// CheckRemoteTarget checks the name of an iSCSI target elsewhere.
+func CheckRemoteTarget(name string) error {
+	if !iscsiName.MatchString(name) || len(name) > 223 {
+		return fmt.Errorf("%q is no iSCSI name, such as iqn.2026-11.com.example:array2", clip(name))
+	}
+	return nil
+}
+
+// CheckRemoteSubsystem checks the NQN of an NVMe subsystem elsewhere.
+func CheckRemoteSubsystem(nqn string) error {
+	if !strings.HasPrefix(nqn, "nqn.") || len(nqn) > 223 || strings.ContainsAny(nqn, " \t\n/") {
+		return fmt.Errorf("%q is no NQN", clip(nqn))
+	}
+	return nil
+}
+
+// CheckRemoteAddress checks where an array elsewhere listens: ADDRESS,
+// ADDRESS:PORT, V6 or [V6]:PORT.
+func CheckRemoteAddress(address string) error {
+	_, err := endpoint(address, portISCSI)
+	return err
+}
 
 func (c *checker) checkRemoteCHAP(at string, t RemoteISCSI) {
 	if (t.User == "") != (t.Secret == "") {

@@ -85,8 +85,8 @@ func (c *checker) blockPath(at, p string) {
 // unstableName matches the names that the kernel gives in the order in which it finds disks.
 var unstableName = regexp.MustCompile(`^/dev/(sd[a-z]+|nvme[0-9]+n[0-9]+|dm-[0-9]+|md[0-9]+)(p?[0-9]+)?$`)
 
-// fewestDisks are those that a level needs.
-func fewestDisks(level string) int {
+// FewestDisks are those that a RAID level needs.
+func FewestDisks(level string) int {
 	return map[string]int{"0": 2, "1": 2, "4": 3, "5": 3, "6": 4, "10": 2}[level]
 }
 
@@ -96,7 +96,7 @@ func (c *checker) checkArray(at string, a Array, names map[string]string) {
 	if a.Level == "" {
 		c.error(at+".level", "missing; 0, 1, 4, 5, 6 or 10")
 	}
-	if n := fewestDisks(a.Level); len(a.Disks) < n {
+	if n := FewestDisks(a.Level); len(a.Disks) < n {
 		c.error(at+".disks", "RAID %s needs at least %d disks, and has %d", a.Level, n, len(a.Disks))
 	}
 	if len(a.Disks) > 384 {

@@ -34,6 +34,8 @@ type Options struct {
 	Interfaces []string
 	// Document is in force from the start.
 	Document string
+	// Health is what is known of how its disks are; nothing if nil.
+	Health *smart.Book
 	// Engine serves; one in memory if nil.
 	Engine engine.Engine
 }
@@ -67,6 +69,9 @@ func New(t testing.TB, o Options) *Array {
 		a.Engine = &enginetest.Memory{}
 		o.Engine = a.Engine
 	}
+	if o.Health == nil {
+		o.Health = &smart.Book{}
+	}
 	if o.Interfaces == nil {
 		o.Interfaces = []string{"eth0", "eth1"}
 	}
@@ -75,7 +80,7 @@ func New(t testing.TB, o Options) *Array {
 	kernel := nvmetfake.New(nvmetfake.Options{})
 	data := filepath.Join(dir, "data")
 	opts := appliance.Options{DataDir: data, Engine: o.Engine, Log: log, OwnsMachine: true, System: a.Machine.System(),
-		Network: networktest.New(o.Interfaces...), Storage: a.Disks, Files: files, Health: &smart.Book{},
+		Network: networktest.New(o.Interfaces...), Storage: a.Disks, Files: files, Health: o.Health,
 		NVMe:      nvmet.New(nvmet.Options{Kernel: kernel, Debug: kernel.Debug(), RunDir: filepath.Join(dir, "run")}),
 		Snapshots: snapshot.New(snapshot.Options{Machine: a.Disks, Files: files, DataDir: data})}
 	if o.Document != "" {

@@ -24,6 +24,9 @@ type Change struct {
 	// Edit changes the document. It may be called more than once, each time with
 	// the document as it then is.
 	Edit func(*config.Document) error
+	// GivesUp names objects that are given up though they could be left as they
+	// are, such as disk/NAME to wipe it: each has to be typed.
+	GivesUp []string
 	// From is the form that asked, which goes away when the change is done; nil
 	// if there is none.
 	From *Form
@@ -54,7 +57,16 @@ func (d *Desk) Change(c Change) {
 			p.begin = func(ctx context.Context, destroy []string) (v1.Operation, error) {
 				return d.o.Client.Apply(ctx, text, client.ChangeOptions{IfMatch: old.ETag, Why: c.Why, Destroy: destroy})
 			}
-			return d.o.Client.Plan(ctx, text, p.destroy)
+			of, err := d.o.Client.Plan(ctx, text, slices.Concat(p.destroy, c.GivesUp))
+			if err != nil || len(of.Steps) == 0 {
+				return of, err
+			}
+			for _, object := range c.GivesUp {
+				if !slices.Contains(of.Needs, object) {
+					of.Needs = append(of.Needs, object)
+				}
+			}
+			return of, nil
 		}})
 }
 
