@@ -44,6 +44,9 @@ type Column struct {
 	Right bool
 	// Wide is the column that has the room that others leave; the first such.
 	Wide bool
+	// Extra is a column that is left out where there is no room for all; the
+	// last such first.
+	Extra bool
 }
 
 // Row is a row of a list.
@@ -217,9 +220,10 @@ func (l *List) Draw(c Canvas, active bool) {
 		}
 		return
 	}
-	widths := fit(l.Columns, l.widths, in.W)
+	cols, need, at := l.withRoom(in.W)
+	widths := fit(cols, need, in.W)
 	x := 0
-	for i, col := range l.Columns {
+	for i, col := range cols {
 		in.Cell(x, 0, widths[i], col.Right, c.Theme.Title, col.Title)
 		x += widths[i] + 2
 	}
@@ -238,7 +242,13 @@ func (l *List) Draw(c Canvas, active bool) {
 			s = c.Theme.Selected
 			body.Inside(0, y, body.W, 1).Fill(s)
 		}
-		row(body, y, l.Columns, widths, r.Cells, s)
+		cells := make([]string, len(at))
+		for i, from := range at {
+			if from < len(r.Cells) {
+				cells[i] = r.Cells[from]
+			}
+		}
+		row(body, y, cols, widths, cells, s)
 	}
 	if n := len(l.rows); n > body.H {
 		note := fmt.Sprintf(" %d of %d ", l.at+1, n)
@@ -249,6 +259,26 @@ func (l *List) Draw(c Canvas, active bool) {
 			in.Put(0, in.H-foot+i, c.Theme.Warn, line)
 		}
 	}
+}
+
+// withRoom are the columns that are shown, what they need, and where their
+// cells are.
+func (l *List) withRoom(room int) (cols []Column, need, at []int) {
+	total := -2
+	for i := range l.Columns {
+		at = append(at, i)
+		total += l.widths[i] + 2
+	}
+	for n := len(at) - 1; n >= 0 && total > room; n-- {
+		if i := at[n]; l.Columns[i].Extra {
+			at = slices.Delete(at, n, n+1)
+			total -= l.widths[i] + 2
+		}
+	}
+	for _, i := range at {
+		cols, need = append(cols, l.Columns[i]), append(need, l.widths[i])
+	}
+	return cols, need, at
 }
 
 func row(c Canvas, y int, cols []Column, widths []int, cells []string, s tcell.Style) {

@@ -26,8 +26,8 @@ func disks(d *frame.Desk, all bool) {
 	l := &frame.List{
 		Title: "Disks", Command: "esos disk list",
 		Help: "All disks: what each is called, who has it, and why it cannot be chosen for something new. Nothing is read from the disks for this, and none is woken; how they are is of the last hourly look (SMART).",
-		Columns: []frame.Column{{Title: "disk", Wide: true}, {Title: "size", Right: true}, {Title: "kind"}, {Title: "used by"}, {Title: "health"},
-			{Title: "holds"}, {Title: "slot"}, {Title: "kernel"}, {Title: "model"}, {Title: "serial"}},
+		Columns: []frame.Column{{Title: "disk"}, {Title: "size", Right: true}, {Title: "kind"}, {Title: "used by"}, {Title: "health"},
+			{Title: "holds", Extra: true, Wide: true}, {Title: "kernel", Extra: true}, {Title: "slot", Extra: true}, {Title: "model", Extra: true}, {Title: "serial", Extra: true}},
 		Empty: "There is no disk. Remote Disks logs in to those of other arrays.",
 		Read: func(ctx context.Context) ([]frame.Row, error) {
 			now, err := d.Client().Storage(ctx)
@@ -45,7 +45,7 @@ func disks(d *frame.Desk, all bool) {
 					why = k.Trouble
 				}
 				rows = append(rows, frame.Row{ID: k.Name, Level: level(k), Why: why, Value: row{k, now},
-					Cells: []string{k.ID, config.Size(k.Size).Human(), inventory.Kind(k), used, inventory.Health(k), k.Holds, inventory.Slot(k), k.Name, k.Model, k.Serial}})
+					Cells: []string{k.ID, config.Size(k.Size).Human(), inventory.Kind(k), used, inventory.Health(k), k.Holds, k.Name, inventory.Slot(k), k.Model, k.Serial}})
 			}
 			return rows, err
 		},
@@ -85,6 +85,10 @@ func ShowDisk(d *frame.Desk, now v1.StorageState, k v1.Disk) {
 
 // Locate makes the LED at a disk blink, or stop.
 func Locate(d *frame.Desk, k v1.Disk) {
+	if k.Type != "disk" {
+		d.Say("No disk", k.ID+" is no disk but made of some: locate those.")
+		return
+	}
 	set := func(on bool) func() {
 		return func() {
 			d.Do("Set the LED at "+k.ID, func(ctx context.Context) error { return d.Client().LocateDisk(ctx, k.ID, on) }, func() {
@@ -92,15 +96,17 @@ func Locate(d *frame.Desk, k v1.Disk) {
 			})
 		}
 	}
-	switch {
-	case k.Type != "disk":
-		d.Say("No disk", k.ID+" is no disk but made of some: locate those.")
-	case k.Location != nil:
-		set(!k.Location.Locate)()
-	default:
+	// What is shown of the LED may be some seconds old.
+	frame.Load(d, "Look at the LED", d.Client().Storage, func(now v1.StorageState) {
+		for _, have := range now.Disks {
+			if have.Name == k.Name && have.Location != nil {
+				set(!have.Location.Locate)()
+				return
+			}
+		}
 		d.Choose("LED at "+k.ID, "No enclosure tells of this disk's slot, and so not whether its LED blinks. The controller is asked to set it (ledctl).",
 			frame.Answer{Text: "Blink", Do: set(true)}, frame.Answer{Text: "Off", Do: set(false)}, frame.Answer{Text: "Cancel", Do: func() {}})
-	}
+	})
 }
 
 // pickDisk asks for a disk.

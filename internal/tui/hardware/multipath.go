@@ -28,7 +28,7 @@ func Multipath(d *frame.Desk) {
 		Title: "Multipath", Command: "esos multipath list",
 		Help: "Disks that are reached by several paths: those with a name, whose paths are gathered at /dev/mapper/NAME, where I/O goes on while one of them works, and those that could have one. " +
 			"No other disk is touched. Paths of NVMe disks the kernel gathers itself.",
-		Columns: []frame.Column{{Title: "name"}, {Title: "size", Right: true}, {Title: "state"}, {Title: "paths"}, {Title: "wwid", Wide: true}},
+		Columns: []frame.Column{{Title: "name"}, {Title: "size", Right: true}, {Title: "state"}, {Title: "wwid"}, {Title: "paths", Wide: true}},
 		Empty:   "No disk is reached by several paths.",
 		Read: func(ctx context.Context) ([]frame.Row, error) {
 			doc, err := d.Document(ctx)
@@ -49,7 +49,7 @@ func Multipath(d *frame.Desk) {
 				if m.size > 0 {
 					size = config.Size(m.size).Human()
 				}
-				rows = append(rows, frame.Row{ID: m.wwid, Level: m.level, Why: m.why, Value: m, Cells: []string{m.name, size, m.state, strings.Join(paths, ", "), m.wwid}})
+				rows = append(rows, frame.Row{ID: m.wwid, Level: m.level, Why: m.why, Value: m, Cells: []string{m.name, size, m.state, m.wwid, strings.Join(paths, ", ")}})
 			}
 			return rows, nil
 		},

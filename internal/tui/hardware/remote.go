@@ -18,7 +18,7 @@ func Remote(d *frame.Desk) {
 			l, ok := r.Value.(v1.RemoteLogin)
 			switch {
 			case !ok:
-				d.Say("Who this machine is", "Names by which other arrays know this machine: they show their disks to it by these. They were made at the first boot, and stay.")
+				d.Say("Who this machine is", fmt.Sprintf("%s\n\nThis is the name by which other arrays know this machine: they show their disks to it by that. It was made at the first boot, and stays.", r.Value))
 			case l.Name == "":
 				d.Say("Not declared", "Somebody else logged in to "+l.Target+": it is left alone.")
 			default:
@@ -29,7 +29,7 @@ func Remote(d *frame.Desk) {
 	d.List(&frame.List{
 		Title: "Remote disks", Command: "esos remote list",
 		Help:    "iSCSI targets and NVMe subsystems of other arrays that this machine logs in to, each by one address; a target with two addresses has two entries. Their disks are among Disks, and can be used as its own.",
-		Columns: []frame.Column{{Title: "name"}, {Title: "by"}, {Title: "target", Wide: true}, {Title: "state"}, {Title: "disks"}, {Title: "address"}},
+		Columns: []frame.Column{{Title: "name"}, {Title: "by"}, {Title: "state"}, {Title: "target", Wide: true}, {Title: "address"}, {Title: "disks", Extra: true}},
 		Read: func(ctx context.Context) ([]frame.Row, error) {
 			now, err := d.Client().Storage(ctx)
 			if err != nil {
@@ -39,12 +39,13 @@ func Remote(d *frame.Desk) {
 			for _, l := range now.Remote.Logins {
 				rows = append(rows, loginRow(l))
 			}
-			for _, who := range [][2]string{{"iSCSI initiator", now.Remote.Initiator}, {"NVMe host", now.Remote.Host}} {
+			for _, who := range [][2]string{{"iscsi", now.Remote.Initiator}, {"nvme", now.Remote.Host}} {
 				if who[1] == "" {
 					who[1] = "(not named yet)"
 				}
-				rows = append(rows, frame.Row{ID: who[0], Level: frame.Dim, Cells: []string{"(this is)", who[0], who[1]},
-					Why: "Other arrays show their disks to this machine by this name. " + now.Remote.Error})
+				rows = append(rows, frame.Row{ID: who[0], Level: frame.Dim, Cells: []string{"(this is)", who[0], "", who[1]},
+					Value: who[1],
+					Why:   strings.TrimSpace("Other arrays show their disks to this machine by the name " + who[1] + ". " + now.Remote.Error)})
 			}
 			return rows, nil
 		},
@@ -67,7 +68,7 @@ func Remote(d *frame.Desk) {
 }
 
 func loginRow(l v1.RemoteLogin) frame.Row {
-	r := frame.Row{ID: l.Name + " " + l.Transport + " " + l.Target + " " + l.Address, Value: l, Cells: []string{l.Name, l.Transport, l.Target, l.State, strings.Join(l.Disks, " "), l.Address}}
+	r := frame.Row{ID: l.Name + " " + l.Transport + " " + l.Target + " " + l.Address, Value: l, Cells: []string{l.Name, l.Transport, l.State, l.Target, l.Address, strings.Join(l.Disks, " ")}}
 	switch l.State {
 	case "up":
 		r.Level = frame.Good

@@ -1,7 +1,11 @@
 package hardware
 
 import (
+	"context"
+	"slices"
+
 	v1 "github.com/esos-project/esos/internal/api/v1"
+	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/tui/frame"
 )
@@ -40,6 +44,25 @@ func (g giving) ask(d *frame.Desk, k v1.Disk) {
 		return
 	}
 	d.Ask(g.title+" "+k.ID+"?", g.text+"\n\nThe plan comes first: it says what would be lost, and asks for the disk's name.", "Show the plan", func() {
-		d.Change(frame.Change{Why: g.command + k.ID, GivesUp: []string{g.kind + k.ID}, Edit: func(*config.Document) error { return nil }})
+		name := g.kind + k.ID
+		if g.kind == wipe.kind {
+			d.Change(frame.Change{Why: g.command + k.ID, Destroy: []string{name}, Edit: func(*config.Document) error { return nil }})
+			return
+		}
+		// The name that is consent is not that of the object which is discarded.
+		var old client.Document
+		d.Operate(frame.Operation{Title: g.command + k.ID,
+			Plan: func(ctx context.Context, destroy []string) (v1.Plan, error) {
+				var err error
+				if old, err = d.Client().Document(ctx, false); err != nil {
+					return v1.Plan{}, err
+				}
+				p, err := d.Client().Plan(ctx, old.Text, append(slices.Clone(destroy), name))
+				p.Needs = append(p.Needs, name)
+				return p, err
+			},
+			Begin: func(ctx context.Context, destroy []string) (v1.Operation, error) {
+				return d.Client().Apply(ctx, old.Text, client.ChangeOptions{IfMatch: old.ETag, Why: g.command + k.ID, Destroy: destroy})
+			}})
 	})
 }

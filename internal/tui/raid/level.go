@@ -10,20 +10,22 @@ import (
 )
 
 // levelColumns are the titles over levels.
-func levelColumns() []string { return []string{"level", "what it does", "at least", "survives"} }
+func levelColumns() []string {
+	return []string{"level", "what it does", "disks", "survives the loss of"}
+}
 
 // levels are the RAID levels, in the order in which they are best for most.
 func levels() []frame.Option {
 	var o []frame.Option
 	for _, l := range [][3]string{
-		{"6", "two blocks of parity in each stripe", "any 2 disks"},
-		{"10", "copies, spread over all disks", "1 disk of each copy"},
+		{"6", "two blocks of parity", "any 2 disks"},
+		{"10", "copies over all disks", "1 disk of each copy"},
 		{"1", "the same on each disk", "all disks but 1"},
-		{"5", "one block of parity in each stripe", "any 1 disk"},
-		{"4", "as 5, with the parity on one disk", "any 1 disk"},
-		{"0", "spread over all disks, no redundancy", "NOTHING"},
+		{"5", "one block of parity", "any 1 disk"},
+		{"4", "as 5, parity on one disk", "any 1 disk"},
+		{"0", "no redundancy", "NOTHING"},
 	} {
-		o = append(o, frame.Option{Value: l[0], Cells: []string{"RAID " + l[0], l[1], fmt.Sprintf("%d disks", config.FewestDisks(l[0])), l[2]}})
+		o = append(o, frame.Option{Value: l[0], Cells: []string{"RAID " + l[0], l[1], fmt.Sprint(config.FewestDisks(l[0])), l[2]}})
 	}
 	return o
 }

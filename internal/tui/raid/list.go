@@ -25,7 +25,7 @@ func List(d *frame.Desk) {
 	d.List(&frame.List{
 		Title: "Linux MD Status", Command: "esos array list",
 		Help:    "RAID arrays: those that are declared, and those that disks say they are part of besides. What an array does by itself (resync, recover, check, reshape) shows with how far it is.",
-		Columns: []frame.Column{{Title: "array", Wide: true}, {Title: "level"}, {Title: "state"}, {Title: "disks", Right: true}, {Title: "size", Right: true}, {Title: "at work"}, {Title: "path"}},
+		Columns: []frame.Column{{Title: "array"}, {Title: "level"}, {Title: "state"}, {Title: "disks", Right: true}, {Title: "size", Right: true}, {Title: "at work"}, {Title: "path", Extra: true, Wide: true}},
 		Empty:   "There is no RAID array. Press a to make disks into one.",
 		Read: func(ctx context.Context) ([]frame.Row, error) {
 			s, err := read(ctx, d)
@@ -55,6 +55,7 @@ func (x array) row() frame.Row {
 	if sync := x.sync(); sync != "" {
 		state, _, _ = strings.Cut(state, ", "+x.Now.Sync.Action)
 	}
+	state = strings.TrimSuffix(state, " disks") // the next column says it
 	r := frame.Row{ID: x.key(), Level: x.level(), Value: x,
 		Cells: []string{x.called(), "RAID " + x.Level, state, fmt.Sprint(x.count()), x.bytes(), x.sync(), x.Path()}}
 	switch {
@@ -113,7 +114,7 @@ func disksOf(d *frame.Desk, x array) {
 		Title: "Array " + x.called(), Command: "esos array show " + x.called(),
 		Help: "The disks of the array: those that are declared, and those that it has besides. A disk that holds data is not taken away but replaced; a spare can be removed. " +
 			"What a disk is declared as and what it is at the moment can differ: a spare that took the place of a failed disk is being filled, or in sync.",
-		Columns: []frame.Column{{Title: "disk", Wide: true}, {Title: "as"}, {Title: "state"}, {Title: "kernel"}, {Title: "size", Right: true}, {Title: "health"}, {Title: "slot"}},
+		Columns: []frame.Column{{Title: "disk"}, {Title: "as"}, {Title: "state"}, {Title: "kernel", Extra: true}, {Title: "size", Right: true}, {Title: "health"}, {Title: "slot", Extra: true}},
 		Empty:   "Nothing is known of its disks.",
 		Read: func(ctx context.Context) ([]frame.Row, error) {
 			x, err := now(ctx)

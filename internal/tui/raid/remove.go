@@ -28,10 +28,10 @@ func remove(d *frame.Desk, x array) {
 	undeclare := func(doc *config.Document) error { return doc.RemoveArray(x.Name) }
 	nothing := func(*config.Document) error { return nil }
 	give := frame.Answer{Text: "Delete it with its data", Do: func() {
-		c := frame.Change{Why: fmt.Sprintf("esos array delete %s --destroy %s", x.called(), x.object()), GivesUp: []string{x.object()}, Edit: undeclare}
+		c := frame.Change{Why: fmt.Sprintf("esos array delete %s --destroy %s", x.called(), x.object()), Destroy: []string{x.object()}, Edit: undeclare}
 		if !x.Declared() {
 			c.Edit = nothing
-			c.Why = "esos apply --destroy " + x.object()
+			c.Why = "delete array " + x.called() + ", which is not declared (--destroy " + x.object() + ")"
 		}
 		d.Change(c)
 	}}

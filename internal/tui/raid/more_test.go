@@ -1,0 +1,163 @@
+package raid_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gdamore/tcell/v2"
+
+	"github.com/esos-project/esos/internal/api/apitest"
+	"github.com/esos-project/esos/internal/client"
+)
+
+// apply adds to the document, as esos apply does.
+func apply(t *testing.T, a *apitest.Array, document string) {
+	t.Helper()
+	ctx := context.Background()
+	old, err := a.Client.Document(ctx, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, err := a.Client.Apply(ctx, append(old.Text, document...), client.ChangeOptions{IfMatch: old.ETag, Why: "the test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if op, err = a.Client.Follow(ctx, op, nil); err != nil || op.Error != "" {
+		t.Fatalf("%v %s", err, op.Error)
+	}
+}
+
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	a, c := shelf(t, 7, data)
+	a.Disks.Fault("vdb")
+	a.Disks.Sync()
+	entry(c, "Replace Device")
+	c.Enter()
+	c.Wait("Replace a disk of data")
+	c.Shows("virtio-d2") // the one that failed is proposed
+	c.Golden("replace")
+	c.Press(tcell.KeyTab)
+	c.Type(" ")
+	c.Wait("of this array")
+	c.Golden("replace-new")
+	pick(c, "virtio-d6")
+	c.Enter()
+	c.CarryOut()
+	if got, want := a.Document().Storage.Arrays[0].Disks, paths("d1", "d6", "d3", "d4"); !slices.Equal(got, want) {
+		t.Errorf("disks %v, want %v", got, want)
+	}
+}
+
+func TestGrow(t *testing.T) {
+	t.Parallel()
+	a, c := shelf(t, 5, strings.Replace(strings.Replace(data, `"6"`, `"5"`, 1), ", /dev/disk/by-id/virtio-d4]\n      spares: [/dev/disk/by-id/virtio-d5]", "]", 1))
+	entry(c, "Grow Array")
+	c.Enter()
+	c.Wait("Grow data")
+	c.Shows("Usable: about 8 GiB of 12 GiB")
+	c.Golden("grow")
+	c.Press(tcell.KeyTab)
+	c.Type(" ")
+	pick(c, "two")
+	c.Enter() // on the button
+	c.Wait("RAID 6 needs a disk more")
+	c.Press(tcell.KeyUp)
+	c.Type(" ")
+	mark(c, "virtio-d4")
+	c.Shows("Usable: about 8 GiB of 16 GiB")
+	c.Press(tcell.KeyTab)
+	c.Enter()
+	c.CarryOut()
+	x := a.Document().Storage.Arrays[0]
+	if x.Level != "6" || !slices.Equal(x.Disks, paths("d1", "d2", "d3", "d4")) {
+		t.Errorf("%+v", x)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	a, c := shelf(t, 6, data)
+	entry(c, "Check or Repair")
+	c.Enter()
+	c.Wait("Check counts what differs")
+	c.Golden("check")
+	c.Press(tcell.KeyRight, tcell.KeyEnter)
+	c.Wait("is being checked")
+	entry(c, "Check or Repair")
+	c.Enter()
+	c.Wait("End the check of data?")
+	c.Press(tcell.KeyLeft, tcell.KeyEnter)
+	c.Wait("is ended")
+	if calls := strings.Join(a.Disks.Calls(), "\n"); !strings.Contains(calls, "sync_action check") || !strings.Contains(calls, "sync_action idle") {
+		t.Errorf("the kernel was not told:\n%s", calls)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	a, c := shelf(t, 2, `storage:
+  arrays: [{name: data, level: "1", disks: [/dev/disk/by-id/virtio-d1, /dev/disk/by-id/virtio-d2], write_mostly: [/dev/disk/by-id/virtio-d2]}]
+`)
+	entry(c, "Array Settings")
+	c.Enter()
+	c.Wait("Settings of data")
+	c.Golden("settings")
+	c.Type(" ")
+	pick(c, "never")
+	c.Type(" ") // repair
+	c.Press(tcell.KeyTab)
+	c.Field("20MiB")
+	c.Field("10MiB")
+	c.Type(" ") // bitmap
+	c.Press(tcell.KeyTab)
+	c.Type(" ")
+	mark(c, "virtio-d1")
+	c.Enter()
+	c.Wait("less than the least speed")
+	c.Field("100MiB")
+	c.Press(tcell.KeyTab) // bitmap
+	c.Press(tcell.KeyTab, tcell.KeyEnter)
+	c.Wait("leave a disk to read from")
+	c.Type(" ")
+	mark(c, "virtio-d2")
+	c.Enter()
+	c.CarryOut()
+	x := a.Document().Storage.Arrays[0]
+	if x.Check != "never" || !x.Repair || x.SpeedMin != 20<<20 || x.SpeedMax != 100<<20 || x.Bitmap != "none" || !slices.Equal(x.WriteMostly, paths("d1")) {
+		t.Errorf("%+v", x)
+	}
+}
+
+func TestTakeUp(t *testing.T) {
+	t.Parallel()
+	a, c := shelf(t, 3, "")
+	if err := a.Disks.Run("mdadm", "--create", "/dev/md/old", "--metadata=1.2", "--homehost=any", "--name=old", "--uuid=01234567:89ab8def:81234567:89abcdef", "--level=1",
+		"--raid-devices=2", "--bitmap=internal", "/dev/vda", "/dev/vdb"); err != nil {
+		t.Fatal(err)
+	}
+	a.Disks.Look("/dev/md/old").Owner = "accounts"
+	a.Disks.Sync()
+	a.Disks.StopArrays()
+	entry(c, "Linux MD Status")
+	c.Wait("t takes it up")
+	c.Golden("list-foreign")
+	c.Type("s")
+	c.Wait("Press t to take it up")
+	c.Enter()
+	c.Type("t")
+	c.Wait("Take Up old")
+	c.Golden("take-up")
+	c.Field("kept")
+	c.Enter()
+	c.CarryOut()
+	x := a.Document().Storage.Arrays[0]
+	if x.Name != "kept" || x.UUID != "01234567-89ab-8def-8123-456789abcdef" || !slices.Equal(x.Disks, paths("d1", "d2")) || len(a.Disks.Lost()) > 0 {
+		t.Errorf("%+v, lost %v", x, a.Disks.Lost())
+	}
+	if d := a.Disks.Look("/dev/md/kept"); d == nil || d.Owner != "accounts" {
+		t.Error("the array does not run with what it holds")
+	}
+}
