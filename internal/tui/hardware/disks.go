@@ -52,8 +52,8 @@ func disks(d *frame.Desk, all bool) {
 		Keys: []frame.RowKey{
 			{Does: "all of it", Do: func(r frame.Row) { v := r.Value.(row); ShowDisk(d, v.now, v.disk) }},
 			{Key: 'l', Does: "LED", Do: on(Locate)},
-			{Key: 'w', Does: "wipe", Do: on(wipe.ask)},
-			{Key: 'd', Does: "discard", Do: on(discard.ask)},
+			{Key: 'w', Does: "wipe", Do: on(wipe().ask)},
+			{Key: 'd', Does: "discard", Do: on(discard().ask)},
 		},
 	}
 	if all {
@@ -80,7 +80,7 @@ func level(k v1.Disk) frame.Level {
 func ShowDisk(d *frame.Desk, now v1.StorageState, k v1.Disk) {
 	d.Page(&frame.Page{Title: "Disk " + k.ID, Command: "esos disk show " + k.ID, Text: inventory.Disk(now, k).Text(),
 		Help: "All that is known of the disk. How it is was told by itself (SMART), as of the last look.",
-		Keys: []frame.PageKey{{Key: 'l', Does: "LED", Do: func() { Locate(d, k) }}, {Key: 'w', Does: "wipe", Do: func() { wipe.ask(d, k) }}, {Key: 'd', Does: "discard", Do: func() { discard.ask(d, k) }}}})
+		Keys: []frame.PageKey{{Key: 'l', Does: "LED", Do: func() { Locate(d, k) }}, {Key: 'w', Does: "wipe", Do: func() { wipe().ask(d, k) }}, {Key: 'd', Does: "discard", Do: func() { discard().ask(d, k) }}}})
 }
 
 // Locate makes the LED at a disk blink, or stop.

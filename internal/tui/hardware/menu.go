@@ -14,15 +14,15 @@ func menu(run runner) frame.Menu {
 	}
 	m := frame.Menu{Title: "Hardware RAID", Key: 'a'}
 	m.Actions = []frame.Action{
-		task("Add Volume", "H1", "Make disks at a RAID controller into a volume", addVolume),
-		task("Remove Volume", "H2", "Delete a volume of a RAID controller", removeVolume),
-		task("Add Hot Spare", "H3", "Give a RAID controller a disk that stands by", addSpare),
-		task("Remove Hot Spare", "H4", "Take a hot spare back from a RAID controller", removeSpare),
+		task("Add Volume", "H1", "Make disks at a RAID controller into a volume", addVolume()),
+		task("Remove Volume", "H2", "Delete a volume of a RAID controller", removeVolume()),
+		task("Add Hot Spare", "H3", "Give a RAID controller a disk that stands by", addSpare()),
+		task("Remove Hot Spare", "H4", "Take a hot spare back from a RAID controller", removeSpare()),
 		{Title: "Controllers' Programs", Command: "esos raid-cli list", Does: "Vendors' programs for RAID controllers: put in, run, take out", Do: func(d *frame.Desk) { p.list(d, nil) }},
 		{Title: "Disks", Command: "esos disk list", Does: "All disks, their health and their LEDs; wipe and discard them", Do: Disks},
 		{Title: "Locate a Disk", Command: "esos disk locate DISK", Does: "Make the LED at a disk blink, or stop", Do: locateOne},
-		{Title: "Wipe a Disk", Command: "esos disk wipe DISK", Does: "Take away what tells what is on a disk, so that it counts as blank", Do: func(d *frame.Desk) { giveUpOne(d, wipe) }},
-		{Title: "Discard a Disk", Command: "esos disk discard DISK", Does: "Wipe a flash disk and tell it that no byte is needed (TRIM, UNMAP)", Do: func(d *frame.Desk) { giveUpOne(d, discard) }},
+		{Title: "Wipe a Disk", Command: "esos disk wipe DISK", Does: "Take away what tells what is on a disk, so that it counts as blank", Do: func(d *frame.Desk) { giveUpOne(d, wipe()) }},
+		{Title: "Discard a Disk", Command: "esos disk discard DISK", Does: "Wipe a flash disk and tell it that no byte is needed (TRIM, UNMAP)", Do: func(d *frame.Desk) { giveUpOne(d, discard()) }},
 		{Title: "Remote Disks", Command: "esos remote list", Does: "Disks of other arrays: iSCSI and NVMe logins of this machine", Do: Remote},
 		{Title: "Log In to an iSCSI Target", Command: "esos remote add-iscsi NAME TARGET ADDRESS", Does: "Use the disks of an iSCSI target elsewhere", Do: addISCSI},
 		{Title: "Connect to an NVMe Subsystem", Command: "esos remote add-nvme NAME SUBSYSTEM ADDRESS", Does: "Use the disks of an NVMe subsystem elsewhere (TCP, RDMA)", Do: addNVMe},

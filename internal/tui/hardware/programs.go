@@ -108,7 +108,7 @@ func (p programs) how(d *frame.Desk, x program, t *task) {
 	if t != nil {
 		examples(*t)
 	} else {
-		for _, t := range []task{addVolume, removeVolume, addSpare, removeSpare} {
+		for _, t := range tasks() {
 			examples(t)
 		}
 	}

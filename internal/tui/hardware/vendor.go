@@ -13,17 +13,27 @@ type task struct {
 	example     func(vendor) string
 }
 
-// The tasks of the classic menu.
-var (
-	addVolume = task{"Add Volume", "Disks at the controller that nothing has are made into a volume (a logical or virtual drive), which is then among Disks, and can be used as any other.",
+// tasks are those of the classic menu, in its order.
+func tasks() []task { return []task{addVolume(), removeVolume(), addSpare(), removeSpare()} }
+
+func addVolume() task {
+	return task{"Add Volume", "Disks at the controller that nothing has are made into a volume (a logical or virtual drive), which is then among Disks, and can be used as any other.",
 		func(v vendor) string { return v.add }}
-	removeVolume = task{"Remove Volume", "A volume is deleted with all that it holds. Give up first what uses it here (Disks tells who does): the controller does not know.",
+}
+
+func removeVolume() task {
+	return task{"Remove Volume", "A volume is deleted with all that it holds. Give up first what uses it here (Disks tells who does): the controller does not know.",
 		func(v vendor) string { return v.remove }}
-	addSpare = task{"Add Hot Spare", "A disk at the controller stands by, and takes the place of one that fails in a volume, by itself.",
+}
+
+func addSpare() task {
+	return task{"Add Hot Spare", "A disk at the controller stands by, and takes the place of one that fails in a volume, by itself.",
 		func(v vendor) string { return v.spare }}
-	removeSpare = task{"Remove Hot Spare", "A disk stands by no more, and can be made part of a volume again.",
-		func(v vendor) string { return v.unspare }}
-)
+}
+
+func removeSpare() task {
+	return task{"Remove Hot Spare", "A disk stands by no more, and can be made part of a volume again.", func(v vendor) string { return v.unspare }}
+}
 
 // vendor is how a vendor's program is called: what only shows what there is,
 // and an example of each task. Those that it has none of are in its manual.

@@ -13,20 +13,24 @@ import (
 // giving is a way to give up what is on a disk.
 type giving struct{ kind, command, title, text string }
 
-// The ways to give up what is on a disk.
-var (
-	wipe = giving{"disk/", "esos disk wipe ", "Wipe", "Its signatures, its partition table, and its first and last MiB are taken away, so that it counts as blank. What was on it is lost. " +
+// wipe makes a disk count as blank.
+func wipe() giving {
+	return giving{"disk/", "esos disk wipe ", "Wipe", "Its signatures, its partition table, and its first and last MiB are taken away, so that it counts as blank. What was on it is lost. " +
 		"The rest of its bytes stays, and can be read by who has the disk: to have a disk forget, discard it, or use its own means."}
-	discard = giving{"discard/", "esos disk discard ", "Discard", "It is wiped, and told that none of its bytes is needed any more (TRIM, UNMAP): flash is as fast as new after that. " +
+}
+
+// discard tells a disk that nothing on it is needed.
+func discard() giving {
+	return giving{"discard/", "esos disk discard ", "Discard", "It is wiped, and told that none of its bytes is needed any more (TRIM, UNMAP): flash is as fast as new after that. " +
 		"What was on it is lost, and can mostly not be read any more, though no standard promises that."}
-)
+}
 
 // refused says why a disk cannot be given up in this way.
 func (g giving) refused(k v1.Disk) string {
 	switch {
 	case k.Why != "":
 		return k.Why
-	case g.kind == discard.kind && !k.Discards:
+	case g.kind == discard().kind && !k.Discards:
 		return "it takes no discards; wipe it instead"
 	}
 	return ""
@@ -45,7 +49,7 @@ func (g giving) ask(d *frame.Desk, k v1.Disk) {
 	}
 	d.Ask(g.title+" "+k.ID+"?", g.text+"\n\nThe plan comes first: it says what would be lost, and asks for the disk's name.", "Show the plan", func() {
 		name := g.kind + k.ID
-		if g.kind == wipe.kind {
+		if g.kind == wipe().kind {
 			d.Change(frame.Change{Why: g.command + k.ID, Destroy: []string{name}, Edit: func(*config.Document) error { return nil }})
 			return
 		}

@@ -29,11 +29,14 @@ func List(d *frame.Desk) {
 		Empty:   "There is no RAID array. Press a to make disks into one.",
 		Read: func(ctx context.Context) ([]frame.Row, error) {
 			s, err := read(ctx, d)
+			if err != nil {
+				return nil, err
+			}
 			var rows []frame.Row
 			for _, x := range s.arrays() {
 				rows = append(rows, x.row())
 			}
-			return rows, err
+			return rows, nil
 		},
 		Keys: []frame.RowKey{
 			{Does: "disks", Do: func(r frame.Row) { disksOf(d, r.Value.(array)) }},

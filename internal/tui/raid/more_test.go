@@ -161,3 +161,78 @@ func TestTakeUp(t *testing.T) {
 		t.Error("the array does not run with what it holds")
 	}
 }
+
+// TestTakeUpDegraded: an array that lacks a disk is taken up with another one in
+// its place, which is filled.
+func TestTakeUpDegraded(t *testing.T) {
+	t.Parallel()
+	a, c := shelf(t, 4, "")
+	if err := a.Disks.Run("mdadm", "--create", "/dev/md/old", "--metadata=1.2", "--homehost=any", "--name=old", "--uuid=01234567:89ab8def:81234567:89abcdef", "--level=5",
+		"--raid-devices=3", "--bitmap=internal", "/dev/vda", "/dev/vdb", "/dev/vdc"); err != nil {
+		t.Fatal(err)
+	}
+	a.Disks.Look("/dev/md/old").Owner = "accounts"
+	a.Disks.Sync()
+	a.Disks.StopArrays()
+	a.Disks.Pull("vdb")
+	entry(c, "Take Up a Foreign Array")
+	c.Wait("Take up which array?")
+	c.Golden("take-up-pick")
+	c.Enter()
+	c.Wait("Disks that it lacks: 1.")
+	c.Golden("take-up-degraded")
+	c.Press(tcell.KeyTab, tcell.KeyTab, tcell.KeyEnter)
+	c.Wait("1 disks are missing, 0 are named in their place")
+	c.Type(" ")
+	mark(c, "virtio-d4")
+	c.Enter()
+	c.CarryOut()
+	x := a.Document().Storage.Arrays[0]
+	if !slices.Equal(x.Disks, paths("d1", "d3", "d4")) || len(a.Disks.Lost()) > 0 {
+		t.Errorf("%+v, lost %v", x, a.Disks.Lost())
+	}
+	a.Disks.Sync()
+	if d := a.Disks.Look("/dev/md/old"); d == nil || d.Owner != "accounts" || !slices.Equal(d.Below, []string{"vda", "vdc", "vdd"}) {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestDiskGone: what can be done with a disk that is not there any more.
+func TestDiskGone(t *testing.T) {
+	t.Parallel()
+	a, c := shelf(t, 6, data)
+	a.Disks.Fault("vdb")
+	a.Disks.Sync()
+	a.Disks.Pull("vdb")
+	entry(c, "Linux MD Status")
+	c.Enter()
+	c.Wait("not there")
+	c.Press(tcell.KeyDown)
+	c.Golden("disks-gone")
+	c.Enter()
+	c.Wait("virtio-d2 is not in the machine")
+	c.Enter()
+	c.Type("f")
+	c.Wait("the array does not have it now")
+	c.Enter()
+	c.Type("x")
+	c.Wait("it has a place among those")
+	c.Enter()
+	c.Type("r")
+	c.Wait("Replace a disk of data")
+	c.Press(tcell.KeyTab)
+	c.Type(" ")
+	pick(c, "virtio-d5")
+	c.Enter()
+	c.CarryOut()
+	x := a.Document().Storage.Arrays[0]
+	if !slices.Equal(x.Disks, paths("d1", "d5", "d3", "d4")) || len(x.Spares) > 0 {
+		t.Errorf("%+v", x)
+	}
+	c.Type("s")
+	c.Wait("Add Device to data")
+	c.Escape()
+	c.Press(tcell.KeyHome)
+	c.Type("l")
+	c.Wait("LED at virtio-d1")
+}
