@@ -36,6 +36,15 @@ func (k *Disks) Add(path string, o frame.Option) {
 	k.Options = slices.Insert(k.Options, 0, o)
 }
 
+// Refuse rules one out.
+func (k *Disks) Refuse(id, why string) {
+	for i := range k.Options {
+		if k.Options[i].Value == id {
+			k.Options[i].Why = why
+		}
+	}
+}
+
 // Paths are the names by which a document should call them.
 func (k *Disks) Paths(ids ...string) []string {
 	var paths []string

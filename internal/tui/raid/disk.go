@@ -57,7 +57,7 @@ func addSpare(d *frame.Desk, x array) {
 		d.Say("No spares", "RAID 0 has no redundancy that a spare could restore.")
 		return
 	}
-	k := pick.NewDisks(x.of.now)
+	k := x.others()
 	var spares []string
 	f := &frame.Form{Title: "Add Device to " + x.Name, Command: "esos array add-spare " + x.Name + " DISK...",
 		Intro: fmt.Sprintf("Disks that stand by (spares) for RAID %s, %s. One takes the place of a disk that fails by itself, and is filled at once if a disk is missing now.", x.Level, x.State()),
@@ -108,7 +108,7 @@ func replace(d *frame.Desk, x array, old string) {
 	}
 	var olds []frame.Option
 	first := ""
-	k := pick.NewDisks(x.of.now)
+	k := x.others()
 	for _, m := range x.members() {
 		switch {
 		case m.Path == "" || m.Place == "journal":

@@ -16,7 +16,7 @@ func grow(d *frame.Desk, x array) {
 		d.Say("Not a RAID 0", "A RAID 0 does not grow: declare another array and move the data.")
 		return
 	}
-	k := pick.NewDisks(x.of.now)
+	k := x.others()
 	var more []string
 	level := x.Level
 	other := []frame.Option{{Value: x.Level, Cells: []string{"RAID " + x.Level, "as it is"}}}

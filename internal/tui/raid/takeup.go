@@ -38,7 +38,7 @@ func takeUp(d *frame.Desk, x array) {
 		Intro: "RAID " + found.Level + " on " + strings.Join(shown, ", ") + ". It is declared with what it holds, and started at each boot from then on.",
 		Help:  "An array that disks are part of already, made by earlier ESOS or on another machine. Nothing on it is changed."}
 	f.Fields = []frame.Field{{Label: "Name", Text: &name, Check: frame.Name(31, taken), Hint: "Its path is /dev/md/NAME."}}
-	k := pick.NewDisks(x.of.now)
+	k := x.others()
 	var instead []string
 	if missing := found.Disks - len(will.Disks); missing > 0 {
 		f.Fields = append(f.Fields,

@@ -3,12 +3,25 @@ package raid
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/tui/frame"
+	"github.com/esos-project/esos/internal/tui/pick"
 )
 
 func sizeOf(bytes int64) string { return config.Size(bytes).Human() }
+
+// others are the disks to choose from for an array; it stands on none of its own.
+func (x array) others() *pick.Disks {
+	k := pick.NewDisks(x.of.now)
+	for _, b := range x.of.now.Blocks {
+		if x.Now != nil && x.Now.Kernel != "" && (b.Name == x.Now.Kernel || slices.Contains(b.Below, x.Now.Kernel)) {
+			k.Refuse(b.ID, "it is the array itself, or on it")
+		}
+	}
+	return k
+}
 
 // look reads the arrays and hands them to then.
 func look(d *frame.Desk, then func(state)) {
