@@ -16,12 +16,8 @@ func Disks(d *frame.Desk) { disks(d, false) }
 
 // disks shows the disks; all says whether what Linux made of them, too.
 func disks(d *frame.Desk, all bool) {
-	type row struct {
-		disk v1.Disk
-		now  v1.StorageState
-	}
 	on := func(do func(*frame.Desk, v1.Disk)) func(frame.Row) {
-		return func(r frame.Row) { do(d, r.Value.(row).disk) }
+		return func(r frame.Row) { do(d, r.Value.(v1.Disk)) }
 	}
 	l := &frame.List{
 		Title: "Disks", Command: "esos disk list",
@@ -44,13 +40,13 @@ func disks(d *frame.Desk, all bool) {
 				if k.Trouble != "" {
 					why = k.Trouble
 				}
-				rows = append(rows, frame.Row{ID: k.Name, Level: level(k), Why: why, Value: row{k, now},
+				rows = append(rows, frame.Row{ID: k.Name, Level: level(k), Why: why, Value: k,
 					Cells: []string{k.ID, config.Size(k.Size).Human(), inventory.Kind(k), used, inventory.Health(k), k.Holds, k.Name, inventory.Slot(k), k.Model, k.Serial}})
 			}
 			return rows, err
 		},
 		Keys: []frame.RowKey{
-			{Does: "all of it", Do: func(r frame.Row) { v := r.Value.(row); ShowDisk(d, v.now, v.disk) }},
+			{Does: "all of it", Do: func(r frame.Row) { ShowDisk(d, r.Value.(v1.Disk).Name) }},
 			{Key: 'l', Does: "LED", Do: on(Locate)},
 			{Key: 'w', Does: "wipe", Do: on(wipe().ask)},
 			{Key: 'd', Does: "discard", Do: on(discard().ask)},
@@ -76,11 +72,18 @@ func level(k v1.Disk) frame.Level {
 	return frame.Plain
 }
 
-// ShowDisk shows all that is known of a disk.
-func ShowDisk(d *frame.Desk, now v1.StorageState, k v1.Disk) {
-	d.Page(&frame.Page{Title: "Disk " + k.ID, Command: "esos disk show " + k.ID, Text: inventory.Disk(now, k).Text(),
-		Help: "All that is known of the disk. How it is was told by itself (SMART), as of the last look.",
-		Keys: []frame.PageKey{{Key: 'l', Does: "LED", Do: func() { Locate(d, k) }}, {Key: 'w', Does: "wipe", Do: func() { wipe().ask(d, k) }}, {Key: 'd', Does: "discard", Do: func() { discard().ask(d, k) }}}})
+// ShowDisk shows all that is known of a disk now.
+func ShowDisk(d *frame.Desk, name string) {
+	frame.Load(d, "Look at the disk", d.Client().Storage, func(now v1.StorageState) {
+		k, ok := inventory.Find(now, name)
+		if !ok {
+			d.Say("It is gone", "Disk "+name+" is not in the machine any more.")
+			return
+		}
+		d.Page(&frame.Page{Title: "Disk " + k.ID, Command: "esos disk show " + k.ID, Text: inventory.Disk(now, k).Text(),
+			Help: "All that is known of the disk. How it is was told by itself (SMART), as of the last look.",
+			Keys: []frame.PageKey{{Key: 'l', Does: "LED", Do: func() { Locate(d, k) }}, {Key: 'w', Does: "wipe", Do: func() { wipe().ask(d, k) }}, {Key: 'd', Does: "discard", Do: func() { discard().ask(d, k) }}}})
+	})
 }
 
 // Locate makes the LED at a disk blink, or stop.

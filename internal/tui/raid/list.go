@@ -142,7 +142,7 @@ func disksOf(d *frame.Desk, x array) {
 					d.Say("It is not there", v.ID+" is not in the machine: plug it in, or replace it by another one.")
 					return
 				}
-				hardware.ShowDisk(d, v.of.now, v.Disk)
+				hardware.ShowDisk(d, v.Disk.Name)
 			}},
 			{Key: 'r', Does: "replace", Do: on(func(x array, m member) { replace(d, x, m.Path) })},
 			{Key: 'f', Does: "faulty", Do: on(func(x array, m member) { faulty(d, x, m) })},
