@@ -122,8 +122,8 @@ func removeDevice(d *frame.Desk, f file, doc *config.Document, name string) {
 	mapped := doc.Clone().RemoveDevice(name, false)
 	unmap, flag := mapped != nil, ""
 	if unmap {
-		text += "\n\nThe device is in use (" + strings.TrimPrefix(mapped.Error(), fmt.Sprintf("remove device %q: ", name)) +
-			"). Removing it takes it away from the initiators that use it now."
+		leads, _, _ := strings.Cut(strings.TrimPrefix(mapped.Error(), fmt.Sprintf("remove device %q: ", name)), ";")
+		text += "\n\nThe device is in use: " + leads + ". Removing it takes it away from the initiators that use it now."
 		flag = " --unmap"
 	}
 	text += "\n\nIts plan is shown before anything is done."

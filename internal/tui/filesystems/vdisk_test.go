@@ -161,67 +161,111 @@ func TestRemoveVDisk(t *testing.T) {
 	})
 }
 
-// TestLibrary: copies, uploads, what the list shows.
-func TestLibrary(t *testing.T) {
+func TestUploadForm(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, apitest.Options{})
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	open(t, c, "Upload Image or ISO File")
+	c.Wait("Upload image or ISO file")
+	c.Golden("upload")
+	c.Escape()
+	open(t, c, "Image and ISO Library")
+	c.Wait("There is no image file")
+	c.Golden("library-empty")
+	c.Escape()
+	open(t, c, "Copy Image File")
+	c.Wait("There is no image file yet")
+}
+
+func TestCopy(t *testing.T) {
 	t.Parallel()
 	a, file := uploadedFile(t, "golden.img")
 	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	open(t, c, "Copy Image File")
+	c.Wait("Copy image file")
+	c.Shows("(choose)")
+	c.Escape()
 	open(t, c, "Image and ISO Library")
 	c.Wait("devices/golden.img")
 	c.Type("c")
 	c.Wait("golden-copy.img")
 	c.Golden("copy")
 	c.Press(tcell.KeyTab, tcell.KeyTab)
-	c.Field("second.img")
+	c.Field("2.img")
 	c.Enter()
-	c.Wait("Done: the copy is devices/second.img")
-	second := filepath.Join(filepath.Dir(file), "second.img")
+	c.Wait("Done: the copy is devices/2.img")
 	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(second); err != nil || !slices.Equal(got, want) {
+	if got, err := os.ReadFile(filepath.Join(filepath.Dir(file), "2.img")); err != nil || !slices.Equal(got, want) {
 		t.Errorf("the copy has %d bytes, %v", len(got), err)
 	}
-	c.Wait("devices/second.img")
+	c.Wait("devices/2.img")
+	c.Type("c") // there is a file of that name now
+	c.Wait("Copy image file")
+	c.Press(tcell.KeyTab, tcell.KeyTab)
+	c.Field("2.img")
+	c.Enter()
+	c.Wait("that failed")
+	c.Enter()
+	c.Shows("Copy image file") // what was typed is kept
+}
 
-	from := filepath.Join(t.TempDir(), "debian.iso")
-	if err := os.WriteFile(from, want, 0o600); err != nil {
+// media is a file of the machine that the console runs on.
+func media(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "a.iso")
+	if err := os.WriteFile(file, []byte(strings.Repeat("ISO ", 1<<10)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.Type("u")
-	c.Wait("Upload image or ISO file")
-	c.Golden("upload")
-	c.Type("/nowhere/x.txt")
-	c.Shows("there is no file /nowhere/x.txt that could be read")
+	return file
+}
+
+func TestUpload(t *testing.T) {
+	t.Parallel()
+	a, file := uploadedFile(t, "golden.img")
+	from := media(t)
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	open(t, c, "Upload Image or ISO File")
+	c.Type("/no.txt")
+	c.Shows("there is no file /no.txt that could be read")
 	c.Field(from)
 	c.Press(tcell.KeyTab)
-	c.Shows("debian.iso")
+	c.Shows("a.iso")
 	c.Press(tcell.KeyTab)
 	c.Type("zz")
 	c.Shows("64 hexadecimal digits")
 	c.Field("")
 	c.Enter()
-	c.Wait("SHA-256")
 	c.Wait("Done. It is in the library")
-	c.Escape()
-	c.Wait("iso/debian.iso")
-	iso := filepath.Join(filepath.Dir(filepath.Dir(file)), "iso", "debian.iso")
-	if got, err := os.ReadFile(iso); err != nil || !slices.Equal(got, want) {
+	c.Shows("SHA-256")
+	want, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(file)), "iso", "a.iso")); err != nil || !slices.Equal(got, want) {
 		t.Errorf("what arrived has %d bytes, %v", len(got), err)
 	}
+	c.Escape()
+	open(t, c, "Image and ISO Library")
+	c.Wait("iso/a.iso")
+}
 
-	c.Type("u") // another one of that name, with a sum that it does not have
-	c.Wait("Upload image or ISO file")
-	c.Field(from)
-	c.Press(tcell.KeyTab)
-	c.Field("other.iso")
+// TestUploadRefused: what has another sum than was typed is not kept.
+func TestUploadRefused(t *testing.T) {
+	t.Parallel()
+	a, file := uploadedFile(t, "golden.img")
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	open(t, c, "Upload Image or ISO File")
+	c.Field(media(t))
+	c.Press(tcell.KeyTab, tcell.KeyTab)
 	c.Field(strings.Repeat("0", 64))
 	c.Enter()
 	c.Wait("that failed")
 	c.Enter()
 	c.Shows("Upload image or ISO file") // what was typed is kept
-	if _, err := os.Stat(filepath.Join(filepath.Dir(iso), "other.iso")); !os.IsNotExist(err) {
-		t.Errorf("what has another sum is kept: %v", err)
+	if _, err := os.Stat(filepath.Join(filepath.Dir(filepath.Dir(file)), "iso", "a.iso")); !os.IsNotExist(err) {
+		t.Errorf("it is kept: %v", err)
 	}
 }
