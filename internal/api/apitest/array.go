@@ -22,6 +22,7 @@ import (
 	"github.com/esos-project/esos/internal/host/smart"
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
+	"github.com/esos-project/esos/internal/layer/vdisk"
 	"github.com/esos-project/esos/internal/nvmet"
 	"github.com/esos-project/esos/internal/snapshot"
 )
@@ -34,15 +35,17 @@ type Options struct {
 	Interfaces []string
 	// Document is in force from the start.
 	Document string
-	// Engine serves; one in memory if nil.
-	Engine engine.Engine
+	// Native has ESOS's own engine serve, with a real target process. What stands
+	// below devices is the real machine's then, not an imitation: documents can
+	// have image files, but no storage.
+	Native bool
 }
 
 // Array is an array that is ESOS's own, of which all but the API, the
 // appliance and its layers is an imitation.
 type Array struct {
 	Appliance *appliance.Appliance
-	Engine    *enginetest.Memory // nil if Options had one
+	Engine    *enginetest.Memory // nil if it is native
 	Machine   *Machine
 	Disks     *storagefake.Machine
 	Alerts    *alert.Board
@@ -63,21 +66,25 @@ func New(t testing.TB, o Options) *Array {
 	for i := range o.Disks {
 		a.Disks.Disk(fmt.Sprintf("vd%c", 'a'+i), fmt.Sprintf("d%d", i+1), 4<<30)
 	}
-	if o.Engine == nil {
-		a.Engine = &enginetest.Memory{}
-		o.Engine = a.Engine
-	}
 	if o.Interfaces == nil {
 		o.Interfaces = []string{"eth0", "eth1"}
 	}
 	log := slog.New(slog.DiscardHandler)
-	files := storagefake.Images{Machine: a.Disks}
+	var files vdisk.Files = storagefake.Images{Machine: a.Disks}
 	kernel := nvmetfake.New(nvmetfake.Options{})
 	data := filepath.Join(dir, "data")
-	opts := appliance.Options{DataDir: data, Engine: o.Engine, Log: log, OwnsMachine: true, System: a.Machine.System(),
+	var serves engine.Engine
+	if o.Native {
+		files = nil
+		serves = startNative(ctx, t, dir, log)
+	} else {
+		a.Engine = &enginetest.Memory{}
+		serves = a.Engine
+	}
+	opts := appliance.Options{DataDir: data, Engine: serves, Log: log, OwnsMachine: true, System: a.Machine.System(),
 		Network: networktest.New(o.Interfaces...), Storage: a.Disks, Files: files, Health: &smart.Book{},
 		NVMe:      nvmet.New(nvmet.Options{Kernel: kernel, Debug: kernel.Debug(), RunDir: filepath.Join(dir, "run")}),
-		Snapshots: snapshot.New(snapshot.Options{Machine: a.Disks, Files: files, DataDir: data})}
+		Snapshots: snapshot.New(snapshot.Options{Machine: a.Disks, Files: storagefake.Images{Machine: a.Disks}, DataDir: data})}
 	if o.Document != "" {
 		doc, err := config.Decode("the test's document", []byte(o.Document))
 		if err != nil {
