@@ -94,7 +94,7 @@ func (d *Document) AddVolumeDevices(group string, devices ...string) error {
 }
 
 // RemoveVolumeDevices takes devices out of a volume group. Volumes that were to
-// be made on them are on any of the others then.
+// be made on them and on others are on the others then.
 func (d *Document) RemoveVolumeDevices(group string, devices ...string) error {
 	g, err := d.FindVolumeGroup(group)
 	if err != nil {
@@ -104,9 +104,34 @@ func (d *Document) RemoveVolumeDevices(group string, devices ...string) error {
 		if !slices.Contains(g.Devices, path) {
 			return fmt.Errorf("device %s of volume group %s: %w; it has %s", path, g.Name, ErrNotFound, strings.Join(g.Devices, ", "))
 		}
-		g.Devices = slices.DeleteFunc(g.Devices, func(has string) bool { return has == path })
+		is := func(has string) bool { return has == path }
+		g.Devices = slices.DeleteFunc(g.Devices, is)
+		for i := range g.Volumes {
+			if on := g.Volumes[i].Devices; len(on) > 1 {
+				g.Volumes[i].Devices = slices.DeleteFunc(on, is)
+			}
+		}
 	}
 	return nil
+}
+
+// ReplaceVolumeDevices puts devices in the place of others of a volume group;
+// volumes that were to be made on those are made on these.
+func (d *Document) ReplaceVolumeDevices(group string, old, fresh []string) error {
+	if err := d.AddVolumeDevices(group, fresh...); err != nil {
+		return err
+	}
+	g, err := d.FindVolumeGroup(group)
+	if err != nil {
+		return err
+	}
+	for i := range g.Volumes {
+		on := &g.Volumes[i].Devices
+		if slices.ContainsFunc(*on, func(has string) bool { return slices.Contains(old, has) }) {
+			*on = append(*on, fresh...)
+		}
+	}
+	return d.RemoveVolumeDevices(group, old...)
 }
 
 // RenameVolume renames a volume; what stands on it finds it by its new name.
