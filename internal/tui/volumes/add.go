@@ -212,12 +212,17 @@ func (n *newVolume) shape() shape {
 }
 
 func (n *newVolume) checkSize(s string) error {
+	_, err := n.sized(s)
+	return err
+}
+
+// sized is the size that its users see.
+func (n *newVolume) sized(s string) (config.Size, error) {
 	at := n.shape()
 	if at.kind == config.VDO || at.kind == config.ThinDisk {
 		at.free = -1 // it is promised only
 	}
-	_, err := at.size(s)
-	return err
+	return at.size(s)
 }
 
 func (n *newVolume) checkPhysical(s string) error {
@@ -266,7 +271,7 @@ func (n *newVolume) submit() {
 	if at.kind == config.Linear {
 		v.Type = "" // the default is not written out
 	}
-	v.Size, _ = at.size(n.size) // they were checked
+	v.Size, _ = n.sized(n.size) // it was checked
 	why := fmt.Sprintf("esos volume create %s/%s", n.in, n.name)
 	if v.Type != "" {
 		why += " --type " + n.kind

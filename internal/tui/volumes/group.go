@@ -3,6 +3,7 @@ package volumes
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/esos-project/esos/internal/config"
@@ -54,13 +55,18 @@ func listGroups(d *frame.Desk) {
 		{Key: 'p', Does: "add device", Do: on(func(g group) { devices(d, g.name) })},
 		{Key: 'm', Does: "remove device", Do: on(func(g group) { empty(d, g.name, false) })},
 		{Key: 'r', Does: "replace device", Do: on(func(g group) { empty(d, g.name, true) })},
+		{Key: 'u', Does: "take up", Do: func(r frame.Row) {
+			if g, ok := r.Value.(group); ok {
+				takeUp(d, g)
+			}
+		}},
 		{Key: 'v', Does: "add volume", Do: on(func(g group) { add(d, g.name, "") })},
 	}
 	d.List(l)
 }
 
 func (g group) row(s state) frame.Row {
-	r := frame.Row{ID: g.id(), Value: g, Cells: []string{g.name, "", "", fmt.Sprint(len(g.volumes())), strings.Join(g.devices(), ", ")}}
+	r := frame.Row{ID: g.id(), Value: g, Cells: []string{g.name, "", "", fmt.Sprint(len(g.volumes())), short(g.devices())}}
 	if g.now != nil {
 		r.Cells[1], r.Cells[2] = pick.Size(g.now.Size), pick.Size(g.now.Free)
 	}
@@ -95,6 +101,32 @@ func (g group) text() string {
 		fmt.Fprintf(&p.b, "    %s: %s, %s\n", v.Name, v.kind(), pick.Size(v.size()))
 	}
 	return p.b.String()
+}
+
+// takeUp declares a group that is there, with what it holds.
+func takeUp(d *frame.Desk, g group) {
+	if g.declared != nil {
+		d.Say("It is declared", "Volume group "+g.name+" is the array's already.")
+		return
+	}
+	if g.twice {
+		d.Warn("Volume group "+g.name+" cannot be taken up", "Another volume group has the same name; give this one another name first: vgrename "+g.now.UUID+" NAME")
+		return
+	}
+	with(d, func(s state) {
+		own := config.VolumeGroup{Name: g.name, UUID: g.now.UUID}
+		for _, device := range g.now.Devices {
+			path := device.Path
+			for _, b := range slices.Concat(s.now.Disks, s.now.Blocks) {
+				if b.Path == path {
+					path = pick.Path(b)
+				}
+			}
+			own.Devices = append(own.Devices, path)
+		}
+		d.Change(frame.Change{Why: fmt.Sprintf("esos volume-group create %s %s --uuid %s", g.name, strings.Join(own.Devices, " "), own.UUID),
+			Edit: func(doc *config.Document) error { return doc.AddVolumeGroup(own) }})
+	})
 }
 
 // removeGroup asks which group is to be deleted.

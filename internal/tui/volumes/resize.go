@@ -29,7 +29,10 @@ func extend(d *frame.Desk, of string) {
 		}
 		grown := func(have int64, text string, fits bool) (config.Size, error) {
 			v := at()
-			free := shape{kind: v.kind(), stripes: v.Stripes, mirrors: v.Mirrors, extent: v.in.extent(), free: v.in.free(v.Devices...), metadata: 1}
+			free := shape{kind: v.kind(), stripes: v.Stripes, mirrors: v.Mirrors, extent: v.in.extent(), free: v.in.free(v.Devices...)}
+			if free.kind == config.ThinPool {
+				free.kind = config.Linear // its metadata stays as it is
+			}
 			if !fits {
 				free.free = -1
 			}

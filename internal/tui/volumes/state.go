@@ -237,12 +237,26 @@ func percent(p *float64) string {
 	return fmt.Sprintf("%.0f %%", *p)
 }
 
-// users are what of the document stands on a volume, or lies in it.
+// users are what of the document stands on a volume; of a pool how many volumes
+// lie in it.
 func (s state) users(v volume) []string {
 	if !v.declared {
 		return nil
 	}
-	return s.doc.UsersOfVolume(v.in.name, v.Name)
+	users := s.doc.UsersOf(v.path())
+	in := 0
+	for _, w := range v.in.volumes() {
+		if w.Pool == v.Name {
+			in++
+		}
+	}
+	switch in {
+	case 0:
+		return users
+	case 1:
+		return append(users, "1 volume")
+	}
+	return append(users, fmt.Sprintf("%d volumes", in))
 }
 
 // cached says in few words what is in front of a volume.
@@ -264,7 +278,7 @@ func (g group) option(why string) frame.Option {
 	if g.now != nil {
 		size, free = pick.Size(g.now.Size), pick.Size(g.now.Free)
 	}
-	return frame.Option{Value: g.id(), Cells: []string{g.name, size, free, strings.Join(g.devices(), ", ")}, Why: why}
+	return frame.Option{Value: g.id(), Cells: []string{g.name, size, free, short(g.devices())}, Why: why}
 }
 
 // declaredGroups are the groups whose document can be changed; the others say
@@ -282,7 +296,7 @@ func (g group) stranger() string {
 	if g.declared != nil {
 		return ""
 	}
-	return "it is not declared: somebody else's, or of another array. Add VG takes it up by its UUID, " + g.now.UUID
+	return "it is not declared: somebody else's, or of another array; VG List can take it up (u)"
 }
 
 func volumeColumns() []string { return []string{"volume", "type", "size", "used by"} }
@@ -302,7 +316,11 @@ func (s state) choose(why func(volume) string) []frame.Option {
 }
 
 func (v volume) option(s state, why string) frame.Option {
-	return frame.Option{Value: v.full(), Cells: []string{v.full(), string(v.kind()), pick.Size(v.size()), strings.Join(s.users(v), ", ")}, Why: why}
+	o := frame.Option{Value: v.full(), Cells: []string{v.full(), string(v.kind()), pick.Size(v.size())}, Why: why}
+	if users := s.users(v); len(users) > 0 {
+		o.Cells = append(o.Cells, strings.Join(users, ", "))
+	}
+	return o
 }
 
 // deviceOptions are the devices of a group.
@@ -324,6 +342,11 @@ func (g group) deviceOptions(why func(path string) string) []frame.Option {
 		o = append(o, frame.Option{Value: path, Cells: []string{strings.TrimPrefix(path, "/dev/disk/by-id/"), size, free}, Why: text})
 	}
 	return o
+}
+
+// short puts paths into few words.
+func short(paths []string) string {
+	return strings.ReplaceAll(strings.Join(paths, ", "), "/dev/disk/by-id/", "")
 }
 
 func deviceColumns() []string { return []string{"device", "size", "free"} }

@@ -2,7 +2,9 @@ package volumes_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gdamore/tcell/v2"
 
@@ -38,14 +40,24 @@ targets:
 // console is an array and a console at its LVM menu.
 type console struct {
 	*tuitest.Console
-	a *apitest.Array
-	t *testing.T
+	a    *apitest.Array
+	t    *testing.T
+	past *atomic.Int64 // seconds that the console's clock is ahead
 }
 
 func start(t *testing.T, document string, disks int) *console {
 	t.Helper()
 	a := apitest.New(t, apitest.Options{Disks: disks, Document: document})
-	return &console{tuitest.New(t, tuitest.Options{Client: a.Client}), a, t}
+	past := &atomic.Int64{}
+	now := func() time.Time { return time.Now().Add(time.Duration(past.Load()) * time.Second) }
+	return &console{tuitest.New(t, tuitest.Options{Client: a.Client, Now: now}), a, t, past}
+}
+
+// Golden compares the screen, once the word at its bottom is gone.
+func (c *console) Golden(name string, replace ...string) {
+	c.t.Helper()
+	c.past.Add(10)
+	c.Console.Golden(name, replace...)
 }
 
 // entry opens an entry of the menu by its title.
