@@ -34,11 +34,11 @@ func crmText(all []v1.ServiceState) string {
 	var b strings.Builder
 	switch {
 	case idle(corosync) && idle(pacemaker):
-		b.WriteString("No cluster is configured on this array: neither corosync nor pacemaker is on.\n")
+		b.WriteString("No cluster is configured on this array: corosync and pacemaker are off.\n")
 	case corosync.State == "active" && pacemaker.State == "active":
 		b.WriteString("The cluster's services run. 'crm status' at the shell shows its nodes and resources.\n")
 	default:
-		b.WriteString("A cluster's services are on, but not all of them run: this node takes no part in the cluster.\n")
+		b.WriteString("Not all of the cluster's services run: this node takes no part in it.\n")
 	}
 	b.WriteString("\n" + serviceLines(all, clusterServices()))
 	return b.String()
@@ -58,16 +58,16 @@ func serviceOf(all []v1.ServiceState, name string) v1.ServiceState {
 
 func serviceLines(all []v1.ServiceState, names []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-18s %-9s %-11s %s\n", "service", "at boot", "now", "what it is")
+	fmt.Fprintf(&b, "%-17s %-7s %-10s %s\n", "service", "at boot", "now", "what it is")
 	for _, n := range names {
 		s := serviceOf(all, n)
 		boot := "off"
 		if s.Enabled {
 			boot = "on"
 		}
-		fmt.Fprintf(&b, "%-18s %-9s %-11s %s\n", s.Name, boot, s.State, s.Does)
+		fmt.Fprintf(&b, "%-17s %-7s %-10s %s\n", s.Name, boot, s.State, s.Does)
 		if s.Why != "" {
-			fmt.Fprintf(&b, "                   %s\n", s.Why)
+			fmt.Fprintf(&b, "                  %s\n", s.Why)
 		}
 	}
 	return b.String()
@@ -119,7 +119,7 @@ func drbdText(m mirrored) string {
 	if found {
 		b.WriteString("\n'drbdadm status' at the shell shows how each stands to its peer.\n")
 	} else {
-		b.WriteString("No DRBD resource is configured on this array: there is no block device of DRBD.\n")
+		b.WriteString("No DRBD resource is configured on this array: DRBD has no block device.\n")
 	}
 	b.WriteString("\n" + serviceLines(m.services, []string{"drbd"}))
 	return b.String()

@@ -58,13 +58,14 @@ func when(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
-// run runs a command that a form asked for. The form goes when the command has
-// ended well and its output was read; else what was typed is still there.
-func run(d *frame.Desk, f *frame.Form, title string, args ...string) {
+// run runs a command that a form asked for, or another screen. That goes when
+// the command has ended well and its output was read; else what was typed is
+// still there.
+func run(d *frame.Desk, f frame.Screen, title string, args ...string) {
 	runFrom(d, f, title, strings.NewReader(""), args...)
 }
 
-func runFrom(d *frame.Desk, f *frame.Form, title string, in io.Reader, args ...string) *frame.Page {
+func runFrom(d *frame.Desk, f frame.Screen, title string, in io.Reader, args ...string) *frame.Page {
 	well := false
 	p := d.CommandFrom(title, in, func() { well = true }, args...)
 	gone := p.Gone

@@ -24,7 +24,7 @@ func drift(d *frame.Desk) {
 			p, err := d.Client().Drift(ctx)
 			var rows []frame.Row
 			for _, x := range p.Drift {
-				rows = append(rows, frame.Row{ID: x.Object, Value: x, Level: frame.Warn, Why: x.Message,
+				rows = append(rows, frame.Row{ID: x.Object, Value: x, Level: frame.Warn, Why: x.Object + ": " + x.Message,
 					Cells: []string{driftSign(x), x.Object, x.Message}})
 			}
 			d.Update(func() { found = p.Drift })

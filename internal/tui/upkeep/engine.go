@@ -79,7 +79,8 @@ func (s served) text() string {
 		n.Reads, n.Writes, n.Other, n.Errors = n.Reads+l.Counters.Reads, n.Writes+l.Counters.Writes, n.Other+l.Counters.Other, n.Errors+l.Counters.Errors
 		n.ReadBytes, n.WriteBytes = n.ReadBytes+l.Counters.ReadBytes, n.WriteBytes+l.Counters.WriteBytes
 	}
-	line("Since then", "%d reads (%s), %d writes (%s), %d others, %d errors", n.Reads, size(n.ReadBytes), n.Writes, size(n.WriteBytes), n.Other, n.Errors)
+	line("Done so far", "%d reads (%s), %d writes (%s)", n.Reads, size(n.ReadBytes), n.Writes, size(n.WriteBytes))
+	line("", "%d others, %d errors", n.Other, n.Errors)
 	if can.what != "" {
 		b.WriteString("\n")
 		line("Transports", "%s", strings.Join(can.transports(), ", "))
@@ -147,7 +148,7 @@ func abilityOf(name string) ability {
 		return ability{"the target of every Linux kernel", true, kernels,
 			[]config.Handler{config.FileIO, config.BlockIO, config.NullIO, config.Memory, config.PassDisk, config.PassTape, config.PassCDROM, config.PassChanger}}
 	case "scst":
-		return ability{"the SCSI target subsystem for Linux", true, kernels,
+		return ability{"the SCSI target subsystem for Linux", false, kernels,
 			[]config.Handler{config.FileIO, config.BlockIO, config.NullIO, config.CDROM, config.PassDisk, config.PassTape, config.PassCDROM, config.PassChanger,
 				config.PassMODisk, config.PassProcessor, config.PassRAID}}
 	}

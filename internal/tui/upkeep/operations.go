@@ -60,7 +60,7 @@ func operationText(o v1.Operation) string {
 	if o.Ended != nil {
 		line("Ended", when(*o.Ended))
 	}
-	if o.Revision > 0 {
+	if o.State == v1.Done && o.Revision > 0 {
 		line("Revision", fmt.Sprint(o.Revision))
 	}
 	line("Error", strings.ReplaceAll(o.Error, "\n", "\n           "))

@@ -19,6 +19,7 @@ type generation struct {
 	Version string    `json:"version"`
 	Host    string    `json:"host"`
 	Factory bool      `json:"factory"`
+	Files   int       `json:"files"`
 	Archive int64     `json:"archive"`
 	Current bool      `json:"current"`
 	Slots   []string  `json:"slots"`
@@ -42,6 +43,17 @@ func (g generation) state() string {
 	return strings.Join(s, ", ")
 }
 
+func (g generation) page() *frame.Page {
+	var b strings.Builder
+	for _, x := range [][2]string{{"Generation", strconv.Itoa(g.Number)}, {"When", when(g.When)}, {"Why", g.Reason}, {"State", g.state()}, {"Damage", g.Damage},
+		{"Host", g.Host}, {"Version", g.Version}, {"Slot", g.Slot}, {"Entries", strconv.Itoa(g.Files)}, {"On the medium", pick.Size(g.Archive)}} {
+		if x[1] != "" {
+			fmt.Fprintf(&b, "%-14s %s\n", x[0], x[1])
+		}
+	}
+	return &frame.Page{Title: fmt.Sprintf("Generation %d", g.Number), Command: "esos config generations", Text: b.String()}
+}
+
 // generations shows the settings that are saved on the medium.
 func generations(d *frame.Desk) {
 	var l *frame.List
@@ -50,12 +62,11 @@ func generations(d *frame.Desk) {
 		Help: "The settings that are saved on the medium, the newest first, each checked to the last byte: all that differs from the image " +
 			"under /etc, /var/lib, /opt and /root, documents included. One that is brought back is in force from the next boot on. " +
 			"To go back to an older document without a reboot, use Configuration History.",
-		Empty: "Nothing was saved yet.",
-		Columns: []frame.Column{{Title: "generation", Right: true}, {Title: "when"}, {Title: "state"}, {Title: "version"}, {Title: "size", Right: true},
-			{Title: "why", Wide: true}, {Title: "slot"}, {Title: "host"}},
+		Empty:   "Nothing was saved yet.",
+		Columns: []frame.Column{{Title: "no.", Right: true}, {Title: "when"}, {Title: "state"}, {Title: "size", Right: true}, {Title: "why", Wide: true}},
 		Read: rowsOf(d, func(g generation) frame.Row {
 			row := frame.Row{ID: strconv.Itoa(g.Number), Value: g, Why: g.Damage,
-				Cells: []string{strconv.Itoa(g.Number), when(g.When), g.state(), g.Version, pick.Size(g.Archive), g.Reason, g.Slot, g.Host}}
+				Cells: []string{strconv.Itoa(g.Number), when(g.When), g.state(), pick.Size(g.Archive), g.Reason}}
 			switch {
 			case g.Damage != "":
 				row.Level = frame.Bad
@@ -65,6 +76,7 @@ func generations(d *frame.Desk) {
 			return row
 		}, "config", "generations"),
 		Keys: []frame.RowKey{
+			{Key: 'i', Does: "look", Do: func(r frame.Row) { d.Page(r.Value.(generation).page()) }},
 			{Key: 'r', Does: "bring back", Do: func(r frame.Row) { restore(d, r.Value.(generation), again) }},
 			{Key: 'u', Does: "call it off", Always: true, Do: func(frame.Row) {
 				d.Ask("Call off what waits for the next boot?", "The next boot comes up with the settings that are in force now, and they are saved again.", "Call it off",

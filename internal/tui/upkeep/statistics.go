@@ -16,11 +16,11 @@ import (
 func statistics(d *frame.Desk) {
 	m := &meter{now: d.Now, before: map[string]sample{}}
 	d.List(&frame.List{Title: "Statistics", Command: "esos statistics",
-		Help: "What each LUN did since the look before, on average: reads and writes a second, MB/s, and how long one took. " +
+		Help: "What each LUN did since the look before, on average: reads and writes a second, MB/s read (r) and written (w), and how long one took. " +
 			"Enter shows its counters since it came up. Engines in the kernel do not tell latencies.",
 		Empty: "No LUN is served.",
-		Columns: []frame.Column{{Title: "device"}, {Title: "reads/s", Right: true}, {Title: "writes/s", Right: true}, {Title: "MB/s read", Right: true},
-			{Title: "written", Right: true}, {Title: "read time", Right: true}, {Title: "write", Right: true}, {Title: "LUN", Right: true},
+		Columns: []frame.Column{{Title: "device"}, {Title: "reads/s", Right: true}, {Title: "writes/s", Right: true}, {Title: "MB/s r", Right: true},
+			{Title: "MB/s w", Right: true}, {Title: "time r", Right: true}, {Title: "time w", Right: true}, {Title: "LUN", Right: true},
 			{Title: "target, group", Wide: true}},
 		Read: func(ctx context.Context) ([]frame.Row, error) {
 			s, err := d.Client().Statistics(ctx)
@@ -59,7 +59,7 @@ func (m *meter) rows(s engine.Statistics) []frame.Row {
 			cells = old.cells
 		}
 		seen[id] = sample{now, l.Counters, cells}
-		where := l.Target
+		where := short(l.Target)
 		if l.Group != "" {
 			where += ", " + l.Group
 		}
@@ -71,6 +71,14 @@ func (m *meter) rows(s engine.Statistics) []frame.Row {
 	}
 	m.before = seen
 	return rows
+}
+
+// short is a target's name without what all iSCSI names of an array begin with.
+func short(target string) string {
+	if i := strings.LastIndexByte(target, ':'); i >= 0 && strings.HasPrefix(target, "iqn.") {
+		return target[i+1:]
+	}
+	return target
 }
 
 // rates are what a LUN did in some seconds. Counters that went back began anew.

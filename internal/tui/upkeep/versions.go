@@ -95,7 +95,7 @@ func askUpgrade(d *frame.Desk, t trial) {
 		Intro: t.says() + " The new version goes into the other slot; this one stays, and is back by itself if the new one is not healthy.",
 		Fields: []frame.Field{
 			{Label: "File or address", Text: &source, Check: upgradeSource,
-				Hint: "Such as /tmp/esos-1.1.upgrade or https://files.example.com/esos-1.1.upgrade. Its signature is checked first."},
+				Hint: "Such as https://files.example.com/esos-1.1.upgrade, or the whole path of a file. Its signature is checked first."},
 			{Label: "Reboot into it at once", Yes: &reboot, Hint: "No: it waits until somebody reboots. Initiators lose their disks while the machine starts."},
 		}}
 	f.Do = func() {
@@ -185,13 +185,10 @@ func (s slotInfo) state() string {
 	for _, w := range []struct {
 		is   bool
 		text string
-	}{{s.Running, "running"}, {s.Default, "default"}, {s.Damage != "", "DAMAGED"}, {s.Damage == "" && s.Verified, "verified"}} {
+	}{{s.Damage != "", "DAMAGED"}, {s.Running, "running"}, {s.Left != nil, "on trial"}, {s.Default, "default"}, {s.Damage == "" && s.Verified, "verified"}} {
 		if w.is {
 			words = append(words, w.text)
 		}
-	}
-	if s.Left != nil {
-		words = append(words, fmt.Sprintf("on trial, %d boots left", *s.Left))
 	}
 	return strings.Join(words, ", ")
 }
@@ -203,13 +200,16 @@ func slots(d *frame.Desk) {
 	l = &frame.List{Title: "Slots", Command: "esos slot list", Once: true,
 		Help:    "The two copies of ESOS on the medium: which one runs, which one boots, and whether they are whole. v reads and checks every byte of them.",
 		Empty:   "There is no slot.",
-		Columns: []frame.Column{{Title: "slot"}, {Title: "version"}, {Title: "state", Wide: true}, {Title: "built"}, {Title: "kernel"}, {Title: "settings", Right: true}},
+		Columns: []frame.Column{{Title: "slot"}, {Title: "version"}, {Title: "state", Wide: true}, {Title: "built"}, {Title: "settings", Right: true}, {Title: "kernel"}},
 		Read: rowsOf(d, func(s slotInfo) frame.Row {
-			settings := ""
+			settings, built := "", ""
+			if !s.Built.IsZero() {
+				built = s.Built.Local().Format(time.DateOnly)
+			}
 			if s.Generation > 0 {
 				settings = fmt.Sprint(s.Generation)
 			}
-			row := frame.Row{ID: s.Slot, Value: s, Cells: []string{s.Slot, s.Version, s.state(), when(s.Built), s.Kernel, settings}}
+			row := frame.Row{ID: s.Slot, Value: s, Cells: []string{s.Slot, s.Version, s.state(), built, settings, s.Kernel}}
 			switch {
 			case s.Damage != "":
 				row.Level, row.Why = frame.Bad, "Damaged: "+s.Damage
@@ -238,7 +238,7 @@ func showTrial(d *frame.Desk, again func()) {
 		p.Keys = []frame.PageKey{{Key: 'k', Does: "keep what runs", Do: func() { confirmTrial(d, again) }}}
 		if t.Last != nil && t.Last.Failed != nil {
 			p.Keys = append(p.Keys, frame.PageKey{Key: 'd', Does: "dismiss the alert", Do: func() {
-				d.Command("Dismiss the alert", func() { d.Close(p) }, "upgrade", "dismiss")
+				run(d, p, "Dismiss the alert", "upgrade", "dismiss")
 			}})
 		}
 		d.Page(p)
