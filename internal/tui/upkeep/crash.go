@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/esos-project/esos/internal/tui/frame"
@@ -28,7 +29,7 @@ func (x dump) memory() string {
 	case x.Complete:
 		return pick.Size(x.Size)
 	}
-	return "messages only"
+	return "none"
 }
 
 // crashDumps shows what was saved of kernels that crashed.
@@ -40,14 +41,15 @@ func crashDumps(d *frame.Desk) {
 		Help: "A kernel that crashes is saved by a second one: its messages, and its memory without what belongs to programs and caches. " +
 			"The memory may hold what initiators read and wrote: treat it like the disks.",
 		Empty:   "No kernel crashed, as far as the medium tells.",
-		Columns: []frame.Column{{Title: "when"}, {Title: "version"}, {Title: "memory"}, {Title: "reason", Wide: true}, {Title: "slot"}, {Title: "name"}},
+		Columns: []frame.Column{{Title: "when"}, {Title: "memory"}, {Title: "reason", Wide: true}, {Title: "name"}},
 		Read: rowsOf(d, func(x dump) frame.Row {
-			return frame.Row{ID: x.Name, Value: x, Why: x.Error, Cells: []string{when(x.When), x.Version, x.memory(), x.Reason, x.Slot, x.Name}}
+			return frame.Row{ID: x.Name, Value: x, Why: x.Error, Cells: []string{when(x.When), x.memory(), x.Reason, x.Name}}
 		}, "crash", "list"),
 		Keys: []frame.RowKey{
 			{Key: 's', Does: "messages", Do: func(r frame.Row) {
 				d.Output("Read the messages", func(text string) {
-					showText(d, "Messages of "+name(r), "esos crash show "+name(r), text)
+					x := r.Value.(dump)
+					showText(d, fmt.Sprintf("%s, ESOS %s of slot %s", x.Name, x.Version, x.Slot), "esos crash show "+name(r), text)
 				}, "crash", "show", name(r))
 			}},
 			{Key: 'a', Does: "seen to", Do: func(r frame.Row) {
@@ -74,21 +76,4 @@ func export(d *frame.Desk, title, intro string, args ...string) {
 		d.Ask("Write this file?", file+"\n\nA file of that name is replaced.", "Write", func() { run(d, f, title, append(args, file)...) })
 	}
 	d.Form(f)
-}
-
-// showText shows a long text in which lines can be found.
-func showText(d *frame.Desk, title, command, text string) {
-	p := &frame.Page{Title: title, Command: command, Text: text, End: true, Help: "f shows only the lines that have a text."}
-	lines := lazyLines(text)
-	only := ""
-	p.Keys = []frame.PageKey{{Key: 'f', Does: "find", Do: func() {
-		findIn(d, only, func(want string) {
-			only = want
-			p.Title, p.Text = title, text
-			if want != "" {
-				p.Title, p.Text = title+" with "+want, joined(having(lines(), want))
-			}
-		})
-	}}}
-	d.Page(p)
 }

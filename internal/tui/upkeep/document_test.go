@@ -117,6 +117,9 @@ func TestImportExport(t *testing.T) {
 	if err := os.WriteFile(file, []byte(scst), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	s.open(t, "Export Settings")
+	s.Golden("export")
+	s.Escape()
 	s.open(t, "Import Settings")
 	s.Golden("import")
 	s.Type("scst.conf")
@@ -147,7 +150,6 @@ func TestImportExport(t *testing.T) {
 
 	// And out again, by the real command.
 	s.open(t, "Export Settings")
-	s.Golden("export")
 	out := filepath.Join(dir, "out.conf")
 	s.Press(tcell.KeyTab)
 	s.Field(out)

@@ -47,8 +47,8 @@ func logArchives(d *frame.Desk) {
 	d.List(l)
 }
 
-// mostOfLog bounds what is shown of one log: its last bytes.
-const mostOfLog = 4 << 20
+// mostOfLog bounds what is kept of one log to be searched: its last bytes.
+const mostOfLog = 8 << 20
 
 // logFile is a file of an archive.
 type logFile struct {
@@ -67,7 +67,7 @@ func openArchive(d *frame.Desk, name string) {
 		return unpack(strings.NewReader(packed))
 	}, func(files []logFile) {
 		d.List(&frame.List{Title: name, Command: "esos logs export " + name + " - | tar --zstd -t", Once: true,
-			Help: "The files of the archive. Of large ones the end is shown; export has all of it.", Empty: "It is empty.",
+			Help: "The files of the archive. Of large ones the end is shown and searched; export has all of it.", Empty: "It is empty.",
 			Columns: []frame.Column{{Title: "log", Wide: true}, {Title: "size", Right: true}},
 			Read: func(context.Context) ([]frame.Row, error) {
 				var rows []frame.Row
@@ -117,22 +117,4 @@ func unpack(r io.Reader) ([]logFile, error) {
 		}
 		files = append(files, f)
 	}
-}
-
-// lazyLines breaks a text into lines, once it is asked for them.
-func lazyLines(text string) func() []string {
-	var lines []string
-	return func() []string {
-		if lines == nil {
-			lines = strings.Split(strings.TrimRight(text, "\n"), "\n")
-		}
-		return lines
-	}
-}
-
-func joined(lines []string) string {
-	if len(lines) == 0 {
-		return "No line has that."
-	}
-	return strings.Join(lines, "\n")
 }

@@ -82,7 +82,10 @@ func generations(d *frame.Desk) {
 				d.Ask("Call off what waits for the next boot?", "The next boot comes up with the settings that are in force now, and they are saved again.", "Call it off",
 					func() { d.Command("Call it off", again, "config", "restore", "--undo") })
 			}},
-			{Key: 's', Does: "save now", Always: true, Do: func(frame.Row) { d.Command("Save the settings", again, "sync") }},
+			{Key: 's', Does: "save now", Always: true, Do: func(frame.Row) {
+				d.Ask("Save the settings now?", "What changed since the last generation goes into a new one on the medium. If nothing changed, nothing is written.", "Save",
+					func() { d.Command("Save the settings", again, "sync") })
+			}},
 			{Key: 'b', Does: "back up", Always: true, Do: func(frame.Row) { backup(d) }},
 		}}
 	d.List(l)

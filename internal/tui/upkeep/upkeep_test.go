@@ -155,6 +155,14 @@ func (s *stage) open(t *testing.T, title string) {
 // Shows is Wait: what is shown may be a moment older than what was done.
 func (s *stage) Shows(text string) { s.Wait(text) }
 
+// Golden is a golden screen in any time zone.
+func (s *stage) Golden(name string, replace ...string) {
+	for _, t := range []time.Time{moment(), moment().Add(-24 * time.Hour)} {
+		replace = append(replace, local(t), t.Format("2006-01-02 15:04:05"))
+	}
+	s.Console.Golden(name, replace...)
+}
+
 // yes gives the answer that does something to a question.
 func (s *stage) yes(t *testing.T, question string) {
 	t.Helper()

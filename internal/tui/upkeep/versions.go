@@ -238,7 +238,7 @@ func showTrial(d *frame.Desk, again func()) {
 		p.Keys = []frame.PageKey{{Key: 'k', Does: "keep what runs", Do: func() { confirmTrial(d, again) }}}
 		if t.Last != nil && t.Last.Failed != nil {
 			p.Keys = append(p.Keys, frame.PageKey{Key: 'd', Does: "dismiss the alert", Do: func() {
-				run(d, p, "Dismiss the alert", "upgrade", "dismiss")
+				d.Ask("Take the alert away?", "What failed was read, and somebody saw to it.", "Take it away", func() { run(d, p, "Dismiss the alert", "upgrade", "dismiss") })
 			}})
 		}
 		d.Page(p)
