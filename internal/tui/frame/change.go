@@ -151,7 +151,7 @@ func (p *planned) text() string {
 	if p.why != "" {
 		fmt.Fprintf(&b, "%s\n\n", p.why)
 	}
-	if len(p.of.Steps) == 0 {
+	if len(p.of.Steps) == 0 && len(p.of.Adopts) == 0 {
 		b.WriteString("The document changes; nothing of what is served does.\n")
 	} else {
 		b.WriteString(p.of.Text)
