@@ -124,8 +124,8 @@ func (p *planned) show(of v1.Plan) {
 		p.desk.Warn("This cannot be carried out", faults(of.Refused))
 		return
 	case len(of.Steps) == 0 && p.same:
+		p.end() // takes the form away, and what is above it
 		p.desk.Say("No changes", "The array is like that already.")
-		p.end()
 		return
 	}
 	p.page = &Page{Title: "Plan", Command: "esos plan", Text: p.text(),
