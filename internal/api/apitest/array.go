@@ -39,13 +39,15 @@ type Options struct {
 	// below devices is the real machine's then, not an imitation: documents can
 	// have image files, but no storage.
 	Native bool
+	// Engine serves unless Native: one that a test has set up.
+	Engine engine.Engine
 }
 
 // Array is an array that is ESOS's own, of which all but the API, the
 // appliance and its layers is an imitation.
 type Array struct {
 	Appliance *appliance.Appliance
-	Engine    *enginetest.Memory // nil if it is native
+	Engine    *enginetest.Memory // nil if another one serves
 	Machine   *Machine
 	Disks     *storagefake.Machine
 	Alerts    *alert.Board
@@ -78,8 +80,10 @@ func New(t testing.TB, o Options) *Array {
 		files = nil
 		serves = startNative(ctx, t, dir, log)
 	} else {
-		a.Engine = &enginetest.Memory{}
-		serves = a.Engine
+		if serves = o.Engine; serves == nil {
+			serves = &enginetest.Memory{}
+		}
+		a.Engine, _ = serves.(*enginetest.Memory)
 	}
 	opts := appliance.Options{DataDir: data, Engine: serves, Log: log, OwnsMachine: true, System: a.Machine.System(),
 		Network: networktest.New(o.Interfaces...), Storage: a.Disks, Files: files, Health: &smart.Book{},
