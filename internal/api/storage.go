@@ -51,7 +51,10 @@ func storageAnswer(err error) error {
 
 // storageOf is the storage in the words of the API.
 func storageOf(now appliance.Storage) v1.StorageState {
-	out := v1.StorageState{Disks: []v1.Disk{}, Blocks: []v1.Disk{}, Arrays: arraysOf(now), Remote: remoteOf(now), Multipath: multipathOf(now)}
+	out := v1.StorageState{Disks: []v1.Disk{}, Blocks: []v1.Disk{}, Arrays: arraysOf(now), Remote: remoteOf(now), Multipath: multipathOf(now), VolumeGroups: groupsOf(now)}
+	if now.LVM.Err != nil && len(now.Declared.Storage.VolumeGroups) > 0 {
+		out.Problems = append(out.Problems, now.LVM.Err.Error())
+	}
 	for _, d := range now.Blocks.Devices() {
 		w := diskOf(now, d)
 		switch {

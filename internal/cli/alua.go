@@ -108,19 +108,11 @@ func (a *app) aluaGroup() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if targetGroup(g, args[1]) != nil {
-			return fmt.Errorf("target group %q of device group %q %w", args[1], g.Name, config.ErrExists)
-		}
-		tg := config.TargetGroup{Name: args[1]}
-		for _, have := range g.TargetGroups {
-			tg.ID = max(tg.ID, have.ID)
-		}
-		tg.ID++
+		tg := config.TargetGroup{Name: args[1], ID: g.NextID()}
 		if err := made.set(c, doc, &tg); err != nil {
 			return err
 		}
-		g.TargetGroups = append(g.TargetGroups, tg)
-		return nil
+		return doc.AddTargetGroup(g.Name, tg)
 	})
 	set := &cobra.Command{
 		Use: "set DEVICE-GROUP TARGET-GROUP", Short: "Change a target group, such as its access state", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeALUA,
@@ -129,7 +121,7 @@ func (a *app) aluaGroup() *cobra.Command {
 	var changed targetGroupFlags
 	changed.add(set)
 	a.edited(set, func(c *cobra.Command, args []string, doc *config.Document) error {
-		_, tg, err := findTargetGroup(doc, args)
+		tg, err := doc.FindTargetGroup(args[0], args[1])
 		if err != nil {
 			return err
 		}
@@ -137,12 +129,7 @@ func (a *app) aluaGroup() *cobra.Command {
 	})
 	remove := &cobra.Command{Use: "delete DEVICE-GROUP TARGET-GROUP", Short: "Delete a target group", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeALUA}
 	a.edited(remove, func(_ *cobra.Command, args []string, doc *config.Document) error {
-		g, _, err := findTargetGroup(doc, args)
-		if err != nil {
-			return err
-		}
-		g.TargetGroups = slices.DeleteFunc(g.TargetGroups, func(t config.TargetGroup) bool { return t.Name == args[1] })
-		return nil
+		return doc.RemoveTargetGroup(args[0], args[1])
 	})
 	c.AddCommand(create, set, remove)
 	return c
@@ -201,28 +188,6 @@ func groupTarget(doc *config.Document, text string) (config.GroupTarget, error) 
 		return config.GroupTarget{}, err
 	}
 	return config.GroupTarget{Name: t.Name}, nil
-}
-
-func targetGroup(g *config.DeviceGroup, name string) *config.TargetGroup {
-	for i := range g.TargetGroups {
-		if g.TargetGroups[i].Name == name {
-			return &g.TargetGroups[i]
-		}
-	}
-	return nil
-}
-
-// findTargetGroup finds what the arguments DEVICE-GROUP TARGET-GROUP name.
-func findTargetGroup(doc *config.Document, args []string) (*config.DeviceGroup, *config.TargetGroup, error) {
-	g, err := doc.FindDeviceGroup(args[0])
-	if err != nil {
-		return nil, nil, err
-	}
-	tg := targetGroup(g, args[1])
-	if tg == nil {
-		return nil, nil, fmt.Errorf("target group %q of device group %q: %w; 'esos alua list' shows all", args[1], g.Name, config.ErrNotFound)
-	}
-	return g, tg, nil
 }
 
 func (a *app) completeALUA(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {

@@ -23,7 +23,7 @@ func (a *app) deviceList() *cobra.Command {
 			return a.print(doc.Devices, func(t *table) {
 				t.head("name", "handler", "size", "block", "provisioning", "path", "luns")
 				for _, d := range doc.Devices {
-					t.row(d.Name, d.Handler, sizeText(d.Size), numberText(d.BlockSize), d.Provisioning, d.Path, len(lunsOf(doc, d.Name)))
+					t.row(d.Name, d.Handler, sizeText(d.Size), numberText(d.BlockSize), d.Provisioning, d.Path, len(doc.LUNsOf(d.Name)))
 				}
 			})
 		}),
@@ -59,7 +59,7 @@ func (a *app) deviceShow() *cobra.Command {
 				attributePairs(t, "Attribute ", d.Attributes)
 				namespace, _ := doc.NVMe.NamespaceOf(d.Name)
 				t.pair("Namespace", strings.TrimPrefix(namespace, "nvme-namespace/"))
-				t.pair("LUNs", strings.Join(lunsOf(doc, d.Name), "\n\t"))
+				t.pair("LUNs", strings.Join(doc.LUNsOf(d.Name), "\n\t"))
 			})
 		}),
 	}
@@ -249,7 +249,7 @@ with --destroy and it is.`,
 	c.Flags().BoolVar(&unmap, "unmap", false, "also remove the LUNs or the namespace that lead to it")
 	return a.edited(c, func(_ *cobra.Command, args []string, doc *config.Document) error {
 		for _, name := range args {
-			if luns := lunsOf(doc, name); len(luns) > 0 && !unmap {
+			if luns := doc.LUNsOf(name); len(luns) > 0 && !unmap {
 				return codeError{fmt.Errorf("device %s is in use: %s; unmap it first, or use --unmap", name, strings.Join(luns, ", ")), exitConflict}
 			}
 			if ns, ok := doc.NVMe.NamespaceOf(name); ok && !unmap {
@@ -261,26 +261,6 @@ with --destroy and it is.`,
 		}
 		return nil
 	})
-}
-
-// lunsOf says where a device is mapped: target, group and LUN.
-func lunsOf(doc *config.Document, device string) []string {
-	var found []string
-	for _, t := range doc.Targets {
-		for _, l := range t.LUNs {
-			if l.Device == device {
-				found = append(found, fmt.Sprintf("LUN %d of %s", l.LUN, t.Name))
-			}
-		}
-		for _, g := range t.Groups {
-			for _, l := range g.LUNs {
-				if l.Device == device {
-					found = append(found, fmt.Sprintf("LUN %d of %s group %s", l.LUN, t.Name, g.Name))
-				}
-			}
-		}
-	}
-	return found
 }
 
 func sizeText(s config.Size) string {

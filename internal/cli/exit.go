@@ -92,7 +92,7 @@ func exitCode(err error) int {
 		return exitMedium
 	case errors.Is(err, config.ErrNotFound):
 		return exitNotFound
-	case errors.Is(err, config.ErrExists):
+	case errors.Is(err, config.ErrExists), errors.Is(err, config.ErrInUse):
 		return exitConflict
 	case errors.As(err, &answer):
 		return answerCode(answer)

@@ -4,40 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/carry"
-	"github.com/esos-project/esos/internal/carry/saveconfig"
-	"github.com/esos-project/esos/internal/carry/scstconf"
+	"github.com/esos-project/esos/internal/carry/foreign"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
 )
 
-// foreign is the file of another target.
-type foreign interface {
-	Name() string
-	Recognises(text []byte) bool
-	Read(name string, text []byte) (*carry.Import, error)
-	Write(d *config.Document, o carry.Options) (*carry.Export, error)
-}
-
-func foreignFormats() []foreign { return []foreign{scstconf.Format{}, saveconfig.Format{}} }
-
 // foreignFormat finds a format by its name, or by the text if there is none.
-func foreignFormat(name, file string, text []byte) (foreign, error) {
-	for _, f := range foreignFormats() {
-		if name == f.Name() || name == "" && f.Recognises(text) {
-			return f, nil
-		}
+func foreignFormat(name, file string, text []byte) (foreign.Format, error) {
+	f, err := foreign.Find(name, file, text)
+	if err != nil {
+		return nil, usageError{err}
 	}
-	if name != "" {
-		return nil, usageError{fmt.Errorf("format %q is neither scst nor lio", name)}
-	}
-	return nil, usageError{fmt.Errorf("%s looks neither like scst.conf nor like saveconfig.json; if it is one of them, say so with --format scst or --format lio", file)}
+	return f, nil
 }
 
 // importFlags are those of esos import, besides those of all changes.
@@ -107,7 +91,8 @@ func (a *app) importFile(c *cobra.Command, file string, f *importFlags) error {
 	if err != nil {
 		return err
 	}
-	doc := movedIn(inForce, found)
+	doc := inForce
+	foreign.MoveIn(doc, found)
 	if a.output == asYAML {
 		showLeft(a.err, found.Left, "cannot be carried")
 		return a.printDocument(doc, f.reveal)
@@ -151,38 +136,12 @@ func (a *app) moveIn(c *cobra.Command, cl *client.Client, doc *config.Document, 
 
 // readForeign reads a file, or standard input for "-".
 func (a *app) readForeign(file string) (text []byte, name string, err error) {
-	const most = 64 << 20
-	in := a.in
-	if name = file; file == "-" {
-		name = "standard input"
-	} else {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, "", fmt.Errorf("read the file to import: %w", err)
-		}
-		defer func() { _ = f.Close() }()
-		in = f
+	if file == "-" {
+		text, err = foreign.ReadAll("standard input", a.in)
+		return text, "standard input", err
 	}
-	text, err = io.ReadAll(io.LimitReader(in, most+1))
-	if err == nil && len(text) > most {
-		err = errors.New("it is larger than 64 MiB")
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("read %s: %w", name, err)
-	}
-	return text, name, nil
-}
-
-// movedIn is the document in force with the file's devices and targets in the
-// place of its own.
-func movedIn(inForce *config.Document, found *carry.Import) *config.Document {
-	doc, from := inForce.Clone(), found.Document
-	portals := doc.ISCSI.Portals
-	doc.Devices, doc.ISCSI, doc.Targets, doc.DeviceGroups = from.Devices, from.ISCSI, from.Targets, from.DeviceGroups
-	if found.AnyPortal && len(portals) > 0 {
-		doc.ISCSI.Portals = portals // the file knows of none, the array does
-	}
-	return doc
+	text, err = foreign.ReadFile(file)
+	return text, file, err
 }
 
 // printDocument prints a document, its secrets hidden unless they are wanted.

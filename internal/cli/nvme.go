@@ -4,16 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
 )
-
-// ourNQNs is what NQNs of subsystems begin with when none was thought of.
-const ourNQNs = "nqn.2026-11.org.esos-project:"
 
 func (a *app) nvme() *cobra.Command {
 	c := &cobra.Command{
@@ -109,16 +105,13 @@ func (a *app) subsystemCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use: "create SUBSYSTEM", Short: "Create a subsystem", Args: cobra.ExactArgs(1),
 		Long: `Create a subsystem. SUBSYSTEM is an NQN; a plain word becomes
-` + ourNQNs + `WORD. Nobody may connect before a host is named.`,
+` + config.OurNQNs + `WORD. Nobody may connect before a host is named.`,
 		Example: "  esos nvme subsystem create mail --host nqn.2026-11.com.example:host1\n  esos nvme subsystem create nqn.2026-11.com.example:mail --port front",
 	}
 	f.add(c)
 	c.Flags().StringSliceVar(&hosts, "host", nil, "`NQN` of a host that may connect (more than once, or with commas)")
 	return a.edited(c, func(c *cobra.Command, args []string, doc *config.Document) error {
-		s := config.NVMeSubsystem{NQN: args[0]}
-		if !strings.HasPrefix(s.NQN, "nqn.") {
-			s.NQN = ourNQNs + s.NQN
-		}
+		s := config.NVMeSubsystem{NQN: config.NewSubsystemName(args[0])}
 		f.set(c, &s)
 		if err := doc.AddNVMeSubsystem(s); err != nil {
 			return err

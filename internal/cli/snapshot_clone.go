@@ -39,7 +39,9 @@ snapshot was taken of. Give it to a host group with 'esos lun map'.`,
 			return err
 		}
 		if snap.Volume != "" {
-			return a.edit(ctx, f, func(doc *config.Document) error { return cloneVolume(doc, snap, to, readOnly) })
+			return a.edit(ctx, f, func(doc *config.Document) error {
+				return doc.CloneSnapshot(snap.Group, config.Volume{Name: snap.Volume, Pool: snap.Pool, Size: config.Size(snap.Size)}, to, readOnly)
+			})
 		}
 		return a.cloneImage(ctx, cl, f, snap, to, readOnly)
 	})
@@ -60,28 +62,6 @@ func findSnapshot(ctx context.Context, c *client.Client, id string) (v1.Snapshot
 		return v1.Snapshot{}, codeError{fmt.Errorf("snapshot %s: %w; 'esos snapshot list' shows all", id, config.ErrNotFound), exitInvalid}
 	}
 	return all.Snapshots[i], nil
-}
-
-// cloneVolume adds to a document a volume that begins with what a snapshot
-// holds, or is the snapshot, and a device on it.
-func cloneVolume(doc *config.Document, snap v1.Snapshot, to string, readOnly bool) error {
-	i := slices.IndexFunc(doc.Storage.VolumeGroups, func(g config.VolumeGroup) bool { return g.Name == snap.Group })
-	if i < 0 {
-		return codeError{fmt.Errorf("snapshot %s@%s is in volume group %s, which the document does not declare; declare that first", snap.Device, snap.Name, snap.Group), exitInvalid}
-	}
-	g := &doc.Storage.VolumeGroups[i]
-	v := config.Volume{Name: to, Type: config.ThinDisk, Pool: snap.Pool, CloneOf: snap.Volume}
-	if readOnly {
-		// Declared, so that it is there after a reboot, too.
-		v = config.Volume{Name: snap.Volume, Type: config.ThinDisk, Pool: snap.Pool, Size: config.Size(snap.Size), ReadOnly: true}
-	}
-	switch j := slices.IndexFunc(g.Volumes, func(have config.Volume) bool { return have.Name == v.Name }); {
-	case j < 0:
-		g.Volumes = append(g.Volumes, v)
-	case !readOnly:
-		return fmt.Errorf("volume %s/%s %w", g.Name, v.Name, config.ErrExists)
-	}
-	return doc.AddDevice(config.Device{Name: to, Handler: config.BlockIO, Path: v.Path(g.Name), ReadOnly: readOnly})
 }
 
 // cloneImage copies the file of a snapshot, which takes no space and no time

@@ -10,13 +10,9 @@ import (
 	"github.com/esos-project/esos/internal/config"
 )
 
-// ourNames is what target names begin with when none was thought of: ESOS's
-// naming authority (RFC 7143 4.2.7.4).
-const ourNames = "iqn.2026-11.org.esos-project:"
-
 func (a *app) target() *cobra.Command {
 	c := &cobra.Command{Use: "target", Aliases: []string{"targets"}, Short: "Targets: what initiators log in to"}
-	c.AddCommand(a.targetList(), a.targetShow(), a.targetCreate(), a.targetSet(), a.targetSwitch("enable", false), a.targetSwitch("disable", true), a.targetDelete())
+	c.AddCommand(a.targetList(), a.targetShow(), a.targetCreate(), a.targetSet(), a.targetSwitch("enable", false), a.targetSwitch("disable", true), a.targetLIP(), a.targetDelete())
 	return c
 }
 
@@ -144,7 +140,7 @@ func (a *app) targetCreate() *cobra.Command {
 		Use:   "create TARGET",
 		Short: "Create a target",
 		Long: `Create a target. TARGET is an iSCSI name (iqn., eui. or naa.); a plain word becomes
-` + ourNames + `WORD. With another driver it is a port of this machine:
+` + config.OurNames + `WORD. With another driver it is a port of this machine:
 the GID of an SRP port (ib_srpt), the WWPN of a Fibre Channel (qla2x00t) or FCoE
 (fcst) port; or a name like naa.5001405b2a1c3d4e, where this machine itself is
 the initiator (scst_local). Those are served by engine lio or scst.`,
@@ -156,11 +152,7 @@ the initiator (scst_local). Those are served by engine lio or scst.`,
 	c.Flags().StringVar(&driver, "driver", "", "transport: iscsi (default), ib_srpt, qla2x00t, fcst or scst_local")
 	return a.edited(c, func(c *cobra.Command, args []string, doc *config.Document) error {
 		d := config.Driver(driver)
-		name := d.TargetName(args[0])
-		if d.Portals() && !strings.HasPrefix(name, "iqn.") && !strings.HasPrefix(name, "eui.") && !strings.HasPrefix(name, "naa.") {
-			name = ourNames + name
-		}
-		t := config.Target{Name: name, Driver: d}
+		t := config.Target{Name: config.NewTargetName(d, args[0]), Driver: d}
 		if err := f.set(c, &t); err != nil {
 			return err
 		}

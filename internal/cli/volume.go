@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,40 +15,25 @@ func (a *app) volume() *cobra.Command {
 	return c
 }
 
-// named is a volume with its group, as lists print it.
-type named struct {
-	Group string `json:"group"`
-	config.Volume
-}
-
-func volumesOf(doc *config.Document) []named {
-	var all []named
-	for _, g := range doc.Storage.VolumeGroups {
-		for _, v := range g.Volumes {
-			all = append(all, named{g.Name, v})
-		}
-	}
-	return all
-}
-
 func (a *app) completeVolumes(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	return a.completeNames(func(doc *config.Document, args []string) []string {
 		if len(args) > 0 {
 			return nil
 		}
 		var names []string
-		for _, v := range volumesOf(doc) {
-			names = append(names, v.Group+"/"+v.Name)
+		for _, g := range doc.Storage.VolumeGroups {
+			for _, v := range g.Volumes {
+				names = append(names, g.Name+"/"+v.Name)
+			}
 		}
 		return names
 	})(c, args, typed)
 }
 
-// splitVolume takes GROUP/VOLUME apart; what begins with /dev/ is meant, too.
+// splitVolume takes GROUP/VOLUME apart.
 func splitVolume(arg string) (group, name string, err error) {
-	group, name, ok := strings.Cut(strings.TrimPrefix(arg, "/dev/"), "/")
-	if !ok || group == "" || name == "" || strings.Contains(name, "/") {
-		return "", "", usageError{fmt.Errorf("%q is no volume; write GROUP/VOLUME", arg)}
+	if group, name, err = config.SplitVolume(arg); err != nil {
+		return "", "", usageError{err}
 	}
 	return group, name, nil
 }
@@ -61,73 +44,6 @@ func findVolume(doc *config.Document, arg string) (*config.VolumeGroup, *config.
 		return nil, nil, err
 	}
 	return doc.FindVolume(group, name)
-}
-
-func volumeType(v config.Volume) config.VolumeType { return cmp.Or(v.Type, config.Linear) }
-
-func (a *app) volumeList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List the volumes", Args: cobra.NoArgs,
-		RunE: a.reading(func(_ []string, doc *config.Document) error {
-			all := volumesOf(doc)
-			return a.print(all, func(t *table) {
-				t.head("volume", "type", "size", "pool", "cache", "used by")
-				for _, v := range all {
-					t.row(v.Group+"/"+v.Name, volumeType(v.Volume), sizeText(v.Size), v.Pool, cacheText(v.Cache), strings.Join(doc.UsersOf(v.Path(v.Group)), ", "))
-				}
-			})
-		}),
-	}
-}
-
-func cacheText(c *config.Cache) string {
-	switch {
-	case c == nil:
-		return ""
-	case c.Type == "writecache":
-		return "writecache " + c.Size.String()
-	}
-	return cmp.Or(c.Mode, "writethrough") + " " + c.Size.String()
-}
-
-func (a *app) volumeShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show GROUP/VOLUME", Short: "Show one volume", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVolumes,
-		RunE: a.reading(func(args []string, doc *config.Document) error {
-			g, v, err := findVolume(doc, args[0])
-			if err != nil {
-				return err
-			}
-			return a.print(named{g.Name, *v}, func(t *table) {
-				t.pair("Name", v.Name)
-				t.pair("Group", g.Name)
-				if v.Type != config.ThinPool {
-					t.pair("Path", v.Path(g.Name))
-				}
-				t.pair("Type", volumeType(*v))
-				t.pair("Size", sizeText(v.Size))
-				t.pair("Physical size", sizeText(v.Physical))
-				t.pair("Pool", v.Pool)
-				t.pair("Clone of", v.CloneOf)
-				t.pair("Stripes", numberText(v.Stripes))
-				t.pair("Stripe size", sizeText(v.StripeSize))
-				t.pair("Mirrors", numberText(v.Mirrors))
-				t.pair("Metadata", sizeText(v.Metadata))
-				t.pair("Chunk", sizeText(v.Chunk))
-				if v.Type == config.VDO {
-					t.pair("Deduplication", yesNo(v.Deduplication == nil || *v.Deduplication))
-					t.pair("Compression", yesNo(v.Compression == nil || *v.Compression))
-				}
-				t.pair("Read-only", yesNo(v.ReadOnly))
-				t.pair("Cache", cacheText(v.Cache))
-				if v.Cache != nil {
-					t.pair("Cache device", v.Cache.Device)
-				}
-				t.pair("Devices", strings.Join(v.Devices, "\n\t"))
-				t.pair("Used by", strings.Join(doc.UsersOf(v.Path(g.Name)), "\n\t"))
-			})
-		}),
-	}
 }
 
 func (a *app) volumeCreate() *cobra.Command {
@@ -197,16 +113,12 @@ that while something uses it. The file system or device on it is grown by its ow
 			return usageError{errNothing}
 		}
 		resize := func(text string, to *config.Size) error {
-			more, add := strings.CutPrefix(text, "+")
-			size, err := config.ParseSize(more)
+			if *to == 0 && strings.HasPrefix(text, "+") {
+				return codeError{fmt.Errorf("volume %s has its size from what it is a clone of; write the new size, without +", args[0]), exitInvalid}
+			}
+			size, err := config.Resized(*to, text)
 			if err != nil {
 				return usageError{err}
-			}
-			if add {
-				if *to == 0 {
-					return codeError{fmt.Errorf("volume %s has its size from what it is a clone of; write the new size, without +", args[0]), exitInvalid}
-				}
-				size += *to
 			}
 			*to = size
 			return nil
@@ -268,28 +180,10 @@ deleted if they are named: --destroy volume/GROUP/VOLUME.`,
 	}
 	return a.edited(c, func(_ *cobra.Command, args []string, doc *config.Document) error {
 		for _, arg := range args {
-			g, v, err := findVolume(doc, arg)
-			if err != nil {
+			if _, _, err := splitVolume(arg); err != nil {
 				return err
 			}
-			users := doc.UsersOf(v.Path(g.Name))
-			for _, w := range g.Volumes {
-				if w.Pool == v.Name && !slices.Contains(args, g.Name+"/"+w.Name) {
-					users = append(users, "volume "+g.Name+"/"+w.Name)
-				}
-			}
-			if len(users) > 0 {
-				return codeError{fmt.Errorf("volume %s is in use by %s; delete that first", arg, strings.Join(users, ", ")), exitConflict}
-			}
 		}
-		for _, arg := range args {
-			group, name, _ := splitVolume(arg)
-			g, err := doc.FindVolumeGroup(group)
-			if err != nil {
-				return err
-			}
-			g.Volumes = slices.DeleteFunc(g.Volumes, func(v config.Volume) bool { return v.Name == name })
-		}
-		return nil
+		return doc.RemoveVolumes(args...)
 	})
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -17,28 +18,11 @@ finds it by its new name.`,
 		Args:    cobra.ExactArgs(2), ValidArgsFunction: a.completeVolumes,
 	}
 	return a.edited(c, func(_ *cobra.Command, args []string, doc *config.Document) error {
-		g, v, err := findVolume(doc, args[0])
+		group, name, err := splitVolume(args[0])
 		if err != nil {
 			return err
 		}
-		was, name := v.Name, args[1]
-		for _, other := range g.Volumes {
-			if other.Name == name {
-				return codeError{fmt.Errorf("volume group %s has a volume %s already", g.Name, name), exitConflict}
-			}
-		}
-		from := v.Path(g.Name)
-		v.Name, v.Was = name, was
-		for i := range g.Volumes {
-			if g.Volumes[i].Pool == was {
-				g.Volumes[i].Pool = name
-			}
-			if g.Volumes[i].CloneOf == was {
-				g.Volumes[i].CloneOf = name
-			}
-		}
-		doc.MovePath(from, config.Volume{Name: name}.Path(g.Name))
-		return nil
+		return doc.RenameVolume(group, name, args[1])
 	})
 }
 
@@ -62,32 +46,15 @@ neither depends on the other.`,
 		if err != nil {
 			return err
 		}
-		g, err := doc.FindVolumeGroup(group)
-		if err != nil {
-			return err
-		}
-		v := config.Volume{Name: args[1], Type: config.ThinDisk, Pool: pool, CloneOf: origin, ReadOnly: readOnly}
-		var pools []string
-		for _, o := range g.Volumes {
-			switch {
-			case o.Name == origin && o.Type != config.ThinDisk:
-				return codeError{fmt.Errorf("volume %s is %s, and only thin volumes have clones", args[0], volumeType(o)), exitInvalid}
-			case o.Name == origin:
-				v.Pool = o.Pool
-			case o.Type == config.ThinPool:
-				pools = append(pools, o.Name)
-			}
-		}
-		if v.Pool == "" && len(pools) == 1 {
-			v.Pool = pools[0]
-		}
-		if v.Pool == "" {
-			return usageError{fmt.Errorf("the document has no volume %s; say with --pool which thin pool it lies in", args[0])}
-		}
+		v := config.Volume{Name: args[1], Pool: pool, CloneOf: origin, ReadOnly: readOnly}
 		if err := parseSizes(sizeFlag{size, &v.Size}); err != nil {
 			return err
 		}
-		return doc.AddVolume(group, v)
+		err = doc.CloneVolume(group, v)
+		if errors.Is(err, config.ErrNotThin) {
+			return codeError{err, exitInvalid}
+		}
+		return err
 	})
 }
 

@@ -1,12 +1,13 @@
 package cli
 
 import (
+	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
 )
 
@@ -32,11 +33,20 @@ func (a *app) completeVolumeGroups(c *cobra.Command, args []string, typed string
 func (a *app) volumeGroupList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the volume groups", Args: cobra.NoArgs,
-		RunE: a.reading(func(_ []string, doc *config.Document) error {
-			return a.print(doc.Storage.VolumeGroups, func(t *table) {
-				t.head("name", "volumes", "devices")
-				for _, g := range doc.Storage.VolumeGroups {
-					t.row(g.Name, len(g.Volumes), strings.Join(g.Devices, " "))
+		Long: "List the volume groups: those that the document declares, and others that disks have.",
+		RunE: a.asking(func(ctx context.Context, c *client.Client, _ []string) error {
+			_, all, err := a.readGroups(ctx, c)
+			if err != nil {
+				return err
+			}
+			return a.print(all, func(t *table) {
+				t.head("name", "size", "free", "volumes", "devices")
+				for _, g := range all {
+					size, free, n := "", "", len(g.Volumes)
+					if g.Now != nil {
+						size, free, n = config.Size(g.Now.Size).Human(), config.Size(g.Now.Free).Human(), max(n, len(g.Now.Volumes))
+					}
+					t.row(g.Name, size, free, n, strings.Join(g.Devices, " "))
 				}
 			})
 		}),
@@ -46,24 +56,37 @@ func (a *app) volumeGroupList() *cobra.Command {
 func (a *app) volumeGroupShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show GROUP", Short: "Show one volume group", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeVolumeGroups,
-		RunE: a.reading(func(args []string, doc *config.Document) error {
-			g, err := doc.FindVolumeGroup(args[0])
+		RunE: a.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			doc, all, err := a.readGroups(ctx, c)
 			if err != nil {
 				return err
 			}
-			return a.print(g, func(t *table) {
-				t.pair("Name", g.Name)
-				t.pair("Devices", strings.Join(g.Devices, "\n\t"))
-				t.pair("Extent size", sizeText(g.ExtentSize))
-				t.pair("UUID", g.UUID)
-				var names []string
-				for _, v := range g.Volumes {
-					names = append(names, fmt.Sprintf("%s (%s, %s)", v.Name, volumeType(v), sizeText(v.Size)))
+			for _, g := range all {
+				if g.Name == args[0] {
+					return a.print(g, func(t *table) { g.show(t) })
 				}
-				t.pair("Volumes", strings.Join(names, "\n\t"))
-			})
+			}
+			_, err = doc.FindVolumeGroup(args[0])
+			return err
 		}),
 	}
+}
+
+func (g listedVolumeGroup) show(t *table) {
+	t.pair("Name", g.Name)
+	if n := g.Now; n != nil {
+		t.pair("Size", config.Size(n.Size).Human())
+		t.pair("Free", config.Size(n.Free).Human())
+		t.pair("Devices missing", numberText(n.Missing))
+	}
+	t.pair("Devices", strings.Join(g.Devices, "\n\t"))
+	t.pair("Extent size", sizeText(g.ExtentSize))
+	t.pair("UUID", g.UUID)
+	var names []string
+	for _, v := range volumesOf([]listedVolumeGroup{g}) {
+		names = append(names, fmt.Sprintf("%s (%s, %s)", v.Name, v.kind(), v.size()))
+	}
+	t.pair("Volumes", strings.Join(names, "\n\t"))
 }
 
 func (a *app) volumeGroupCreate() *cobra.Command {
@@ -94,17 +117,7 @@ func (a *app) volumeGroupAddDevice() *cobra.Command {
 		Args:    cobra.MinimumNArgs(2), ValidArgsFunction: a.completeVolumeGroups,
 	}
 	return a.edited(c, func(_ *cobra.Command, args []string, doc *config.Document) error {
-		g, err := doc.FindVolumeGroup(args[0])
-		if err != nil {
-			return err
-		}
-		for _, d := range args[1:] {
-			if slices.Contains(g.Devices, d) {
-				return codeError{fmt.Errorf("%s is a device of volume group %s already", d, g.Name), exitConflict}
-			}
-			g.Devices = append(g.Devices, d)
-		}
-		return nil
+		return doc.AddVolumeDevices(args[0], args[1:]...)
 	})
 }
 
@@ -118,17 +131,7 @@ device, add the new one first.`,
 		Args:    cobra.MinimumNArgs(2), ValidArgsFunction: a.completeVolumeGroups,
 	}
 	return a.edited(c, func(_ *cobra.Command, args []string, doc *config.Document) error {
-		g, err := doc.FindVolumeGroup(args[0])
-		if err != nil {
-			return err
-		}
-		for _, d := range args[1:] {
-			if !slices.Contains(g.Devices, d) {
-				return codeError{fmt.Errorf("%s is no device of volume group %s, which has %s", d, g.Name, strings.Join(g.Devices, ", ")), exitNotFound}
-			}
-			g.Devices = slices.DeleteFunc(g.Devices, func(has string) bool { return has == d })
-		}
-		return nil
+		return doc.RemoveVolumeDevices(args[0], args[1:]...)
 	})
 }
 
@@ -152,12 +155,9 @@ deleted if the group and each of its volumes are named: --destroy volume-group/G
 			if len(g.Volumes) > 0 && !volumes {
 				return codeError{fmt.Errorf("volume group %s has volumes; delete them first, or use --volumes", name), exitConflict}
 			}
-			for _, v := range g.Volumes {
-				if users := doc.UsersOf(v.Path(name)); len(users) > 0 {
-					return codeError{fmt.Errorf("volume %s/%s is in use by %s; delete that first", name, v.Name, strings.Join(users, ", ")), exitConflict}
-				}
+			if err := doc.RemoveVolumeGroup(name); err != nil {
+				return err
 			}
-			doc.Storage.VolumeGroups = slices.DeleteFunc(doc.Storage.VolumeGroups, func(g config.VolumeGroup) bool { return g.Name == name })
 		}
 		return nil
 	})

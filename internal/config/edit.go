@@ -274,6 +274,23 @@ func (d *Document) UnmapLUN(target, group string, lun int) error {
 	return nil
 }
 
+// LUNsOf says in words where a device is mapped: target, group and LUN.
+func (d *Document) LUNsOf(device string) []string {
+	var found []string
+	d.eachMap(func(target, group string, luns *[]LUN) {
+		for _, l := range *luns {
+			switch {
+			case l.Device != device:
+			case group == "":
+				found = append(found, fmt.Sprintf("LUN %d of %s", l.LUN, target))
+			default:
+				found = append(found, fmt.Sprintf("LUN %d of %s group %s", l.LUN, target, group))
+			}
+		}
+	})
+	return found
+}
+
 // Restored returns d, an older document, as a rollback brings it back beside
 // the one in force: how the API is reached, and who may use it and log in, stay
 // as they are. Somebody who was shut out, or a token that was revoked, must not come

@@ -33,9 +33,9 @@ func SnapshotTogether(devices []Device) error {
 	return nil
 }
 
-// snapshotStore says why a device can have no snapshots where it lies, as far
+// SnapshotStore says why a device can have no snapshots where it lies, as far
 // as the document declares that.
-func (s *Storage) snapshotStore(d Device) error {
+func (s *Storage) SnapshotStore(d Device) error {
 	kind, name, _ := strings.Cut(s.Provider(d.Path), "/")
 	switch kind {
 	case "":

@@ -366,7 +366,7 @@ func (c *checker) checkSnapshots(s *Storage, names map[string]string) {
 			d, err := c.doc.FindDevice(name)
 			if err == nil {
 				devices = append(devices, *d)
-				err = s.snapshotStore(*d)
+				err = s.SnapshotStore(*d)
 			}
 			if err != nil {
 				c.error(fmt.Sprintf("%s.devices[%d]", at, j), "%v", err)

@@ -22,6 +22,7 @@ import (
 	"github.com/esos-project/esos/internal/host/smart"
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
+	"github.com/esos-project/esos/internal/layer/vdisk"
 	"github.com/esos-project/esos/internal/nvmet"
 	"github.com/esos-project/esos/internal/snapshot"
 )
@@ -36,7 +37,11 @@ type Options struct {
 	Document string
 	// Health is what is known of how its disks are; nothing if nil.
 	Health *smart.Book
-	// Engine serves; one in memory if nil.
+	// Native has ESOS's own engine serve, with a real target process. What stands
+	// below devices is the real machine's then, not an imitation: documents can
+	// have image files, but no storage.
+	Native bool
+	// Engine serves unless Native: one that a test has set up.
 	Engine engine.Engine
 }
 
@@ -44,7 +49,7 @@ type Options struct {
 // appliance and its layers is an imitation.
 type Array struct {
 	Appliance *appliance.Appliance
-	Engine    *enginetest.Memory // nil if Options had one
+	Engine    *enginetest.Memory // nil if another one serves
 	Machine   *Machine
 	Disks     *storagefake.Machine
 	Alerts    *alert.Board
@@ -65,10 +70,6 @@ func New(t testing.TB, o Options) *Array {
 	for i := range o.Disks {
 		a.Disks.Disk(fmt.Sprintf("vd%c", 'a'+i), fmt.Sprintf("d%d", i+1), 4<<30)
 	}
-	if o.Engine == nil {
-		a.Engine = &enginetest.Memory{}
-		o.Engine = a.Engine
-	}
 	if o.Health == nil {
 		o.Health = &smart.Book{}
 	}
@@ -76,13 +77,23 @@ func New(t testing.TB, o Options) *Array {
 		o.Interfaces = []string{"eth0", "eth1"}
 	}
 	log := slog.New(slog.DiscardHandler)
-	files := storagefake.Images{Machine: a.Disks}
+	var files vdisk.Files = storagefake.Images{Machine: a.Disks}
 	kernel := nvmetfake.New(nvmetfake.Options{})
 	data := filepath.Join(dir, "data")
-	opts := appliance.Options{DataDir: data, Engine: o.Engine, Log: log, OwnsMachine: true, System: a.Machine.System(),
+	var serves engine.Engine
+	if o.Native {
+		files = nil
+		serves = startNative(ctx, t, dir, log)
+	} else {
+		if serves = o.Engine; serves == nil {
+			serves = &enginetest.Memory{}
+		}
+		a.Engine, _ = serves.(*enginetest.Memory)
+	}
+	opts := appliance.Options{DataDir: data, Engine: serves, Log: log, OwnsMachine: true, System: a.Machine.System(),
 		Network: networktest.New(o.Interfaces...), Storage: a.Disks, Files: files, Health: o.Health,
 		NVMe:      nvmet.New(nvmet.Options{Kernel: kernel, Debug: kernel.Debug(), RunDir: filepath.Join(dir, "run")}),
-		Snapshots: snapshot.New(snapshot.Options{Machine: a.Disks, Files: files, DataDir: data})}
+		Snapshots: snapshot.New(snapshot.Options{Machine: a.Disks, Files: storagefake.Images{Machine: a.Disks}, DataDir: data})}
 	if o.Document != "" {
 		doc, err := config.Decode("the test's document", []byte(o.Document))
 		if err != nil {

@@ -13,6 +13,9 @@ type StorageState struct {
 	Remote    RemoteState    `json:"remote" doc:"What this machine is logged in to, for disks of other arrays."`
 	Multipath MultipathState `json:"multipath" doc:"Disks that are reached by several paths."`
 	Arrays    []ArrayState   `json:"arrays" doc:"RAID arrays: those that run, and those that disks say they are part of."`
+	// VolumeGroups are all that LVM finds: declared ones and others'.
+	VolumeGroups []VolumeGroupState `json:"volume_groups" doc:"LVM volume groups: those that are declared, and others that disks have."`
+	Problems     []string           `json:"problems,omitempty" doc:"Why something may be missing here: what could not be looked at."`
 }
 
 // Disk is a block device, and who has it.

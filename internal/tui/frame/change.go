@@ -124,8 +124,8 @@ func (p *planned) show(of v1.Plan) {
 		p.desk.Warn("This cannot be carried out", faults(of.Refused))
 		return
 	case len(of.Steps) == 0 && p.same:
+		p.end() // takes the form away, and what is above it
 		p.desk.Say("No changes", "The array is like that already.")
-		p.end()
 		return
 	}
 	p.page = &Page{Title: "Plan", Command: "esos plan", Text: p.text(),
@@ -151,7 +151,7 @@ func (p *planned) text() string {
 	if p.why != "" {
 		fmt.Fprintf(&b, "%s\n\n", p.why)
 	}
-	if len(p.of.Steps) == 0 {
+	if len(p.of.Steps) == 0 && len(p.of.Adopts) == 0 {
 		b.WriteString("The document changes; nothing of what is served does.\n")
 	} else {
 		b.WriteString(p.of.Text)

@@ -2,6 +2,7 @@ package frame
 
 import (
 	"context"
+	"io"
 	"strings"
 )
 
@@ -14,6 +15,12 @@ func (d *Desk) Command(title string, done func(), args ...string) {
 
 // CommandWith is Command of a command that reads input, a secret perhaps.
 func (d *Desk) CommandWith(title, input string, done func(), args ...string) {
+	d.CommandFrom(title, strings.NewReader(input), done, args...)
+}
+
+// CommandFrom is Command of a command that is answered while it works. It
+// returns the page, to be given keys.
+func (d *Desk) CommandFrom(title string, in io.Reader, done func(), args ...string) *Page {
 	ctx, cancel := context.WithCancel(d.ctx)
 	line := "esos " + strings.Join(args, " ")
 	p := &Page{Title: title, Command: line, End: true, Text: "$ " + line + "\n\n",
@@ -22,7 +29,7 @@ func (d *Desk) CommandWith(title, input string, done func(), args ...string) {
 	d.Page(p)
 	d.pending++
 	go func() {
-		code := d.o.Command(ctx, args, strings.NewReader(input), &toPage{d, p})
+		code := d.o.Command(ctx, args, in, &toPage{d, p})
 		d.Update(func() {
 			d.pending--
 			switch {
@@ -36,6 +43,7 @@ func (d *Desk) CommandWith(title, input string, done func(), args ...string) {
 			}
 		})
 	}()
+	return p
 }
 
 // Output runs a command of esos and hands what it printed to then.

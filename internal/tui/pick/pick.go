@@ -3,13 +3,11 @@
 package pick
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/config"
-	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/tui/frame"
 )
 
@@ -54,58 +52,3 @@ func Path(d v1.Disk) string {
 
 // Size is a size for people.
 func Size(bytes int64) string { return config.Size(bytes).Human() }
-
-// Devices are the devices of a document.
-func Devices(doc *config.Document) []frame.Option {
-	var o []frame.Option
-	for _, d := range doc.Devices {
-		o = append(o, frame.Option{Value: d.Name, Cells: []string{d.Name, string(d.Handler), Size(int64(d.Size)), d.Path}})
-	}
-	return o
-}
-
-// DeviceColumns are the titles over Devices.
-func DeviceColumns() []string { return []string{"device", "handler", "size", "path"} }
-
-// Targets are the targets of a document.
-func Targets(doc *config.Document) []frame.Option {
-	var o []frame.Option
-	for _, t := range doc.Targets {
-		o = append(o, frame.Option{Value: t.Name, Cells: []string{t.Name, fmt.Sprintf("%d groups", len(t.Groups))}})
-	}
-	return o
-}
-
-// Groups are the host groups of a target.
-func Groups(doc *config.Document, target string) []frame.Option {
-	t, err := doc.FindTarget(target)
-	if err != nil {
-		return nil
-	}
-	var o []frame.Option
-	for _, g := range t.Groups {
-		o = append(o, frame.Option{Value: g.Name, Cells: []string{g.Name, strings.Join(g.Initiators, ", ")}})
-	}
-	return o
-}
-
-// Initiators are those that are logged in to a target; used says in how many
-// groups each is.
-func Initiators(doc *config.Document, sessions []engine.Session, target string) []frame.Option {
-	var o []frame.Option
-	for _, s := range sessions {
-		if s.Target != target || slices.ContainsFunc(o, func(have frame.Option) bool { return have.Value == s.Initiator }) {
-			continue
-		}
-		used := 0
-		for _, t := range doc.Targets {
-			for _, g := range t.Groups {
-				if slices.Contains(g.Initiators, s.Initiator) {
-					used++
-				}
-			}
-		}
-		o = append(o, frame.Option{Value: s.Initiator, Cells: []string{s.Initiator, s.Address, fmt.Sprintf("used by %d groups", used)}})
-	}
-	return o
-}
