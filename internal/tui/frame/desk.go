@@ -29,10 +29,11 @@ type Desk struct {
 	done    bool
 	now     time.Time // of the last tick
 
-	waiting *waiting          // what the keys wait for
-	ahead   []*tcell.EventKey // typed while waiting
-	pending int               // background work that is under way
-	mouse   tcell.ButtonMask  // as it was
+	waiting *waiting      // what the keys wait for
+	ahead   []tcell.Event // typed while waiting: keys, and what was pasted
+	paste   paste
+	pending int              // background work that is under way
+	mouse   tcell.ButtonMask // as it was
 	link    link
 	toast   toast
 	handled int // keys
@@ -56,6 +57,11 @@ type Setup struct {
 	Now func() time.Time
 	// User is who sits here.
 	User string
+	// Blocks says that the terminal has U+2581 to U+2588, of which graphs are made.
+	Blocks bool
+	// Confirmed is told of each answer to a question that lets something be done:
+	// tests count them. It may be nil.
+	Confirmed func(what string)
 }
 
 // Screen is one of the stack. Its functions are called by the desk's goroutine.
@@ -115,6 +121,9 @@ func (d *Desk) Client() *client.Client { return d.o.Client }
 
 // User is who sits here.
 func (d *Desk) User() string { return d.o.User }
+
+// Blocks says whether graphs may be made of block characters.
+func (d *Desk) Blocks() bool { return d.o.Blocks }
 
 // Context ends when the console does.
 func (d *Desk) Context() context.Context { return d.ctx }
@@ -247,6 +256,7 @@ func (d *Desk) Run(ctx context.Context, first Screen) error {
 			return nil
 		case <-tick.C:
 			d.tick()
+			d.endPaste()
 		case f := <-d.updates:
 			f()
 		case ev, ok := <-events:

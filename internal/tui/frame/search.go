@@ -18,7 +18,7 @@ func (d *Desk) SetFinder(find func(*config.Document, v1.StorageState) []Found) {
 
 // search shows all actions and objects to choose from by a part of their names.
 func (d *Desk) search() {
-	if d.entries == nil {
+	if p, ok := d.top().(*Picker); d.entries == nil || ok && p.search {
 		return
 	}
 	LoadElse(d, "Look for objects", func(ctx context.Context) ([]Found, error) {
@@ -35,7 +35,7 @@ func (d *Desk) search() {
 }
 
 func (d *Desk) find(objects []Found) {
-	p := &Picker{Title: "Search", Intro: "Type a part of what you look for: an action, a device, a target, an initiator, a disk ..."}
+	p := &Picker{search: true, Title: "Search", Intro: "Type a part of what you look for: an action, a device, a target, an initiator, a disk ..."}
 	var do []func(*Desk)
 	add := func(name, where, does string, f func(*Desk)) {
 		p.Options = append(p.Options, Option{Value: where + "/" + name, Cells: []string{name, where, does}})
