@@ -5,6 +5,7 @@ package frame
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -62,6 +63,13 @@ type Setup struct {
 	// Confirmed is told of each answer to a question that lets something be done:
 	// tests count them. It may be nil.
 	Confirmed func(what string)
+	// Keep keeps the theme that was chosen for whoever sits here. It may be nil.
+	Keep func(Theme) error
+	// Version is the software's.
+	Version string
+	// Shell runs a shell, and Root has whoever sits here prove that commands may
+	// run as root, both on the terminal; they are nil where there is none.
+	Shell, Root func() error
 }
 
 // Screen is one of the stack. Its functions are called by the desk's goroutine.
@@ -139,6 +147,32 @@ func (d *Desk) SetTheme(t Theme) {
 		d.screen.Clear()
 	}
 }
+
+// KeepTheme changes how things look, now and from now on.
+func (d *Desk) KeepTheme(t Theme) error {
+	d.SetTheme(t)
+	if d.o.Keep == nil {
+		return nil
+	}
+	return d.o.Keep(t)
+}
+
+// Shell leaves the terminal to a shell, until it ends.
+func (d *Desk) Shell() error { return d.lend(d.o.Shell) }
+
+// Root has whoever sits here prove that commands may run as root.
+func (d *Desk) Root() error { return d.lend(d.o.Root) }
+
+func (d *Desk) lend(f func() error) (err error) {
+	if f == nil {
+		return errors.New("there is no terminal here to do it on")
+	}
+	d.Suspend(func() { err = f() })
+	return err
+}
+
+// Version is the software's.
+func (d *Desk) Version() string { return d.o.Version }
 
 // Now is the time.
 func (d *Desk) Now() time.Time { return d.o.Now() }

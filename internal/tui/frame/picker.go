@@ -131,7 +131,7 @@ func (p *Picker) Key(ev *tcell.EventKey) {
 		switch {
 		case ev.Rune() == ' ' && p.Many:
 			p.mark()
-		case ev.Rune() == ' ':
+		case ev.Rune() == ' ' && p.filter == "": // in what is looked for it is a letter
 			p.enter()
 		default:
 			p.filter, p.at = p.filter+strings.ToLower(string(ev.Rune())), 0

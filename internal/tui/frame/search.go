@@ -3,6 +3,8 @@ package frame
 import (
 	"context"
 
+	"github.com/rivo/uniseg"
+
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/config"
 )
@@ -41,9 +43,23 @@ func (d *Desk) find(objects []Found) {
 		p.Options = append(p.Options, Option{Value: where + "/" + name, Cells: []string{name, where, does}})
 		do = append(do, f)
 	}
-	for _, m := range d.entries() {
+	// What an action does gives way to names: of those, every letter counts.
+	width, _ := d.screen.Size()
+	names, titles := 0, 0
+	for _, f := range objects {
+		names = max(names, uniseg.StringWidth(f.Object))
+	}
+	all := d.entries()
+	for _, m := range all {
+		titles = max(titles, uniseg.StringWidth(m.Title))
 		for _, a := range m.Actions {
-			add(a.Title, m.Title, a.Does, a.Do)
+			names = max(names, uniseg.StringWidth(a.Title))
+		}
+	}
+	room := max(0, width-16-names-titles)
+	for _, m := range all {
+		for _, a := range m.Actions {
+			add(a.Title, m.Title, cut(a.Does, room), a.Do)
 		}
 	}
 	for _, f := range objects {

@@ -3,6 +3,7 @@ package frame
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/esos-project/esos/internal/client"
@@ -97,8 +98,9 @@ func Refresh[T any](d *Desk, load func(context.Context) (T, error), then func(T,
 
 // link is the way to the array's daemon.
 type link struct {
-	lost  bool
-	since time.Time
+	lost   bool
+	since  time.Time
+	denied bool // it is there, and not for whoever sits here
 }
 
 // again is the pause before a lost array is asked again.
@@ -111,7 +113,7 @@ func (d *Desk) heard(err error) {
 	if !errors.As(err, &gone) || d.link.lost || d.ctx.Err() != nil {
 		return
 	}
-	d.link = link{lost: true, since: d.Now()}
+	d.link = link{lost: true, since: d.Now(), denied: errors.Is(err, fs.ErrPermission)}
 	go d.call()
 }
 

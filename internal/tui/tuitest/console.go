@@ -31,6 +31,10 @@ type Options struct {
 	Width, Height int
 	Theme         frame.Theme
 	Now           func() time.Time
+	Keep          func(frame.Theme) error // a theme that was chosen
+	Confirmed     func(what string)
+	Blocks        bool
+	Shell, Root   func() error
 }
 
 // Console is a console in a terminal in memory.
@@ -59,7 +63,8 @@ func New(t testing.TB, o Options) *Console {
 		}
 	}
 	c := &Console{t: t, Screen: tcell.NewSimulationScreen("UTF-8"), ended: make(chan error, 1)}
-	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: "root", Interval: 500 * time.Millisecond})
+	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: "root", Interval: 500 * time.Millisecond,
+		Keep: o.Keep, Confirmed: o.Confirmed, Blocks: o.Blocks, Shell: o.Shell, Root: o.Root})
 	if o.Menus != nil {
 		c.Desk.SetEntries(o.Menus)
 	}
@@ -161,6 +166,46 @@ func (c *Console) key(k tcell.Key, r rune) {
 	if err := c.Screen.PostEvent(tcell.NewEventKey(k, r, tcell.ModNone)); err != nil {
 		c.t.Fatal(err)
 	}
+	c.settle()
+}
+
+// Send presses a key and waits for nothing: what it does may end the console.
+func (c *Console) Send(k tcell.Key) {
+	c.t.Helper()
+	c.sent++
+	if err := c.Screen.PostEvent(tcell.NewEventKey(k, 0, tcell.ModNone)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Leaves fails if what is done does not end the console.
+func (c *Console) Leaves(do func()) {
+	c.t.Helper()
+	do()
+	select {
+	case err := <-c.ended:
+		c.ended <- err
+	case <-time.After(30 * time.Second):
+		c.t.Fatal("the console did not end")
+	}
+}
+
+// Paste pastes text, as a terminal does that marks it as pasted.
+func (c *Console) Paste(text string) {
+	c.t.Helper()
+	_ = c.Screen.PostEvent(tcell.NewEventPaste(true))
+	for _, r := range text {
+		k := tcell.KeyRune
+		if r == '\n' {
+			k = tcell.KeyEnter
+		}
+		for c.Screen.PostEvent(tcell.NewEventKey(k, r, tcell.ModNone)) != nil { // the queue is full
+			time.Sleep(time.Millisecond)
+		}
+		c.sent++
+	}
+	_ = c.Screen.PostEvent(tcell.NewEventPaste(false))
+	c.do(func() {})
 	c.settle()
 }
 
