@@ -57,7 +57,7 @@ func (a *app) showConsole(ctx context.Context) error {
 	defer note("left")
 	note("came")
 	s := frame.Setup{Client: cl, Screen: screen, User: who, Blocks: blocks, Version: Version(), Theme: frame.FindTheme(loadLook(who).Theme),
-		Command:   a.consoleCommand(), Shell: console.Leave, Root: console.AskForRoot,
+		Command: a.consoleCommand(), Shell: console.Leave, Root: console.AskForRoot,
 		Confirmed: func(what string) { note("confirmed: " + what) },
 		Keep:      func(t frame.Theme) error { return saveLook(who, look{Theme: t.Name}) }}
 	if os.Getenv("NO_COLOR") != "" || screen.Colors() < 8 {

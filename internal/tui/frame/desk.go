@@ -38,6 +38,7 @@ type Desk struct {
 	link    link
 	toast   toast
 	handled int // keys
+	drawn   int
 	head    func() (left, right string, level Level)
 	entries func() []Menu // for search
 	finder  func(*config.Document, v1.StorageState) []Found
@@ -285,6 +286,7 @@ func (d *Desk) Run(ctx context.Context, first Screen) error {
 	d.Push(first)
 	for !d.done {
 		d.draw()
+		d.drawn++
 		select {
 		case <-ctx.Done():
 			return nil
@@ -334,6 +336,12 @@ func (d *Desk) Idle() bool { return d.waiting == nil && d.pending == 0 && len(d.
 // Handled counts the keys that were taken from the terminal: for tests, by
 // Update.
 func (d *Desk) Handled() int { return d.handled }
+
+// Draw draws the screen: for benchmarks, by Update.
+func (d *Desk) Draw() { d.draw() }
+
+// Drawn counts how often the screen was drawn: for tests, by Update.
+func (d *Desk) Drawn() int { return d.drawn }
 
 // Suspend gives the terminal to f, and takes it back after it.
 func (d *Desk) Suspend(f func()) {

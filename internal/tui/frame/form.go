@@ -31,7 +31,7 @@ type Form struct {
 	areas  map[*string]*tview.TextArea
 	fault  string
 	spots  []spot
-	before []*Field // that were shown when the cursor last moved
+	before []*Field // that were shown before the last key
 }
 
 // spot is where a field or button was drawn, for the mouse.
@@ -112,10 +112,19 @@ func (f *Form) step(by int) {
 	f.fault = ""
 }
 
+// look notes which fields are shown before something is done to one of them.
+func (f *Form) look() {
+	f.before = f.shown()
+	f.at = min(f.at, len(f.before)+1)
+}
+
 // changed tells of a value that changed. Other fields may come and go by it: the
 // cursor stays where it was.
 func (f *Form) changed(fl *Field) {
-	on := f.field()
+	var on *Field // the value may have hidden others already
+	if f.at < len(f.before) {
+		on = f.before[f.at]
+	}
 	button := f.at - len(f.before)
 	f.fault = ""
 	if fl.Changed != nil {
@@ -170,7 +179,7 @@ func (f *Form) area(fl *Field) *tview.TextArea {
 
 // Key handles a key.
 func (f *Form) Key(ev *tcell.EventKey) {
-	f.at = min(f.at, len(f.shown())+1)
+	f.look()
 	fl := f.field()
 	switch {
 	case ev.Key() == tcell.KeyEscape:
@@ -235,6 +244,7 @@ func (f *Form) press(at int) {
 
 // Paste puts text into the field that has the keys.
 func (f *Form) Paste(text string) {
+	f.look()
 	nobody := func(tview.Primitive) {}
 	switch fl := f.field(); {
 	case fl != nil && fl.Text != nil:
@@ -325,6 +335,7 @@ func (fl *Field) text() string {
 
 // Mouse chooses a field or presses a button.
 func (f *Form) Mouse(x, y int, what Click) {
+	f.look()
 	switch what {
 	case WheelUp:
 		f.step(-1)

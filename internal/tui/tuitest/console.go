@@ -131,11 +131,12 @@ func (c *Console) settle() {
 	c.t.Helper()
 	end := time.Now().Add(time.Minute)
 	for {
-		idle := false
-		c.do(func() { idle = c.Desk.Handled() >= c.sent && c.Desk.Idle() })
-		if idle {
-			c.do(func() {}) // what was done before it is drawn
-			return
+		idle, drawn := false, 0
+		c.do(func() { idle, drawn = c.Desk.Handled() >= c.sent && c.Desk.Idle(), c.Desk.Drawn() })
+		for now := drawn; idle; { // until it is drawn, too
+			if c.do(func() { now = c.Desk.Drawn() }); now > drawn {
+				return
+			}
 		}
 		if time.Now().After(end) {
 			c.t.Fatalf("the console does not come to rest:\n%s", c.Text())
@@ -162,18 +163,20 @@ func (c *Console) Type(text string) {
 
 func (c *Console) key(k tcell.Key, r rune) {
 	c.t.Helper()
-	c.sent++
-	if err := c.Screen.PostEvent(tcell.NewEventKey(k, r, tcell.ModNone)); err != nil {
-		c.t.Fatal(err)
-	}
+	c.send(k, r)
 	c.settle()
 }
 
 // Send presses a key and waits for nothing: what it does may end the console.
-func (c *Console) Send(k tcell.Key) {
+func (c *Console) Send(k tcell.Key) { c.t.Helper(); c.send(k, 0) }
+
+// SendRune is Send of a letter.
+func (c *Console) SendRune(r rune) { c.t.Helper(); c.send(tcell.KeyRune, r) }
+
+func (c *Console) send(k tcell.Key, r rune) {
 	c.t.Helper()
 	c.sent++
-	if err := c.Screen.PostEvent(tcell.NewEventKey(k, 0, tcell.ModNone)); err != nil {
+	if err := c.Screen.PostEvent(tcell.NewEventKey(k, r, tcell.ModNone)); err != nil {
 		c.t.Fatal(err)
 	}
 }
