@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -103,7 +104,7 @@ func TestNoTerminal(t *testing.T) {
 		c := exec.Command(program, "tui")
 		c.Env = []string{"TERM=dumb", "HOME=" + t.TempDir()}
 		var out string
-		code := 0
+		var code int
 		if x.name == "none" {
 			b, _ := c.CombinedOutput()
 			out, code = string(b), c.ProcessState.ExitCode()
@@ -176,7 +177,7 @@ name: vault
 devices: [{name: db01, handler: vdisk_nullio, size: 1GiB}]
 targets:
 - name: iqn.2026-11.org.esos-project:mail
-  auth: {incoming: [{user: mail1, secret: ` + s + `}]}
+  auth: {users: [{name: mail1, secret: ` + s + `}]}
   luns: [{lun: 0, device: db01}]
 `
 	}
@@ -210,7 +211,7 @@ targets:
 	files := map[string]string{}
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

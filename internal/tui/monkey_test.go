@@ -286,7 +286,10 @@ func TestMonkey(t *testing.T) {
 	}
 	m.cancel()
 	select {
-	case <-m.ended:
+	case err := <-m.ended:
+		if err != nil {
+			t.Errorf("the console: %v", err)
+		}
 	case <-time.After(time.Minute):
 		t.Fatal("the console does not end")
 	}

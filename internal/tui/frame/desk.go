@@ -23,6 +23,7 @@ import (
 type Desk struct {
 	o       Setup
 	screen  tcell.Screen
+	buffer  buffer
 	ctx     context.Context
 	stack   []Screen
 	updates chan func()
@@ -339,6 +340,12 @@ func (d *Desk) Handled() int { return d.handled }
 
 // Draw draws the screen: for benchmarks, by Update.
 func (d *Desk) Draw() { d.draw() }
+
+// DrawTo draws to another screen from now on: for tests, by Update.
+func (d *Desk) DrawTo(s tcell.Screen) {
+	d.screen = s
+	d.draw()
+}
 
 // Drawn counts how often the screen was drawn: for tests, by Update.
 func (d *Desk) Drawn() int { return d.drawn }

@@ -143,10 +143,10 @@ func TestWait(t *testing.T) {
 		})
 	}
 	c.Desk.Update(func() { slow(c.Desk) })
+	c.Wait("Think ...")
 	for _, r := range "abc" {
 		c.SendRune(r)
 	}
-	c.Wait("Think ...")
 	close(release)
 	c.Wait("Value")
 	c.Wait("abc")
@@ -278,4 +278,33 @@ func TestNamesOfStrangers(t *testing.T) {
 		t.Errorf("control characters reach the terminal: %q", s)
 	}
 	c.Shows("a?[31mb?c?d")
+}
+
+// TestFewBytes: what is drawn again as it was is not sent to the terminal again.
+func TestFewBytes(t *testing.T) {
+	t.Parallel()
+	_, c := console(t)
+	c.In(func(d *frame.Desk) { d.Page(&frame.Page{Title: "Text", Text: strings.Repeat("words\n", 30)}) })
+	s := &counting{SimulationScreen: c.Screen}
+	c.In(func(d *frame.Desk) { d.DrawTo(s) })
+	first := s.puts
+	c.In(func(d *frame.Desk) { d.DrawTo(s) })
+	if s.puts != first || s.shows > 1 {
+		t.Errorf("%d cells and %d screens were sent again", s.puts-first, s.shows)
+	}
+}
+
+type counting struct {
+	tcell.SimulationScreen
+	puts, shows int
+}
+
+func (s *counting) Put(x, y int, text string, style tcell.Style) (string, int) {
+	s.puts++
+	return s.SimulationScreen.Put(x, y, text, style)
+}
+
+func (s *counting) Show() {
+	s.shows++
+	s.SimulationScreen.Show()
 }

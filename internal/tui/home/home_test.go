@@ -64,17 +64,6 @@ func start(t *testing.T, a *apitest.Array, o tuitest.Options) *tuitest.Console {
 	return tuitest.New(t, o)
 }
 
-// hidden are what differs from run to run.
-func hidden(c *tuitest.Console) []string {
-	var pairs []string
-	for _, line := range strings.Split(c.Text(), "\n") {
-		if strings.HasPrefix(strings.TrimSpace(line), "Read  ") || strings.Contains(line, "mail1 ") {
-			pairs = append(pairs, line, "(rates)")
-		}
-	}
-	return pairs
-}
-
 func TestPanels(t *testing.T) {
 	t.Parallel()
 	a := apitest.New(t, apitest.Options{Disks: 3, Document: document})
