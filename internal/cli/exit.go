@@ -90,7 +90,7 @@ func exitCode(err error) int {
 		return exitInvalid
 	case errors.As(err, &medium):
 		return exitMedium
-	case errors.Is(err, config.ErrNotFound), errors.Is(err, machine.ErrNoAppliance), errors.Is(err, machine.ErrLive):
+	case errors.Is(err, config.ErrNotFound):
 		return exitNotFound
 	case errors.Is(err, config.ErrExists):
 		return exitConflict

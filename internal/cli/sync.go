@@ -45,10 +45,12 @@ neither root nor the medium.`,
 	c.Flags().BoolVar(&last, "last", false, "tell how the last save went")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		m, err := machine.Here()
-		if err != nil {
+		switch {
+		case last && (errors.Is(err, machine.ErrNoAppliance) || errors.Is(err, machine.ErrLive)):
+			return notFound(err)
+		case err != nil:
 			return err
-		}
-		if last {
+		case last:
 			return a.printLast(m)
 		}
 		if os.Geteuid() != 0 {

@@ -10,11 +10,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"os/user"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/gdamore/tcell/v2"
+	"github.com/gdamore/tcell/v2/terminfo"
 	"github.com/spf13/cobra"
 
 	"github.com/esos-project/esos/internal/client"
@@ -97,7 +100,7 @@ func openScreen(getenv func(string) string) (s tcell.Screen, blocks bool, err er
 		}
 		defer func() { _ = os.Unsetenv("LC_ALL") }()
 	}
-	if s, err = tcell.NewTerminfoScreenFromTtyTerminfo(nil, info); err == nil {
+	if s, err = tcell.NewTerminfoScreenFromTtyTerminfo(nil, unpadded(info)); err == nil {
 		err = s.Init()
 	}
 	if err != nil {
@@ -105,6 +108,21 @@ func openScreen(getenv func(string) string) (s tcell.Screen, blocks bool, err er
 	}
 	// The kernel's own console has a font without most of them.
 	return s, s.CharacterSet() == "UTF-8" && name != "linux" && !strings.HasPrefix(name, "vt"), nil
+}
+
+var padding = regexp.MustCompile(`\$<[0-9.*/]+>`)
+
+// unpadded is a description without the pauses that terminals of 1978 needed:
+// each change of colour would wait for them.
+func unpadded(info *terminfo.Terminfo) *terminfo.Terminfo {
+	c := *info
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.String && f.CanSet() {
+			f.SetString(padding.ReplaceAllString(f.String(), ""))
+		}
+	}
+	return &c
 }
 
 // sitting is the name of who sits at the terminal, sudo or not.

@@ -54,7 +54,7 @@ func TestTerminals(t *testing.T) {
 			t.Parallel()
 			term := shown(t, a.Socket, x.env...)
 			term.Wait("nterface")
-			term.Wait("Nobody is logged in")
+			term.Shows("Nobody is logged in")
 			out := term.Output()
 			if !strings.Contains(out, x.has) || x.hasNot != "" && strings.Contains(out, x.hasNot) {
 				t.Errorf("want %q and not %q in %q", x.has, x.hasNot, out)
@@ -93,9 +93,9 @@ func TestConsoleWithoutDaemon(t *testing.T) {
 	a := apitest.New(t, apitest.Options{})
 	a.Stop()
 	term := shown(t, a.Socket, "TERM=xterm", "LANG=C.UTF-8")
-	term.Wait("does not answer since")
+	term.Shows("does not answer since")
 	a.Start()
-	term.Wait("Nobody is logged in")
+	term.Shows("Nobody is logged in")
 }
 
 func TestNoTerminal(t *testing.T) {
@@ -127,12 +127,12 @@ func TestThemeIsKept(t *testing.T) {
 	dir := t.TempDir()
 	env := []string{"TERM=linux", "LANG=C.UTF-8", "XDG_CONFIG_HOME=" + dir}
 	term := shown(t, a.Socket, env...)
-	term.Wait("Nobody is logged in")
+	term.Shows("Nobody is logged in")
 	term.Type("icccccc")
 	term.Type("\r")
-	term.Wait("kept for you")
+	term.Shows("kept for you")
 	term.Type("contrast\r")
-	term.Wait("The theme is contrast")
+	term.Shows("The theme is contrast")
 	text, err := os.ReadFile(filepath.Join(dir, "esos", "tui.yaml"))
 	if err != nil || !strings.Contains(string(text), "theme: contrast") {
 		t.Fatalf("%v: %s", err, text)
@@ -140,7 +140,7 @@ func TestThemeIsKept(t *testing.T) {
 	term.Type("i\r")
 	term.Ends()
 	again := shown(t, a.Socket, env...)
-	again.Wait("Nobody is logged in")
+	again.Shows("Nobody is logged in")
 	if out := again.Output(); strings.Contains(out, ";44m") || strings.Contains(out, "[44m") {
 		t.Errorf("the theme is blue again: %q", out)
 	}

@@ -25,6 +25,11 @@ func Menu() frame.Menu {
 // before.
 func Quit(d *frame.Desk) {
 	save := func(ctx context.Context) (string, error) {
+		// It knows whether there is anything to save to, and saves nothing.
+		var failed *frame.CommandError
+		if _, err := d.CommandOutput(ctx, "sync", "--last"); errors.As(err, &failed) && failed.Code == notHere {
+			return "", nil
+		}
 		return d.CommandOutput(ctx, "sync", "--reason", "the console was left")
 	}
 	frame.LoadElse(d, "Save the settings to the boot medium", save, func(string) { d.Quit() }, func(err error) {
@@ -39,11 +44,11 @@ func Quit(d *frame.Desk) {
 }
 
 // worthSaying says whether somebody who leaves must know that the settings were
-// not saved: not where there is no medium, nor if they may not save at all; the
-// daemon has saved each change by itself.
+// not saved: not if they may not save at all; the daemon has saved each change by
+// itself.
 func worthSaying(err error) bool {
 	var failed *frame.CommandError
-	return !errors.As(err, &failed) || failed.Code != notHere && failed.Code != denied
+	return !errors.As(err, &failed) || failed.Code != denied
 }
 
 // Exit codes of esos sync.

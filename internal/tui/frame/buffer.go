@@ -18,7 +18,7 @@ func (b *buffer) Size() (int, int) { return b.cells.Size() }
 
 // SetContent puts a character and those that combine with it.
 func (b *buffer) SetContent(x, y int, r rune, combined []rune, s tcell.Style) {
-	b.cells.SetContent(x, y, r, combined, s)
+	b.cells.Put(x, y, string(append([]rune{r}, combined...)), s)
 }
 
 // Put puts what is one character to the eye.
@@ -45,7 +45,9 @@ func (b *buffer) Get(x, y int) (string, tcell.Style, int) { return b.cells.Get(x
 
 // GetContent is what is at a place.
 func (b *buffer) GetContent(x, y int) (rune, []rune, tcell.Style, int) {
-	return b.cells.GetContent(x, y)
+	text, style, width := b.cells.Get(x, y)
+	all := []rune(text)
+	return all[0], all[1:], style, width
 }
 
 // ShowCursor says where the cursor is.

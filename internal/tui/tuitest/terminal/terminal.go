@@ -124,6 +124,19 @@ func (x *Terminal) Wait(text string) {
 	}
 }
 
+// Shows waits until text is on the screen of a program that draws only what
+// changed, and all of it at Ctrl-L.
+func (x *Terminal) Shows(text string) {
+	x.t.Helper()
+	from := len(x.Output())
+	for end := time.Now().Add(30 * time.Second); !bytes.Contains([]byte(x.Output()[from:]), []byte(text)); time.Sleep(500 * time.Millisecond) {
+		if time.Now().After(end) {
+			x.t.Fatalf("%q is not shown: %q", text, x.Output()[from:])
+		}
+		x.Type("\x0c")
+	}
+}
+
 // Ends waits for the program's end, and returns its exit code.
 func (x *Terminal) Ends() int {
 	x.t.Helper()
