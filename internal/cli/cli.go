@@ -79,7 +79,7 @@ with 'esos serve'.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"array", []*cobra.Command{a.serve(), a.plan(), a.apply(), a.drift(), a.config(), a.importCommand(), a.exportCommand(), a.sync(), a.backup(), a.login()}},
+		{"array", []*cobra.Command{a.serve(), a.tui(), a.plan(), a.apply(), a.drift(), a.config(), a.importCommand(), a.exportCommand(), a.sync(), a.backup(), a.login()}},
 		{"storage", []*cobra.Command{a.disk(), a.remote(), a.multipath(), a.array(), a.encryption(), a.volumeGroup(), a.volume(), a.filesystem(), a.snapshot(), a.image()}},
 		{"edit", []*cobra.Command{a.device(), a.target(), a.group(), a.initiator(), a.lun(), a.portal(), a.nvme(), a.network(), a.clock(), a.mail(), a.account(), a.service(), a.alua(), a.auth(), a.user(), a.token()}},
 		{"watch", []*cobra.Command{a.status(), a.alert(), a.session(), a.statistics(), a.events(), a.operation()}},
@@ -89,7 +89,7 @@ with 'esos serve'.`,
 			c.AddCommand(sub)
 		}
 	}
-	c.AddCommand(a.versionCommand(), a.firstBoot(), a.raidCLI(), a.medium(), a.crash(), a.logs(), a.upgrade(), a.rollback(), a.slot(), a.install())
+	c.AddCommand(a.versionCommand(), a.firstBoot(), a.raidCLI(), a.medium(), a.crash(), a.logs(), a.upgrade(), a.rollback(), a.slot(), a.install(), a.shell(), a.supportBundle())
 	c.InitDefaultCompletionCmd()
 	finish(c)
 	return c

@@ -23,6 +23,7 @@ type synced struct {
 
 func (a *app) sync() *cobra.Command {
 	var reason string
+	var last bool
 	c := &cobra.Command{
 		Use:   "sync",
 		Short: "Save the appliance's settings to its medium now",
@@ -33,15 +34,24 @@ The appliance runs from memory. What differs from its image under /etc, /var/lib
 every eight hours, and by this command. If nothing changed, nothing is written.
 
 It needs root, and not the daemon. If the medium is gone, it fails with exit code
-9 and the array serves on; the daemon saves as soon as the medium is back.`,
+9 and the array serves on; the daemon saves as soon as the medium is back.
+
+With --last nothing is saved: it tells how the last save of this boot went, and needs
+neither root nor the medium.`,
 		Example: "  esos sync\n  esos sync --reason \"before the new switch\"",
 		Args:    cobra.NoArgs,
 	}
 	c.Flags().StringVar(&reason, "reason", "esos sync", "why, for the list of generations")
+	c.Flags().BoolVar(&last, "last", false, "tell how the last save went")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		m, err := machine.Here()
-		if err != nil {
+		switch {
+		case last && (errors.Is(err, machine.ErrNoAppliance) || errors.Is(err, machine.ErrLive)):
+			return notFound(err)
+		case err != nil:
 			return err
+		case last:
+			return a.printLast(m)
 		}
 		if os.Geteuid() != 0 {
 			return codeError{errors.New("save the settings: only root may read all of them; use sudo"), exitDenied}
@@ -61,6 +71,30 @@ It needs root, and not the daemon. If the medium is gone, it fails with exit cod
 		return a.printSynced(saved)
 	}
 	return c
+}
+
+func (a *app) printLast(m *machine.Machine) error {
+	l, err := m.Last()
+	if err != nil {
+		return err
+	}
+	slot, version := m.Booted()
+	return a.print(struct {
+		Slot    string       `json:"slot"`
+		Version string       `json:"version"`
+		Last    machine.Last `json:"last"`
+	}{slot, version, l}, func(t *table) {
+		t.pair("Slot", slot)
+		t.pair("Version", version)
+		switch {
+		case l.When.IsZero():
+			t.pair("Last save", "none since the boot")
+		case l.Error != "":
+			t.pair("Last save", when(l.When)+", failed: "+l.Error)
+		default:
+			t.pair("Last save", fmt.Sprintf("%s, generation %d, %s", when(l.When), l.Generation, l.Reason))
+		}
+	})
 }
 
 func (a *app) printSynced(saved persist.Saved) error {

@@ -45,6 +45,17 @@ func (d *Document) Redacted() *Document {
 	return c
 }
 
+// Secrets are the secrets of d, to be taken out of other texts.
+func (d *Document) Secrets() []string {
+	var all []string
+	d.eachSecret(func(_ string, s *Secret) {
+		if *s != "" && *s != Hidden {
+			all = append(all, string(*s))
+		}
+	})
+	return all
+}
+
 // KeepSecrets puts the secrets of previous where d has "(secret)": a document
 // that was read redacted, edited and sent back keeps its secrets. One that
 // previous does not have stays "(secret)", and Validate refuses it.

@@ -39,6 +39,9 @@ func (m *Machine) Last() (Last, error) {
 	return l, nil
 }
 
+// Booted is the slot that this machine was booted from, and its version.
+func (m *Machine) Booted() (slot, version string) { return m.boot.Slot, m.boot.Version }
+
 // note keeps how a save went, as long as the machine runs.
 func (m *Machine) note(reason string, saved persist.Saved, failed error) error {
 	l := Last{When: time.Now().UTC(), Reason: reason, Generation: saved.Generation.Number, Unchanged: saved.Unchanged}

@@ -44,6 +44,17 @@ func (c Canvas) Put(x, y int, s tcell.Style, text string) int {
 		return 0
 	}
 	at := x
+	// Nearly all text is ASCII, which needs no look at what belongs together.
+	for text != "" && text[0] >= ' ' && text[0] < 0x7f && (len(text) == 1 || text[1] < 0x80) {
+		if at >= c.W {
+			return at - x
+		}
+		if at >= 0 {
+			c.Screen.SetContent(c.X+at, c.Y+y, rune(text[0]), nil, s)
+		}
+		at++
+		text = text[1:]
+	}
 	for state := -1; text != ""; {
 		var cluster string
 		var width int

@@ -210,6 +210,7 @@ func (p *planned) name(object string) {
 		}}}}
 	f.Do = func() {
 		p.desk.Close(f)
+		p.desk.confirmed("destroy " + object)
 		p.destroy = append(p.destroy, object)
 		p.confirm()
 	}
@@ -305,6 +306,7 @@ func (k *keep) Key(ev *tcell.EventKey) {
 	if ev.Key() == tcell.KeyEnter {
 		at := k.at
 		k.desk.Close(k)
+		k.desk.confirmed(k.title)
 		k.buttons[at].do()
 		return
 	}

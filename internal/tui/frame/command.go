@@ -56,14 +56,19 @@ func (d *Desk) Output(what string, then func(string), args ...string) {
 func (d *Desk) CommandOutput(ctx context.Context, args ...string) (string, error) {
 	var b strings.Builder
 	if code := d.o.Command(ctx, args, strings.NewReader(""), &b); code != 0 {
-		return "", &commandError{strings.TrimPrefix(strings.TrimSpace(b.String()), "esos: ")}
+		return "", &CommandError{Code: code, Said: strings.TrimPrefix(strings.TrimSpace(b.String()), "esos: ")}
 	}
 	return b.String(), nil
 }
 
-type commandError struct{ said string }
+// CommandError is a command of esos that failed.
+type CommandError struct {
+	Code int // as docs/cli.md has them
+	Said string
+}
 
-func (e *commandError) Error() string { return e.said }
+// Error is what the command said.
+func (e *CommandError) Error() string { return e.Said }
 
 // toPage appends what is written to a page.
 type toPage struct {

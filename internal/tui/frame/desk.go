@@ -5,6 +5,7 @@ package frame
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -22,6 +23,7 @@ import (
 type Desk struct {
 	o       Setup
 	screen  tcell.Screen
+	buffer  buffer
 	ctx     context.Context
 	stack   []Screen
 	updates chan func()
@@ -29,13 +31,15 @@ type Desk struct {
 	done    bool
 	now     time.Time // of the last tick
 
-	waiting *waiting          // what the keys wait for
-	ahead   []*tcell.EventKey // typed while waiting
-	pending int               // background work that is under way
-	mouse   tcell.ButtonMask  // as it was
+	waiting *waiting      // what the keys wait for
+	ahead   []tcell.Event // typed while waiting: keys, and what was pasted
+	paste   paste
+	pending int              // background work that is under way
+	mouse   tcell.ButtonMask // as it was
 	link    link
 	toast   toast
 	handled int // keys
+	drawn   int
 	head    func() (left, right string, level Level)
 	entries func() []Menu // for search
 	finder  func(*config.Document, v1.StorageState) []Found
@@ -56,6 +60,18 @@ type Setup struct {
 	Now func() time.Time
 	// User is who sits here.
 	User string
+	// Blocks says that the terminal has U+2581 to U+2588, of which graphs are made.
+	Blocks bool
+	// Confirmed is told of each answer to a question that lets something be done:
+	// tests count them. It may be nil.
+	Confirmed func(what string)
+	// Keep keeps the theme that was chosen for whoever sits here. It may be nil.
+	Keep func(Theme) error
+	// Version is the software's.
+	Version string
+	// Shell runs a shell, and Root has whoever sits here prove that commands may
+	// run as root, both on the terminal; they are nil where there is none.
+	Shell, Root func() error
 }
 
 // Screen is one of the stack. Its functions are called by the desk's goroutine.
@@ -116,6 +132,9 @@ func (d *Desk) Client() *client.Client { return d.o.Client }
 // User is who sits here.
 func (d *Desk) User() string { return d.o.User }
 
+// Blocks says whether graphs may be made of block characters.
+func (d *Desk) Blocks() bool { return d.o.Blocks }
+
 // Context ends when the console does.
 func (d *Desk) Context() context.Context { return d.ctx }
 
@@ -130,6 +149,32 @@ func (d *Desk) SetTheme(t Theme) {
 		d.screen.Clear()
 	}
 }
+
+// KeepTheme changes how things look, now and from now on.
+func (d *Desk) KeepTheme(t Theme) error {
+	d.SetTheme(t)
+	if d.o.Keep == nil {
+		return nil
+	}
+	return d.o.Keep(t)
+}
+
+// Shell leaves the terminal to a shell, until it ends.
+func (d *Desk) Shell() error { return d.lend(d.o.Shell) }
+
+// Root has whoever sits here prove that commands may run as root.
+func (d *Desk) Root() error { return d.lend(d.o.Root) }
+
+func (d *Desk) lend(f func() error) (err error) {
+	if f == nil {
+		return errors.New("there is no terminal here to do it on")
+	}
+	d.Suspend(func() { err = f() })
+	return err
+}
+
+// Version is the software's.
+func (d *Desk) Version() string { return d.o.Version }
 
 // Now is the time.
 func (d *Desk) Now() time.Time { return d.o.Now() }
@@ -242,11 +287,13 @@ func (d *Desk) Run(ctx context.Context, first Screen) error {
 	d.Push(first)
 	for !d.done {
 		d.draw()
+		d.drawn++
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 			d.tick()
+			d.endPaste()
 		case f := <-d.updates:
 			f()
 		case ev, ok := <-events:
@@ -290,6 +337,18 @@ func (d *Desk) Idle() bool { return d.waiting == nil && d.pending == 0 && len(d.
 // Handled counts the keys that were taken from the terminal: for tests, by
 // Update.
 func (d *Desk) Handled() int { return d.handled }
+
+// Draw draws the screen: for benchmarks, by Update.
+func (d *Desk) Draw() { d.draw() }
+
+// DrawTo draws to another screen from now on: for tests, by Update.
+func (d *Desk) DrawTo(s tcell.Screen) {
+	d.screen = s
+	d.draw()
+}
+
+// Drawn counts how often the screen was drawn: for tests, by Update.
+func (d *Desk) Drawn() int { return d.drawn }
 
 // Suspend gives the terminal to f, and takes it back after it.
 func (d *Desk) Suspend(f func()) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gdamore/tcell/v2"
+	"github.com/rivo/uniseg"
 
 	"github.com/esos-project/esos/internal/client"
 )
@@ -19,6 +20,7 @@ type dialog struct {
 	at, off     int
 	lines, room int
 	spots       []spot
+	column      bool // the answers are one below the other
 }
 
 type button struct {
@@ -49,7 +51,14 @@ func (d *Desk) Fail(what string, err error) {
 // Ask asks a question; yes is called if the answer is that. The safe answer has
 // the cursor.
 func (d *Desk) Ask(title, text, yes string, do func()) {
-	d.Push(&dialog{desk: d, title: title, text: text, at: 1, buttons: []button{{yes, do}, {"Cancel", func() {}}}})
+	d.Push(&dialog{desk: d, title: title, text: text, at: 1, buttons: []button{{yes, func() { d.confirmed(title); do() }}, {"Cancel", func() {}}}})
+}
+
+// confirmed tells of an answer that lets something be done.
+func (d *Desk) confirmed(what string) {
+	if d.o.Confirmed != nil {
+		d.o.Confirmed(what)
+	}
 }
 
 // Choose asks for one of several answers, each with what it does.
@@ -85,13 +94,34 @@ func (g *dialog) Key(ev *tcell.EventKey) {
 		g.at = (g.at + len(g.buttons) - 1) % len(g.buttons)
 	case tcell.KeyRight, tcell.KeyTab:
 		g.at = (g.at + 1) % len(g.buttons)
-	case tcell.KeyUp, tcell.KeyPgUp:
-		g.off = max(0, g.off-1)
-	case tcell.KeyDown, tcell.KeyPgDn:
-		g.off = max(0, min(g.off+1, g.lines-g.room))
+	case tcell.KeyUp:
+		g.up(1)
+	case tcell.KeyDown:
+		g.down(1)
+	case tcell.KeyPgUp:
+		g.off = max(0, g.off-g.room)
+	case tcell.KeyPgDn:
+		g.off = max(0, min(g.off+g.room, g.lines-g.room))
 	case tcell.KeyEnter:
 		g.answer(g.at)
 	}
+}
+
+// up and down move in a column of answers, else they scroll the text.
+func (g *dialog) up(by int) {
+	if g.column {
+		g.at = max(0, g.at-by)
+		return
+	}
+	g.off = max(0, g.off-by)
+}
+
+func (g *dialog) down(by int) {
+	if g.column {
+		g.at = min(g.at+by, len(g.buttons)-1)
+		return
+	}
+	g.off = max(0, min(g.off+by, g.lines-g.room))
 }
 
 func (g *dialog) answer(i int) {
@@ -101,7 +131,12 @@ func (g *dialog) answer(i int) {
 
 // Mouse answers.
 func (g *dialog) Mouse(x, y int, what Click) {
-	if what != Left {
+	switch what {
+	case WheelUp:
+		g.up(1)
+		return
+	case WheelDown:
+		g.down(1)
 		return
 	}
 	for _, s := range g.spots {
@@ -116,7 +151,16 @@ func (g *dialog) Mouse(x, y int, what Click) {
 func (g *dialog) Draw(c Canvas, _ bool) {
 	w := min(c.W-4, 76)
 	lines := wrap(strings.TrimRight(g.text, "\n"), w-4)
-	h := min(c.H, len(lines)+4)
+	row := 0
+	for _, b := range g.buttons {
+		row += uniseg.StringWidth(b.text) + 6
+	}
+	g.column = row-2 > w-4
+	rows := 1
+	if g.column {
+		rows = min(len(g.buttons), c.H-5)
+	}
+	h := min(c.H, len(lines)+3+rows)
 	box := c.Centred(w, h)
 	box.Fill(c.Theme.Dialog)
 	title := c.Theme.Dialog.Bold(true)
@@ -125,24 +169,36 @@ func (g *dialog) Draw(c Canvas, _ bool) {
 	}
 	in := box.Frame(c.Theme.Dialog, title, g.title)
 	in = in.Inside(1, 0, in.W-2, in.H)
-	body := in.Inside(0, 0, in.W, in.H-2)
+	body := in.Inside(0, 0, in.W, in.H-1-rows)
 	g.lines, g.room = len(lines), body.H
+	g.off = max(0, min(g.off, g.lines-g.room))
 	for i, l := range lines {
 		body.Put(0, i-g.off, c.Theme.Dialog, l)
 	}
 	if len(lines) > body.H {
 		note := fmt.Sprintf("(%d more lines: Up, Down)", len(lines)-body.H)
-		in.Put(0, in.H-2, c.Theme.Dialog, note)
+		in.Put(0, body.H, c.Theme.Dialog, note)
 	}
 	g.spots = g.spots[:0]
-	x := 0
+	x, y := 0, in.H-rows
+	first := max(0, g.at-rows+1)
+	if !g.column {
+		first = 0
+	}
 	for i, b := range g.buttons {
+		if i < first || y >= in.H {
+			continue
+		}
 		s := c.Theme.Dialog
 		if i == g.at {
 			s = c.Theme.Selected
 		}
-		n := in.Put(x, in.H-1, s, "[ "+b.text+" ]")
-		g.spots = append(g.spots, spot{x: in.X + x, y: in.Y + in.H - 1, w: n, h: 1, at: i})
-		x += n + 2
+		n := in.Put(x, y, s, "[ "+b.text+" ]")
+		g.spots = append(g.spots, spot{x: in.X + x, y: in.Y + y, w: n, h: 1, at: i})
+		if g.column {
+			y++
+		} else {
+			x += n + 2
+		}
 	}
 }

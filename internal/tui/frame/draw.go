@@ -14,14 +14,14 @@ const (
 )
 
 func (d *Desk) draw() {
-	w, h := d.screen.Size()
-	c := Canvas{Screen: d.screen, Theme: d.o.Theme, W: w, H: h}
-	d.screen.HideCursor()
+	d.buffer.begin(d.screen)
+	w, h := d.buffer.Size()
+	c := Canvas{Screen: &d.buffer, Theme: d.o.Theme, W: w, H: h}
 	if w < leastWidth || h < leastHeight {
 		// Not locked out: it goes on, and all of it is there once it fits again.
 		c.Fill(c.Theme.Text)
 		c.Put(0, 0, c.Theme.Banner, fmt.Sprintf("%dx%d is too small: enlarge to %dx%d", w, h, leastWidth, leastHeight))
-		d.screen.Show()
+		d.buffer.Show()
 		return
 	}
 	d.drawHead(c.Inside(0, 0, w, 1))
@@ -35,12 +35,16 @@ func (d *Desk) draw() {
 		d.stack[i].Draw(body, i == len(d.stack)-1)
 	}
 	d.drawFoot(c.Inside(0, h-1, w, 1))
-	d.screen.Show()
+	d.buffer.Show()
 }
 
 func (d *Desk) drawHead(c Canvas) {
 	if d.link.lost {
 		c.Fill(c.Theme.Banner)
+		if d.link.denied {
+			c.Put(1, 0, c.Theme.Banner, "The array's daemon does not let you in: leave, and run 'sudo esos tui'.")
+			return
+		}
 		c.Put(1, 0, c.Theme.Banner, fmt.Sprintf("The array's daemon does not answer since %s. It is asked again every second; what was typed is kept.",
 			d.link.since.Format("15:04:05")))
 		return

@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gdamore/tcell/v2"
@@ -30,6 +31,7 @@ type Form struct {
 	areas  map[*string]*tview.TextArea
 	fault  string
 	spots  []spot
+	before []*Field // that were shown before the last key
 }
 
 // spot is where a field or button was drawn, for the mouse.
@@ -65,6 +67,9 @@ func (f *Form) About() About {
 func (f *Form) help() string {
 	var b strings.Builder
 	b.WriteString(f.Help)
+	if f.Intro != "" {
+		b.WriteString("\n\n" + f.Intro)
+	}
 	for _, fl := range f.shown() {
 		if fl.Label != "" && fl.Hint != "" {
 			b.WriteString("\n\n" + fl.Label + ": " + fl.Hint)
@@ -94,6 +99,7 @@ func (f *Form) field() *Field {
 // step goes on by some fields, over notes.
 func (f *Form) step(by int) {
 	s := f.shown()
+	f.before = s
 	n := len(s) + 2
 	dir := 1
 	if by < 0 {
@@ -106,6 +112,34 @@ func (f *Form) step(by int) {
 	f.fault = ""
 }
 
+// look notes which fields are shown before something is done to one of them.
+func (f *Form) look() {
+	f.before = f.shown()
+	f.at = min(f.at, len(f.before)+1)
+}
+
+// changed tells of a value that changed. Other fields may come and go by it: the
+// cursor stays where it was.
+func (f *Form) changed(fl *Field) {
+	var on *Field // the value may have hidden others already
+	if f.at < len(f.before) {
+		on = f.before[f.at]
+	}
+	button := f.at - len(f.before)
+	f.fault = ""
+	if fl.Changed != nil {
+		fl.Changed()
+	}
+	now := f.shown()
+	if at := slices.Index(now, on); at >= 0 {
+		f.at = at
+	} else if on == nil && button >= 0 {
+		f.at = len(now) + button
+	}
+	f.at = min(f.at, len(now)+1)
+	f.before = now
+}
+
 // input is the editor of a typed field.
 func (f *Form) input(fl *Field) *tview.InputField {
 	in := f.inputs[fl.Text]
@@ -115,9 +149,7 @@ func (f *Form) input(fl *Field) *tview.InputField {
 		in.Focus(func(tview.Primitive) {})
 		in.SetChangedFunc(func(s string) {
 			*fl.Text = s
-			if fl.Changed != nil {
-				fl.Changed()
-			}
+			f.changed(fl)
 		})
 		f.inputs[fl.Text] = in
 	}
@@ -138,9 +170,7 @@ func (f *Form) area(fl *Field) *tview.TextArea {
 		a.Focus(func(tview.Primitive) {})
 		a.SetChangedFunc(func() {
 			*fl.Lines = a.GetText()
-			if fl.Changed != nil {
-				fl.Changed()
-			}
+			f.changed(fl)
 		})
 		f.areas[fl.Lines] = a
 	}
@@ -149,6 +179,7 @@ func (f *Form) area(fl *Field) *tview.TextArea {
 
 // Key handles a key.
 func (f *Form) Key(ev *tcell.EventKey) {
+	f.look()
 	fl := f.field()
 	switch {
 	case ev.Key() == tcell.KeyEscape:
@@ -211,6 +242,18 @@ func (f *Form) press(at int) {
 	f.Do()
 }
 
+// Paste puts text into the field that has the keys.
+func (f *Form) Paste(text string) {
+	f.look()
+	nobody := func(tview.Primitive) {}
+	switch fl := f.field(); {
+	case fl != nil && fl.Text != nil:
+		f.input(fl).PasteHandler()(oneLine(text), nobody)
+	case fl != nil && fl.Lines != nil:
+		f.area(fl).PasteHandler()(text, nobody)
+	}
+}
+
 // wrong says what is wrong with a field.
 func (fl *Field) wrong() error {
 	if fl.Check == nil {
@@ -231,12 +274,7 @@ func (fl *Field) wrong() error {
 
 // open changes a field that is not typed.
 func (f *Form) open(fl *Field) {
-	changed := func() {
-		f.fault = ""
-		if fl.Changed != nil {
-			fl.Changed()
-		}
-	}
+	changed := func() { f.changed(fl) }
 	if fl.Yes != nil {
 		*fl.Yes = !*fl.Yes
 		changed()
@@ -297,6 +335,7 @@ func (fl *Field) text() string {
 
 // Mouse chooses a field or presses a button.
 func (f *Form) Mouse(x, y int, what Click) {
+	f.look()
 	switch what {
 	case WheelUp:
 		f.step(-1)

@@ -28,11 +28,15 @@ func (f *Form) Draw(c Canvas, active bool) {
 		intro = append(wrap(f.Intro, inner), "")
 	}
 	fields := f.shown()
+	f.at = min(f.at, len(fields)+1)
 	rows := 0
 	for _, fl := range fields {
 		rows += fl.height(inner)
 	}
-	const below = 4 // a blank line, the hint's two, the buttons
+	const below = 4                                                         // a blank line, the hint's two, the buttons
+	if room := c.H - 2 - below - min(rows, areaHeight); len(intro) > room { // help has all of it
+		intro = append(intro[:max(0, room-1)], "... (F1 shows all of it)")
+	}
 	h := min(c.H, rows+len(intro)+below+2)
 	box := c.Centred(whole, h)
 	box.Fill(c.Theme.Dialog)

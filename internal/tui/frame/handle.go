@@ -12,11 +12,17 @@ func (d *Desk) handle(ev tcell.Event) {
 	switch ev := ev.(type) {
 	case *tcell.EventResize:
 		d.screen.Sync()
+	case *tcell.EventPaste:
+		d.pasting(ev)
 	case *tcell.EventKey:
 		d.handled++
-		d.key(ev)
+		if !d.paste.take(ev) {
+			d.key(ev)
+		}
 	case *tcell.EventMouse:
 		d.click(ev)
+	case *tcell.EventError: // the terminal is gone, and nobody will type again
+		d.done = true
 	}
 }
 
@@ -25,12 +31,10 @@ func (d *Desk) key(ev *tcell.EventKey) {
 	if d.waiting != nil {
 		if ev.Key() == tcell.KeyEscape || ev.Key() == tcell.KeyCtrlC {
 			d.ahead = nil
-			d.waiting.give()
+			d.give()
 			return
 		}
-		if len(d.ahead) < maxAhead {
-			d.ahead = append(d.ahead, ev)
-		}
+		d.later(ev)
 		return
 	}
 	top := d.top()
@@ -49,20 +53,32 @@ func (d *Desk) key(ev *tcell.EventKey) {
 	}
 }
 
+// later keeps what was typed until there is somebody to have it.
+func (d *Desk) later(ev tcell.Event) {
+	if len(d.ahead) < maxAhead {
+		d.ahead = append(d.ahead, ev)
+	}
+}
+
 // replay handles what was typed while something was waited for.
 func (d *Desk) replay() {
 	for d.waiting == nil && len(d.ahead) > 0 && !d.done {
 		ev := d.ahead[0]
 		d.ahead = d.ahead[1:]
-		d.key(ev)
+		switch ev := ev.(type) {
+		case *tcell.EventKey:
+			d.key(ev)
+		case *pasted:
+			d.insert(ev.text)
+		}
 	}
 }
 
 func (d *Desk) click(ev *tcell.EventMouse) {
 	was := d.mouse
 	d.mouse = ev.Buttons()
-	if d.waiting != nil {
-		return
+	if w, h := d.screen.Size(); d.waiting != nil || w < leastWidth || h < leastHeight {
+		return // nothing is shown that could be meant
 	}
 	x, y := ev.Position()
 	switch {

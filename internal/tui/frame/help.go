@@ -5,8 +5,13 @@ import (
 	"strings"
 )
 
+const helpTitle = "Help: "
+
 // help explains the top screen.
 func (d *Desk) help(a About) {
+	if strings.HasPrefix(a.Title, helpTitle) { // it is open
+		return
+	}
 	var b strings.Builder
 	if a.Help != "" {
 		b.WriteString(a.Help + "\n\n")
@@ -25,5 +30,5 @@ Keys everywhere:
     Esc          back; nothing is changed
     Ctrl-L       draw the screen anew
 `)
-	d.Page(&Page{Title: "Help: " + a.Title, Text: b.String()})
+	d.Page(&Page{Title: helpTitle + a.Title, Text: b.String()})
 }

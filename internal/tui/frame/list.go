@@ -32,9 +32,11 @@ type List struct {
 	rows    []Row
 	read    bool
 	reading bool
+	stale   bool // what was read
 	err     error
 	at, off int
 	top     int // of the rows, on the terminal
+	page    int // how many of them are shown
 	widths  []int
 }
 
@@ -95,10 +97,11 @@ func (l *List) About() About {
 
 // Tick reads the rows.
 func (l *List) Tick() {
-	if l.reading || l.Once && l.read || l.desk.Lost() {
+	switch {
+	case l.reading, l.desk.Lost(), l.Once && l.read && !l.stale:
 		return
 	}
-	l.reading = true
+	l.reading, l.stale = true, false
 	Refresh(l.desk, l.Read, func(rows []Row, err error) {
 		l.reading = false
 		var gone *client.UnreachableError
@@ -106,12 +109,16 @@ func (l *List) Tick() {
 			return // the line at the top says so; what was read stays
 		}
 		l.set(rows, err)
+		if l.stale {
+			l.Tick()
+		}
 	})
 }
 
-// Again has the rows read anew now.
+// Again has the rows read anew now; what is under way may be older than what is
+// asked for.
 func (l *List) Again() {
-	l.read = false
+	l.stale = true
 	l.Tick()
 }
 
@@ -148,9 +155,9 @@ func (l *List) Key(ev *tcell.EventKey) {
 	case tcell.KeyDown:
 		l.move(1)
 	case tcell.KeyPgUp:
-		l.move(-15)
+		l.move(-max(1, l.page-1))
 	case tcell.KeyPgDn:
-		l.move(15)
+		l.move(max(1, l.page-1))
 	case tcell.KeyHome:
 		l.move(-len(l.rows))
 	case tcell.KeyEnd:
@@ -189,7 +196,7 @@ func (l *List) Mouse(_, y int, what Click) {
 		l.move(3)
 	default:
 		i := y - l.top + l.off
-		if y < l.top || i >= len(l.rows) {
+		if y < l.top || y >= l.top+l.page || i >= len(l.rows) {
 			return
 		}
 		if i == l.at && len(l.Keys) > 0 {
@@ -233,7 +240,7 @@ func (l *List) Draw(c Canvas, active bool) {
 		foot = min(3, len(wrap(why, in.W)))
 	}
 	body := in.Inside(0, 1, in.W, in.H-1-foot)
-	l.top = body.Y
+	l.top, l.page = body.Y, body.H
 	l.off = max(min(l.off, l.at), l.at-body.H+1, 0)
 	for y := 0; y < body.H && l.off+y < len(l.rows); y++ {
 		r := l.rows[l.off+y]

@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gdamore/tcell/v2"
@@ -20,7 +21,7 @@ func (d *Desk) Menu(m Menu) { d.Push(&menuScreen{desk: d, menu: m}) }
 
 // About is what the desk must know.
 func (m *menuScreen) About() About {
-	a := About{Title: m.menu.Title, Hints: []Hint{{"Up Down", "move"}, {"Enter", "open"}, {"Esc", "back"}}, Help: "Entries of the menu. A letter goes to the next entry that begins with it."}
+	a := About{Title: m.menu.Title, Hints: []Hint{{"Up Down", "move"}, {"Enter", "open"}, {"Left Right", "other menus"}, {"Esc", "back"}}, Help: "Entries of the menu. A letter goes to the next entry that begins with it."}
 	if m.at < len(m.menu.Actions) {
 		x := m.menu.Actions[m.at]
 		a.Title += ": " + x.Title
@@ -34,8 +35,16 @@ func (m *menuScreen) About() About {
 func (m *menuScreen) Key(ev *tcell.EventKey) {
 	n := len(m.menu.Actions)
 	switch ev.Key() {
-	case tcell.KeyEscape, tcell.KeyLeft:
+	case tcell.KeyEscape:
 		m.desk.Close(m)
+	case tcell.KeyLeft:
+		if !m.neighbour(-1) {
+			m.desk.Close(m)
+		}
+	case tcell.KeyRight:
+		if !m.neighbour(1) {
+			m.open()
+		}
 	case tcell.KeyUp:
 		m.at = (m.at + n - 1) % max(1, n)
 	case tcell.KeyDown:
@@ -44,7 +53,7 @@ func (m *menuScreen) Key(ev *tcell.EventKey) {
 		m.at = 0
 	case tcell.KeyEnd, tcell.KeyPgDn:
 		m.at = max(0, n-1)
-	case tcell.KeyEnter, tcell.KeyRight:
+	case tcell.KeyEnter:
 		m.open()
 	case tcell.KeyRune:
 		for i := 1; i <= n; i++ {
@@ -55,6 +64,21 @@ func (m *menuScreen) Key(ev *tcell.EventKey) {
 			}
 		}
 	}
+}
+
+// neighbour opens the menu beside it, if it is one of the desk's.
+func (m *menuScreen) neighbour(by int) bool {
+	if m.desk.entries == nil {
+		return false
+	}
+	all := m.desk.entries()
+	i := slices.IndexFunc(all, func(o Menu) bool { return o.Title == m.menu.Title })
+	if i < 0 {
+		return false
+	}
+	m.desk.Close(m)
+	m.desk.Menu(all[(i+by+len(all))%len(all)])
+	return true
 }
 
 func (m *menuScreen) open() {

@@ -24,13 +24,18 @@ type Picker struct {
 	at     int // in shown
 	off    int
 	top    int
+	page   int
 	filter string
 	said   string
+	search bool
+	found  []Option // that have what was typed, when that was
+	of     string
+	need   []int // the widths of the columns
 }
 
 // Pick shows a picker.
 func (d *Desk) Pick(p *Picker) {
-	p.desk = d
+	p.desk, p.need, p.found = d, nil, nil
 	p.Chosen = slices.Clone(p.Chosen)
 	for i, o := range p.Options {
 		if slices.Contains(p.Chosen, o.Value) {
@@ -55,13 +60,42 @@ func (p *Picker) shown() []Option {
 	if p.filter == "" {
 		return p.Options
 	}
-	var s []Option
-	for _, o := range p.Options {
-		if strings.Contains(strings.ToLower(o.Value+" "+strings.Join(o.Cells, " ")), p.filter) {
-			s = append(s, o)
+	if p.found == nil || p.of != p.filter {
+		p.found, p.of = []Option{}, p.filter
+		for _, o := range p.Options {
+			if strings.Contains(strings.ToLower(o.Value+" "+strings.Join(o.Cells, " ")), p.filter) {
+				p.found = append(p.found, o)
+			}
 		}
 	}
-	return s
+	return p.found
+}
+
+// Paste narrows down by text.
+func (p *Picker) Paste(text string) {
+	p.said, p.at = "", 0
+	p.filter += strings.ToLower(oneLine(text))
+}
+
+// widths are those that the columns need.
+func (p *Picker) widths() []int {
+	if p.need != nil {
+		return p.need
+	}
+	cols := max(1, len(p.Columns))
+	for _, o := range p.Options {
+		cols = max(cols, len(o.cells()))
+	}
+	p.need = make([]int, cols)
+	for i, title := range p.Columns {
+		p.need[i] = uniseg.StringWidth(title)
+	}
+	for _, o := range p.Options {
+		for i, cell := range o.cells() {
+			p.need[i] = max(p.need[i], uniseg.StringWidth(cell))
+		}
+	}
+	return p.need
 }
 
 // Key handles a key.
@@ -97,7 +131,7 @@ func (p *Picker) Key(ev *tcell.EventKey) {
 		switch {
 		case ev.Rune() == ' ' && p.Many:
 			p.mark()
-		case ev.Rune() == ' ':
+		case ev.Rune() == ' ' && p.filter == "": // in what is looked for it is a letter
 			p.enter()
 		default:
 			p.filter, p.at = p.filter+strings.ToLower(string(ev.Rune())), 0
@@ -151,7 +185,7 @@ func (p *Picker) Mouse(_, y int, what Click) {
 		p.at = max(0, min(p.at+1, len(p.shown())-1))
 	default:
 		i := y - p.top + p.off
-		if y < p.top || i >= len(p.shown()) {
+		if y < p.top || y >= p.top+p.page || i >= len(p.shown()) {
 			return
 		}
 		p.at, p.said = i, ""
@@ -165,22 +199,10 @@ func (p *Picker) Mouse(_, y int, what Click) {
 
 // Draw draws it.
 func (p *Picker) Draw(c Canvas, _ bool) {
-	cols := max(1, len(p.Columns))
-	for _, o := range p.Options {
-		cols = max(cols, len(o.cells()))
-	}
-	columns := make([]Column, cols)
-	need := make([]int, cols)
-	for i := range columns {
-		if i < len(p.Columns) {
-			columns[i].Title = p.Columns[i]
-		}
-		need[i] = uniseg.StringWidth(columns[i].Title)
-		for _, o := range p.Options {
-			if cells := o.cells(); i < len(cells) {
-				need[i] = max(need[i], uniseg.StringWidth(cells[i]))
-			}
-		}
+	need := p.widths()
+	columns := make([]Column, len(need))
+	for i, title := range p.Columns {
+		columns[i].Title = title
 	}
 	total := 4
 	for _, n := range need {
@@ -205,13 +227,11 @@ func (p *Picker) Draw(c Canvas, _ bool) {
 	const marks = 4
 	widths := fit(columns, need, in.W-marks)
 	if len(p.Columns) > 0 {
-		cells := make([]string, cols)
-		copy(cells, p.Columns)
-		row(in.Inside(marks, y, in.W-marks, 1), 0, columns, widths, cells, c.Theme.Dialog.Bold(true))
+		row(in.Inside(marks, y, in.W-marks, 1), 0, columns, widths, p.Columns, c.Theme.Dialog.Bold(true))
 		y++
 	}
 	body := in.Inside(0, y, in.W, in.H-y-3)
-	p.top = body.Y
+	p.top, p.page = body.Y, body.H
 	p.off = max(min(p.off, p.at), p.at-body.H+1, 0)
 	for y := 0; y < body.H && p.off+y < len(shown); y++ {
 		o := shown[p.off+y]

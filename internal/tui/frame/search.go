@@ -3,6 +3,8 @@ package frame
 import (
 	"context"
 
+	"github.com/rivo/uniseg"
+
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/config"
 )
@@ -18,7 +20,7 @@ func (d *Desk) SetFinder(find func(*config.Document, v1.StorageState) []Found) {
 
 // search shows all actions and objects to choose from by a part of their names.
 func (d *Desk) search() {
-	if d.entries == nil {
+	if p, ok := d.top().(*Picker); d.entries == nil || ok && p.search {
 		return
 	}
 	LoadElse(d, "Look for objects", func(ctx context.Context) ([]Found, error) {
@@ -35,15 +37,29 @@ func (d *Desk) search() {
 }
 
 func (d *Desk) find(objects []Found) {
-	p := &Picker{Title: "Search", Intro: "Type a part of what you look for: an action, a device, a target, an initiator, a disk ..."}
+	p := &Picker{search: true, Title: "Search", Intro: "Type a part of what you look for: an action, a device, a target, an initiator, a disk ..."}
 	var do []func(*Desk)
 	add := func(name, where, does string, f func(*Desk)) {
 		p.Options = append(p.Options, Option{Value: where + "/" + name, Cells: []string{name, where, does}})
 		do = append(do, f)
 	}
-	for _, m := range d.entries() {
+	// What an action does gives way to names: of those, every letter counts.
+	width, _ := d.screen.Size()
+	names, titles := 0, 0
+	for _, f := range objects {
+		names = max(names, uniseg.StringWidth(f.Object))
+	}
+	all := d.entries()
+	for _, m := range all {
+		titles = max(titles, uniseg.StringWidth(m.Title))
 		for _, a := range m.Actions {
-			add(a.Title, m.Title, a.Does, a.Do)
+			names = max(names, uniseg.StringWidth(a.Title))
+		}
+	}
+	room := max(0, width-16-names-titles)
+	for _, m := range all {
+		for _, a := range m.Actions {
+			add(a.Title, m.Title, cut(a.Does, room), a.Do)
 		}
 	}
 	for _, f := range objects {

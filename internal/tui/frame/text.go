@@ -25,6 +25,8 @@ type Page struct {
 	lines     []string
 	of        string // the text that lines are of, at width
 	width     int
+	full      int // lines that are of kept, the bytes of whole lines
+	kept      int
 }
 
 // PageKey is something that can be done on a page.
@@ -41,7 +43,37 @@ func (d *Desk) Page(p *Page) {
 }
 
 // Append adds text; who looks at the end stays there.
-func (p *Page) Append(text string) { p.Text += text }
+func (p *Page) Append(text string) {
+	p.Text += text
+	if over := len(p.Text) - maxPage; over > 0 { // the oldest goes, by whole lines
+		if i := strings.IndexByte(p.Text[over:], '\n'); i >= 0 {
+			over += i + 1
+		}
+		p.Text = "(older lines are left out)\n" + p.Text[over:]
+	}
+}
+
+// maxPage is how much text of a command is kept, in bytes.
+const maxPage = 4 << 20
+
+// wrapped breaks the text into lines of a width; of a text that only grew, only
+// what is new.
+func (p *Page) wrapped(w int) {
+	switch whole := p.kept; {
+	case p.of == p.Text && p.width == w && p.lines != nil:
+		return
+	case p.width == w && whole > 0 && strings.HasPrefix(p.Text, p.of[:whole]):
+		p.lines = append(p.lines[:p.full], wrap(strings.TrimRight(p.Text[whole:], "\n"), w)...)
+	default:
+		p.lines, p.full, p.kept = wrap(strings.TrimRight(p.Text, "\n"), w), 0, 0
+	}
+	p.of, p.width = p.Text, w
+	// All but the last line stays as it is when more comes.
+	if i := strings.LastIndexByte(strings.TrimRight(p.Text, "\n"), '\n'); i >= p.kept && i > 0 {
+		p.full += len(wrap(p.Text[p.kept:i], w))
+		p.kept = i + 1
+	}
+}
 
 // About is what the desk must know.
 func (p *Page) About() About {
@@ -107,9 +139,7 @@ func (p *Page) Draw(c Canvas, _ bool) {
 	c.Fill(c.Theme.Text)
 	in := c.Frame(c.Theme.Border, c.Theme.Title, p.Title)
 	in = in.Inside(1, 0, in.W-2, in.H)
-	if p.of != p.Text || p.width != in.W || p.lines == nil {
-		p.lines, p.of, p.width = wrap(strings.TrimRight(p.Text, "\n"), in.W), p.Text, in.W
-	}
+	p.wrapped(in.W)
 	p.room = in.H
 	last := max(0, len(p.lines)-p.room)
 	if p.End {

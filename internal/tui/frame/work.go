@@ -3,6 +3,7 @@ package frame
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/esos-project/esos/internal/client"
@@ -17,12 +18,31 @@ type waiting struct {
 	what  string
 	since time.Time
 	stop  context.CancelFunc
-	given bool // up, by whoever waits
+	given bool     // up, by whoever waits
+	under *waiting // what was waited for before, and still is
 }
 
-func (w *waiting) give() {
+// give gives up what is waited for, whether or not whoever does it heeds that.
+func (d *Desk) give() {
+	w := d.waiting
 	w.given = true
 	w.stop()
+	d.waiting = w.under
+	d.pending++ // until it is over
+}
+
+// over takes work off those that are waited for.
+func (d *Desk) over(w *waiting) {
+	if w.given {
+		d.pending--
+		return
+	}
+	for at := &d.waiting; *at != nil; at = &(*at).under {
+		if *at == w {
+			*at = w.under
+			return
+		}
+	}
 }
 
 // Load does what takes a while, such as a question to the array, and then
@@ -35,13 +55,13 @@ func Load[T any](d *Desk, what string, load func(context.Context) (T, error), th
 // LoadElse is Load for who handles errors otherwise.
 func LoadElse[T any](d *Desk, what string, load func(context.Context) (T, error), then func(T), failed func(error)) {
 	ctx, cancel := context.WithTimeout(d.ctx, patience)
-	w := &waiting{what: what, since: d.Now(), stop: cancel}
+	w := &waiting{what: what, since: d.Now(), stop: cancel, under: d.waiting}
 	d.waiting = w
 	go func() {
 		v, err := load(ctx)
 		cancel()
 		d.Update(func() {
-			d.waiting = nil
+			d.over(w)
 			d.heard(err)
 			switch {
 			case w.given:
@@ -78,28 +98,22 @@ func Refresh[T any](d *Desk, load func(context.Context) (T, error), then func(T,
 
 // link is the way to the array's daemon.
 type link struct {
-	lost  bool
-	since time.Time
+	lost   bool
+	since  time.Time
+	denied bool // it is there, and not for whoever sits here
 }
 
 // again is the pause before a lost array is asked again.
 const again = time.Second
 
-// heard notes whether the array answered.
+// heard notes that the array did not answer. That something else went well says
+// nothing: it may not have asked the array; call finds out.
 func (d *Desk) heard(err error) {
 	var gone *client.UnreachableError
-	if !errors.As(err, &gone) {
-		if err == nil && d.link.lost {
-			d.link.lost = false
-			d.Toast(Good, "The array answers again.")
-			d.arrive()
-		}
+	if !errors.As(err, &gone) || d.link.lost || d.ctx.Err() != nil {
 		return
 	}
-	if d.link.lost || d.ctx.Err() != nil {
-		return
-	}
-	d.link = link{lost: true, since: d.Now()}
+	d.link = link{lost: true, since: d.Now(), denied: errors.Is(err, fs.ErrPermission)}
 	go d.call()
 }
 
@@ -115,11 +129,18 @@ func (d *Desk) call() {
 		_, err := d.o.Client.Status(ctx)
 		cancel()
 		var gone *client.UnreachableError
-		if !errors.As(err, &gone) {
-			d.Update(func() { d.heard(nil) })
+		if !errors.As(err, &gone) && !errors.Is(err, context.DeadlineExceeded) {
+			d.Update(d.found)
 			return
 		}
 	}
+}
+
+// found goes on with an array that answers again.
+func (d *Desk) found() {
+	d.link.lost = false
+	d.Toast(Good, "The array answers again.")
+	d.arrive()
 }
 
 // Lost says whether the array does not answer.

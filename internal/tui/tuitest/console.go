@@ -31,6 +31,10 @@ type Options struct {
 	Width, Height int
 	Theme         frame.Theme
 	Now           func() time.Time
+	Keep          func(frame.Theme) error // a theme that was chosen
+	Confirmed     func(what string)
+	Blocks        bool
+	Shell, Root   func() error
 }
 
 // Console is a console in a terminal in memory.
@@ -59,7 +63,8 @@ func New(t testing.TB, o Options) *Console {
 		}
 	}
 	c := &Console{t: t, Screen: tcell.NewSimulationScreen("UTF-8"), ended: make(chan error, 1)}
-	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: "root", Interval: 500 * time.Millisecond})
+	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: "root", Interval: 500 * time.Millisecond,
+		Keep: o.Keep, Confirmed: o.Confirmed, Blocks: o.Blocks, Shell: o.Shell, Root: o.Root})
 	if o.Menus != nil {
 		c.Desk.SetEntries(o.Menus)
 	}
@@ -126,11 +131,12 @@ func (c *Console) settle() {
 	c.t.Helper()
 	end := time.Now().Add(time.Minute)
 	for {
-		idle := false
-		c.do(func() { idle = c.Desk.Handled() >= c.sent && c.Desk.Idle() })
-		if idle {
-			c.do(func() {}) // what was done before it is drawn
-			return
+		idle, drawn := false, 0
+		c.do(func() { idle, drawn = c.Desk.Handled() >= c.sent && c.Desk.Idle(), c.Desk.Drawn() })
+		for now := drawn; idle; { // until it is drawn, too
+			if c.do(func() { now = c.Desk.Drawn() }); now > drawn {
+				return
+			}
 		}
 		if time.Now().After(end) {
 			c.t.Fatalf("the console does not come to rest:\n%s", c.Text())
@@ -157,10 +163,52 @@ func (c *Console) Type(text string) {
 
 func (c *Console) key(k tcell.Key, r rune) {
 	c.t.Helper()
+	c.send(k, r)
+	c.settle()
+}
+
+// Send presses a key and waits for nothing: what it does may end the console.
+func (c *Console) Send(k tcell.Key) { c.t.Helper(); c.send(k, 0) }
+
+// SendRune is Send of a letter.
+func (c *Console) SendRune(r rune) { c.t.Helper(); c.send(tcell.KeyRune, r) }
+
+func (c *Console) send(k tcell.Key, r rune) {
+	c.t.Helper()
 	c.sent++
 	if err := c.Screen.PostEvent(tcell.NewEventKey(k, r, tcell.ModNone)); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// Leaves fails if what is done does not end the console.
+func (c *Console) Leaves(do func()) {
+	c.t.Helper()
+	do()
+	select {
+	case err := <-c.ended:
+		c.ended <- err
+	case <-time.After(30 * time.Second):
+		c.t.Fatal("the console did not end")
+	}
+}
+
+// Paste pastes text, as a terminal does that marks it as pasted.
+func (c *Console) Paste(text string) {
+	c.t.Helper()
+	_ = c.Screen.PostEvent(tcell.NewEventPaste(true))
+	for _, r := range text {
+		k := tcell.KeyRune
+		if r == '\n' {
+			k = tcell.KeyEnter
+		}
+		for c.Screen.PostEvent(tcell.NewEventKey(k, r, tcell.ModNone)) != nil { // the queue is full
+			time.Sleep(time.Millisecond)
+		}
+		c.sent++
+	}
+	_ = c.Screen.PostEvent(tcell.NewEventPaste(false))
+	c.do(func() {})
 	c.settle()
 }
 
