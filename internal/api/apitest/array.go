@@ -34,6 +34,9 @@ type Options struct {
 	Interfaces []string
 	// Document is in force from the start.
 	Document string
+	// ConfirmTime is how long a change of the network waits to be confirmed; a
+	// minute if 0.
+	ConfirmTime time.Duration
 	// Engine serves; one in memory if nil.
 	Engine engine.Engine
 }
@@ -45,6 +48,7 @@ type Array struct {
 	Engine    *enginetest.Memory // nil if Options had one
 	Machine   *Machine
 	Disks     *storagefake.Machine
+	Network   *networktest.Machine
 	Alerts    *alert.Board
 	Socket    string
 	Client    *client.Client
@@ -70,12 +74,13 @@ func New(t testing.TB, o Options) *Array {
 	if o.Interfaces == nil {
 		o.Interfaces = []string{"eth0", "eth1"}
 	}
+	a.Network = networktest.New(o.Interfaces...)
 	log := slog.New(slog.DiscardHandler)
 	files := storagefake.Images{Machine: a.Disks}
 	kernel := nvmetfake.New(nvmetfake.Options{})
 	data := filepath.Join(dir, "data")
 	opts := appliance.Options{DataDir: data, Engine: o.Engine, Log: log, OwnsMachine: true, System: a.Machine.System(),
-		Network: networktest.New(o.Interfaces...), Storage: a.Disks, Files: files, Health: &smart.Book{},
+		Network: a.Network, ConfirmTime: o.ConfirmTime, Storage: a.Disks, Files: files, Health: &smart.Book{},
 		NVMe:      nvmet.New(nvmet.Options{Kernel: kernel, Debug: kernel.Debug(), RunDir: filepath.Join(dir, "run")}),
 		Snapshots: snapshot.New(snapshot.Options{Machine: a.Disks, Files: files, DataDir: data})}
 	if o.Document != "" {

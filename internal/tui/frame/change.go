@@ -24,6 +24,9 @@ type Change struct {
 	// Edit changes the document. It may be called more than once, each time with
 	// the document as it then is.
 	Edit func(*config.Document) error
+	// Destroy are objects that go with their data, which would stay otherwise:
+	// filesystem/NAME, image/NAME. Their names are asked for like those of others.
+	Destroy []string
 	// From is the form that asked, which goes away when the change is done; nil
 	// if there is none.
 	From *Form
@@ -33,7 +36,7 @@ type Change struct {
 
 // Change carries out a change, after its plan was seen and confirmed.
 func (d *Desk) Change(c Change) {
-	d.plan(&planned{desk: d, title: c.Why, why: c.Why, from: c.From, done: c.Done,
+	d.plan(&planned{desk: d, title: c.Why, why: c.Why, from: c.From, done: c.Done, wanted: c.Destroy,
 		plan: func(ctx context.Context, p *planned) (v1.Plan, error) {
 			old, err := d.o.Client.Document(ctx, false)
 			if err != nil {
@@ -54,7 +57,13 @@ func (d *Desk) Change(c Change) {
 			p.begin = func(ctx context.Context, destroy []string) (v1.Operation, error) {
 				return d.o.Client.Apply(ctx, text, client.ChangeOptions{IfMatch: old.ETag, Why: c.Why, Destroy: destroy})
 			}
-			return d.o.Client.Plan(ctx, text, p.destroy)
+			of, err := d.o.Client.Plan(ctx, text, slices.Concat(p.destroy, p.wanted))
+			for _, w := range slices.Backward(p.wanted) {
+				if slices.ContainsFunc(of.Steps, func(s v1.Step) bool { return s.Object == w && s.Destroys != "" }) {
+					of.Needs = slices.Insert(of.Needs, 0, w)
+				}
+			}
+			return of, err
 		}})
 }
 
@@ -92,6 +101,7 @@ type planned struct {
 	begin      func(context.Context, []string) (v1.Operation, error)
 	same       bool     // the document stays as it is
 	destroy    []string // named back so far
+	wanted     []string // to be destroyed, besides what the plan has to
 
 	page  *Page
 	of    v1.Plan
