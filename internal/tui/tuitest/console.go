@@ -31,6 +31,8 @@ type Options struct {
 	Width, Height int
 	Theme         frame.Theme
 	Now           func() time.Time
+	// User is who sits there; root if empty.
+	User string
 }
 
 // Console is a console in a terminal in memory.
@@ -52,6 +54,9 @@ func New(t testing.TB, o Options) *Console {
 	if o.Theme.Name == "" {
 		o.Theme = frame.Themes()[0]
 	}
+	if o.User == "" {
+		o.User = "root"
+	}
 	if o.Command == nil {
 		o.Command = func(_ context.Context, args []string, _ io.Reader, out io.Writer) int {
 			_, _ = io.WriteString(out, "ran: "+strings.Join(args, " ")+"\n")
@@ -59,7 +64,7 @@ func New(t testing.TB, o Options) *Console {
 		}
 	}
 	c := &Console{t: t, Screen: tcell.NewSimulationScreen("UTF-8"), ended: make(chan error, 1)}
-	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: "root", Interval: 500 * time.Millisecond})
+	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: o.User, Interval: 500 * time.Millisecond})
 	if o.Menus != nil {
 		c.Desk.SetEntries(o.Menus)
 	}
