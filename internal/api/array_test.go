@@ -21,6 +21,7 @@ import (
 	"github.com/esos-project/esos/internal/appliance"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine/enginetest"
+	"github.com/esos-project/esos/internal/password"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -107,7 +108,7 @@ func newArrayWith(t testing.TB, set func(*appliance.Options)) *array {
 			TargetGroups: []config.TargetGroup{{Name: "local", ID: 1, Targets: []config.GroupTarget{{Name: "iqn.2026-11.com.example:t1"}}}}}},
 	}
 	salt := []byte("0123456789abcdef")
-	hash := phc{time: 1, memory: 64, threads: 1, salt: salt, key: argon2.IDKey([]byte(adminPassword), salt, 1, 64, 1, argonKey)} // a cheap one
+	hash := password.PHC{Time: 1, Memory: 64, Threads: 1, Salt: salt, Key: argon2.IDKey([]byte(adminPassword), salt, 1, 64, 1, 32)} // a cheap one
 	for _, r := range []Role{Viewer, Operator, Admin} {
 		token := newToken(tokenPrefix)
 		a.tokens[r] = token

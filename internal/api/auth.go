@@ -17,6 +17,7 @@ import (
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/password"
 )
 
 // Role is what a user may do; each may do what those before it may.
@@ -199,7 +200,7 @@ func (s *Server) login(ctx context.Context, in v1.Login) (v1.LoggedIn, error) {
 	if hash == "" {
 		hash = s.decoy // as slow for a name that does not exist
 	}
-	ok, err := verifyPassword(hash, in.Password)
+	ok, err := password.Verify(hash, in.Password)
 	if err != nil {
 		s.log.Error("a user's password hash cannot be read", "user", in.Name, "err", err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/esos-project/esos/internal/host/networking"
 	"github.com/esos-project/esos/internal/library"
 	"github.com/esos-project/esos/internal/nvmet"
+	"github.com/esos-project/esos/internal/password"
 	"github.com/esos-project/esos/internal/plan"
 	"github.com/esos-project/esos/internal/snapshot"
 )
@@ -84,7 +85,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{app: o.Appliance, alerts: o.Alerts, log: o.Log, version: o.Version, started: o.Now(), now: o.Now, certDir: o.CertDir,
 		stopping: make(chan struct{}), limiter: newLoginLimiter(o.Now), logins: newLogins(o.Now),
-		hashing: make(chan struct{}, 2), decoy: decoy()}
+		hashing: make(chan struct{}, 2), decoy: password.Decoy()}
 	rand.Read(s.tagKey[:])
 	s.clock, s.services = o.Clock, o.Services
 	s.settings.Store(&config.API{})

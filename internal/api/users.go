@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/password"
 )
 
 type (
@@ -121,11 +122,11 @@ func putUser(doc *config.Document, p place, v v1.User) error {
 }
 
 // setPassword sets a password, unless it is empty or (secret).
-func setPassword(u *config.APIUser, password string) error {
-	if password == "" || password == v1.Redacted {
+func setPassword(u *config.APIUser, typed string) error {
+	if typed == "" || typed == v1.Redacted {
 		return nil
 	}
-	hash, err := HashPassword(password)
+	hash, err := password.Hash(typed)
 	if err != nil {
 		return problem(http.StatusUnprocessableEntity, v1.ProblemInvalid, err.Error())
 	}

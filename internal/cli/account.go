@@ -6,13 +6,12 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
-	"github.com/go-crypt/crypt/algorithm/shacrypt"
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/password"
 )
 
 func (a *app) account() *cobra.Command {
@@ -289,20 +288,14 @@ func (a *app) publicKeys(files []string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read public keys: %w", err)
 		}
-		found := 0
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-				continue
-			}
-			if _, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err != nil {
-				return nil, usageError{fmt.Errorf("%s has no public key; take the file that ends in .pub", file)}
-			}
-			keys = append(keys, line)
-			found++
-		}
-		if found == 0 {
+		found, err := config.PublicKeys(string(text))
+		switch {
+		case err != nil:
+			return nil, usageError{fmt.Errorf("%s has no public key; take the file that ends in .pub", file)}
+		case len(found) == 0:
 			return nil, usageError{fmt.Errorf("%s has no public key", file)}
 		}
+		keys = append(keys, found...)
 	}
 	return keys, nil
 }
@@ -320,22 +313,13 @@ func (a *app) readSmall(file string) ([]byte, error) {
 	return readLimited(f)
 }
 
-// cryptPassword makes a hash as crypt(5) has it ($6$). The number of rounds is
-// what takes a guess time; these keep a core busy for a tenth of a second.
-func cryptPassword(password config.Secret) (config.Secret, error) {
-	const least, rounds = 8, 100_000
-	if len(password) < least {
-		return "", usageError{fmt.Errorf("the password is shorter than %d characters", least)}
+// cryptPassword makes a hash as crypt(5) has it.
+func cryptPassword(typed config.Secret) (config.Secret, error) {
+	if len(typed) < password.LeastCrypt {
+		return "", usageError{fmt.Errorf("the password is shorter than %d characters", password.LeastCrypt)}
 	}
-	h, err := shacrypt.New(shacrypt.WithSHA512(), shacrypt.WithRounds(rounds))
-	if err != nil {
-		return "", fmt.Errorf("hash the password: %w", err)
-	}
-	d, err := h.Hash(string(password))
-	if err != nil {
-		return "", fmt.Errorf("hash the password: %w", err)
-	}
-	return config.Secret(d.Encode()), nil
+	hash, err := password.Crypt(string(typed))
+	return config.Secret(hash), err
 }
 
 func readLimited(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxKeys)) }

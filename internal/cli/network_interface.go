@@ -136,28 +136,16 @@ func (a *app) completeInterfaces(c *cobra.Command, args []string, typed string) 
 }
 
 // creating makes a command that adds an interface; fill says which kind it is.
-func (a *app) creating(c *cobra.Command, fill func(i *config.Interface, doc *config.Document, args []string)) *cobra.Command {
+func (a *app) creating(c *cobra.Command, fill func(i *config.Interface, args []string)) *cobra.Command {
 	var f interfaceFlags
 	f.add(c)
 	return a.edited(c, func(c *cobra.Command, args []string, doc *config.Document) error {
-		if doc.Network.Find(args[0]) != nil {
-			return fmt.Errorf("interface %q %w", args[0], config.ErrExists)
-		}
 		i := config.Interface{Name: args[0]}
 		if _, err := f.changed(c, &i); err != nil {
 			return err
 		}
-		fill(&i, doc, args)
-		for _, m := range i.Members() {
-			if doc.Network.Find(m) == nil {
-				doc.Network.Interfaces = append(doc.Network.Interfaces, config.Interface{Name: m})
-			}
-		}
-		if i.VLAN != nil && doc.Network.Find(i.VLAN.Parent) == nil {
-			doc.Network.Interfaces = append(doc.Network.Interfaces, config.Interface{Name: i.VLAN.Parent})
-		}
-		doc.Network.Interfaces = append(doc.Network.Interfaces, i)
-		return nil
+		fill(&i, args)
+		return doc.Network.AddInterface(i)
 	})
 }
 
@@ -174,15 +162,10 @@ func (a *app) networkBond() *cobra.Command {
 	create.Flags().StringVar(&b.LACPRate, "lacp-rate", "", "of 802.3ad: slow (default) or fast")
 	create.Flags().StringVar(&b.XmitHashPolicy, "xmit-hash-policy", "", "what chooses the port: layer2 (default), layer2+3, layer3+4, encap2+3 or encap3+4")
 	create.Flags().StringVar(&b.Primary, "primary", "", "`port` that is used while it works")
-	c.AddCommand(a.creating(create, func(i *config.Interface, doc *config.Document, args []string) {
+	c.AddCommand(a.creating(create, func(i *config.Interface, args []string) {
 		made := b
 		made.Members = args[1:]
 		i.Kind, i.Bond = config.KindBond, &made
-		for _, m := range made.Members { // what they had is the bond's to have
-			if p := doc.Network.Find(m); p != nil {
-				*p = config.Interface{Name: p.Name, Kind: p.Kind, MAC: p.MAC, MTU: p.MTU, Bond: p.Bond, VLAN: p.VLAN, Bridge: p.Bridge}
-			}
-		}
 	}))
 	return c
 }
@@ -195,7 +178,7 @@ func (a *app) networkVLAN() *cobra.Command {
 		Example: "  esos network vlan create bond0.20 bond0 --id 20 --address 198.51.100.10/24",
 	}
 	create.Flags().IntVar(&id, "id", 0, "VLAN `number`, 1 to 4094 (needed)")
-	c.AddCommand(a.creating(create, func(i *config.Interface, _ *config.Document, args []string) {
+	c.AddCommand(a.creating(create, func(i *config.Interface, args []string) {
 		i.Kind, i.VLAN = config.KindVLAN, &config.VLAN{Parent: args[1], ID: id}
 	}))
 	return c
@@ -209,7 +192,7 @@ func (a *app) networkBridge() *cobra.Command {
 		Example: "  esos network bridge create br0 bond0.20 --address 198.51.100.10/24",
 	}
 	create.Flags().BoolVar(&stp, "stp", false, "spanning tree protocol")
-	c.AddCommand(a.creating(create, func(i *config.Interface, _ *config.Document, args []string) {
+	c.AddCommand(a.creating(create, func(i *config.Interface, args []string) {
 		i.Kind, i.Bridge = config.KindBridge, &config.Bridge{Members: args[1:], STP: stp}
 	}))
 	return c

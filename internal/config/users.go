@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -108,7 +109,9 @@ func (c *checker) checkUsers() {
 	names, uids := map[string]int{}, map[string]int{}
 	for i, u := range c.doc.Users {
 		at := fmt.Sprintf("users[%d]", i)
-		c.login(at+".name", u.Name)
+		if err := CheckLogin(u.Name); err != nil {
+			c.error(at+".name", "%v", err)
+		}
 		c.unique(names, at+".name", "users", u.Name, i)
 		if u.Role == "" {
 			c.error(at+".role", "missing; admin, operator or viewer")
@@ -119,38 +122,49 @@ func (c *checker) checkUsers() {
 			}
 			c.unique(uids, at+".uid", "users", fmt.Sprint(u.UID), i)
 		}
-		// In /etc/passwd it is a field of a field (passwd(5)).
-		if len(u.FullName) > 128 || strings.ContainsFunc(u.FullName, func(r rune) bool { return r < ' ' || r == 0x7f || r == ':' || r == ',' || r == '=' }) {
-			c.error(at+".full_name", "%q may be up to 128 characters long, without \":\", \",\", \"=\" and control characters", clip(u.FullName))
+		if err := CheckFullName(u.FullName); err != nil {
+			c.error(at+".full_name", "%v", err)
 		}
 		if u.Password != "" && !isCryptHash(string(u.Password)) {
 			c.error(at+".password", "is no password hash; 'esos account password %s' makes one, or 'mkpasswd -m yescrypt', or * for none", clip(u.Name))
 		}
 		keys := map[string]int{}
 		for k, line := range u.SSHKeys {
-			c.checkKey(fmt.Sprintf("%s.ssh_keys[%d]", at, k), line)
+			if err := CheckPublicKey(line); err != nil {
+				c.error(fmt.Sprintf("%s.ssh_keys[%d]", at, k), "%v", err)
+			}
 			c.unique(keys, fmt.Sprintf("%s.ssh_keys[%d]", at, k), at+".ssh_keys", line, k)
 		}
 	}
 }
 
-// login checks the name of a user of the machine, as useradd(8) wants it.
-func (c *checker) login(path, name string) {
-	switch {
-	case name == "":
-		c.error(path, "missing")
-	case len(name) > 32 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || name[0] < 'a':
-		c.error(path, "%q is no login name; up to 32 lower-case letters, digits, \"_\" and \"-\", a letter first", clip(name))
-	case name == "root":
-		c.error(path, "root is not for people; declare a user of your own, with the role admin")
+// CheckFullName says whether a name can be that of a person: in /etc/passwd it
+// is a field of a field (passwd(5)).
+func CheckFullName(s string) error {
+	if len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == ':' || r == ',' || r == '=' }) {
+		return fmt.Errorf("%q may be up to 128 characters long, without \":\", \",\", \"=\" and control characters", clip(s))
 	}
+	return nil
 }
 
-// checkKey checks a line of authorized_keys (sshd(8)).
-func (c *checker) checkKey(at, line string) {
+// CheckLogin says whether a name can be that of a user of the machine, as
+// useradd(8) wants it.
+func CheckLogin(name string) error {
+	switch {
+	case name == "":
+		return errors.New("missing")
+	case len(name) > 32 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || name[0] < 'a':
+		return fmt.Errorf("%q is no login name; up to 32 lower-case letters, digits, \"_\" and \"-\", a letter first", clip(name))
+	case name == "root":
+		return errors.New("root is not for people; declare a user of your own, with the role admin")
+	}
+	return nil
+}
+
+// CheckPublicKey says whether a line is one of authorized_keys (sshd(8)).
+func CheckPublicKey(line string) error {
 	if strings.ContainsAny(line, "\r\n\x00") {
-		c.error(at, "must be one line")
-		return
+		return errors.New("must be one line")
 	}
 	_, _, _, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil || len(rest) > 0 {
@@ -158,8 +172,25 @@ func (c *checker) checkKey(at, line string) {
 		if strings.Contains(line, "PRIVATE KEY") {
 			hint = "; it is a private key: keep it to yourself, and take the file that ends in .pub"
 		}
-		c.error(at, "%q is no public key; it is a line like \"ssh-ed25519 AAAA... ann@desk\"%s", clip(line), hint)
+		return fmt.Errorf("%q is no public key; it is a line like \"ssh-ed25519 AAAA... ann@desk\"%s", clip(line), hint)
 	}
+	return nil
+}
+
+// PublicKeys are the lines of a text that has one key a line, as sshd reads
+// authorized_keys (sshd(8)).
+func PublicKeys(text string) ([]string, error) {
+	var keys []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		if err := CheckPublicKey(line); err != nil {
+			return nil, err
+		}
+		keys = append(keys, line)
+	}
+	return keys, nil
 }
 
 // isCryptHash says whether a text is a hash that login(1) understands, of the

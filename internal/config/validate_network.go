@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -30,13 +31,8 @@ func (c *checker) checkNetwork() {
 	n := networkChecker{checker: c, net: c.doc.Network, byName: map[string]int{}, owners: map[netip.Addr]string{},
 		master: map[string]string{}, macs: map[string]int{}}
 	if h := n.net.Hostname; h != "" {
-		switch {
-		case strings.Contains(h, "."):
-			c.error("network.hostname", "%q must be one label; what is behind the first dot belongs into network.domain", clip(h))
-		case !isLabel(h):
-			c.error("network.hostname", "%q is no host name (RFC 1123: 1 to 63 letters, digits and -, not first or last)", clip(h))
-		case h == "localhost":
-			c.error("network.hostname", "localhost is every machine's; choose another name")
+		if err := CheckHostname(h); err != nil {
+			c.error("network.hostname", "%v", err)
 		}
 	}
 	if d := n.net.Domain; d != "" {
@@ -58,7 +54,9 @@ func (c *checker) checkNetwork() {
 	}
 	for i, f := range n.net.Interfaces {
 		at := fmt.Sprintf("network.interfaces[%d]", i)
-		n.name(at+".name", f.Name)
+		if err := CheckInterfaceName(f.Name); err != nil {
+			n.error(at+".name", "%v", err)
+		}
 		c.unique(n.byName, at+".name", "network.interfaces", f.Name, i)
 	}
 	for i, f := range n.net.Interfaces {
@@ -76,10 +74,38 @@ func (c *checker) checkNetwork() {
 }
 
 func (n networkChecker) domain(at, s string) {
-	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
-	if len(s) > 253 || slices.ContainsFunc(labels, func(l string) bool { return !isLabel(l) }) {
-		n.error(at, "%q is no domain name", clip(s))
+	if err := CheckDomain(s); err != nil {
+		n.error(at, "%v", err)
 	}
+}
+
+// CheckHostname says whether s can be the machine's name.
+func CheckHostname(s string) error {
+	switch {
+	case strings.Contains(s, "."):
+		return fmt.Errorf("%q must be one label; what is behind the first dot belongs into network.domain", clip(s))
+	case !isLabel(s):
+		return fmt.Errorf("%q is no host name (RFC 1123: 1 to 63 letters, digits and -, not first or last)", clip(s))
+	case s == "localhost":
+		return errors.New("localhost is every machine's; choose another name")
+	}
+	return nil
+}
+
+// CheckDomain says whether s can be the name of a domain.
+func CheckDomain(s string) error {
+	if !isHostName(s) {
+		return fmt.Errorf("%q is no domain name", clip(s))
+	}
+	return nil
+}
+
+// CheckHost says whether s is the name or the address of a host.
+func CheckHost(s string) error {
+	if _, err := netip.ParseAddr(s); err != nil && !isHostName(s) {
+		return fmt.Errorf("%q is neither a host name nor an IP address", clip(s))
+	}
+	return nil
 }
 
 // isLabel says whether s can be a label of a host's name (RFC 1123 2.1).
@@ -88,22 +114,36 @@ func isLabel(s string) bool {
 		strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == "" && !hasOther(s) && !strings.ContainsAny(s, "._")
 }
 
-// name checks what Linux and systemd-networkd take as an interface's name.
-func (n networkChecker) name(at, s string) {
+// CheckInterfaceName says whether Linux and systemd-networkd take s as an
+// interface's name.
+func CheckInterfaceName(s string) error {
 	switch {
 	case s == "":
-		n.error(at, "missing")
+		return errors.New("missing")
 	case len(s) > 15:
-		n.error(at, "%q is longer than 15 characters, the most that Linux takes", clip(s))
+		return fmt.Errorf("%q is longer than 15 characters, the most that Linux takes", clip(s))
 	case hasOther(s):
-		n.error(at, "%q may have letters, digits, \".\", \"_\" and \"-\" only", clip(s))
+		return fmt.Errorf("%q may have letters, digits, \".\", \"_\" and \"-\" only", clip(s))
 	case strings.HasPrefix(s, ".") || strings.HasPrefix(s, "-"):
-		n.error(at, "%q must start with a letter, a digit or \"_\"", s)
+		return fmt.Errorf("%q must start with a letter, a digit or \"_\"", s)
 	case strings.Trim(s, "0123456789") == "":
-		n.error(at, "%q is a number only; Linux would take it for an index", s)
+		return fmt.Errorf("%q is a number only; Linux would take it for an index", s)
 	case s == "lo" || s == "all" || s == "default":
-		n.error(at, "%q is Linux's own", s)
+		return fmt.Errorf("%q is Linux's own", s)
 	}
+	return nil
+}
+
+// CheckMAC says whether s is the address of a card.
+func CheckMAC(s string) error {
+	mac, err := net.ParseMAC(s)
+	switch {
+	case err != nil || len(mac) != 6 || !strings.Contains(s, ":"):
+		return fmt.Errorf("%q is no address like 52:54:00:12:34:56", clip(s))
+	case mac[0]&1 != 0:
+		return fmt.Errorf("%q is a group's address, not a card's", s)
+	}
+	return nil
 }
 
 func (n networkChecker) check(at string, index int, f Interface) {
@@ -120,14 +160,10 @@ func (n networkChecker) check(at string, index int, f Interface) {
 		}
 	}
 	if f.MAC != "" {
-		mac, err := net.ParseMAC(f.MAC)
-		switch {
-		case err != nil || len(mac) != 6 || !strings.Contains(f.MAC, ":"):
-			n.error(at+".mac", "%q is no address like 52:54:00:12:34:56", clip(f.MAC))
-		case mac[0]&1 != 0:
-			n.error(at+".mac", "%q is a group's address, not a card's", f.MAC)
-		default:
-			n.unique(n.macs, at+".mac", "network.interfaces", mac.String(), index)
+		if err := CheckMAC(f.MAC); err != nil {
+			n.error(at+".mac", "%v", err)
+		} else {
+			n.unique(n.macs, at+".mac", "network.interfaces", strings.ToLower(f.MAC), index)
 		}
 	}
 	if f.MTU != 0 && (f.MTU < minMTU || f.MTU > maxMTU) {

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/esos-project/esos/internal/api"
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/password"
 )
 
 // API is the daemon's: *client.Client.
@@ -105,7 +105,7 @@ func (m Machine) open(ctx context.Context, c API, f *First) (at string, err erro
 	if f.password == "" {
 		f.password = newPassword()
 	}
-	hash, err := api.HashPassword(f.password)
+	hash, err := password.Hash(f.password)
 	if err != nil {
 		return "", err
 	}

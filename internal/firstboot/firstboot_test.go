@@ -26,6 +26,7 @@ import (
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine/enginetest"
+	"github.com/esos-project/esos/internal/password"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -324,7 +325,7 @@ func empty() *config.Document { return &config.Document{Version: config.Version,
 
 func TestOpenAPI(t *testing.T) {
 	withUser := loopback(empty())
-	hash, err := api.HashPassword("somebody's own")
+	hash, err := password.Hash("somebody's own")
 	ok(t, err)
 	withUser.API.Users = []config.APIUser{{Name: "ann", Role: "admin", Password: config.Secret(hash)}}
 	for name, c := range map[string]struct {

@@ -35,6 +35,9 @@ type Options struct {
 	Interfaces []string
 	// Document is in force from the start.
 	Document string
+	// ConfirmTime is how long a change of the network waits to be confirmed; a
+	// minute if 0.
+	ConfirmTime time.Duration
 	// Health is what is known of how its disks are; nothing if nil.
 	Health *smart.Book
 	// Native has ESOS's own engine serve, with a real target process. What stands
@@ -52,6 +55,7 @@ type Array struct {
 	Engine    *enginetest.Memory // nil if another one serves
 	Machine   *Machine
 	Disks     *storagefake.Machine
+	Network   *networktest.Machine
 	Alerts    *alert.Board
 	Socket    string
 	Client    *client.Client
@@ -76,6 +80,7 @@ func New(t testing.TB, o Options) *Array {
 	if o.Interfaces == nil {
 		o.Interfaces = []string{"eth0", "eth1"}
 	}
+	a.Network = networktest.New(o.Interfaces...)
 	log := slog.New(slog.DiscardHandler)
 	var files vdisk.Files = storagefake.Images{Machine: a.Disks}
 	kernel := nvmetfake.New(nvmetfake.Options{})
@@ -91,7 +96,7 @@ func New(t testing.TB, o Options) *Array {
 		a.Engine, _ = serves.(*enginetest.Memory)
 	}
 	opts := appliance.Options{DataDir: data, Engine: serves, Log: log, OwnsMachine: true, System: a.Machine.System(),
-		Network: networktest.New(o.Interfaces...), Storage: a.Disks, Files: files, Health: o.Health,
+		Network: a.Network, ConfirmTime: o.ConfirmTime, Storage: a.Disks, Files: files, Health: o.Health,
 		NVMe:      nvmet.New(nvmet.Options{Kernel: kernel, Debug: kernel.Debug(), RunDir: filepath.Join(dir, "run")}),
 		Snapshots: snapshot.New(snapshot.Options{Machine: a.Disks, Files: storagefake.Images{Machine: a.Disks}, DataDir: data})}
 	if o.Document != "" {

@@ -51,6 +51,13 @@ func (m *Machine) Clock() api.Clock { return machineClock{m} }
 // Services is what the API asks for services.
 func (m *Machine) Services() api.Services { return machineServices{m} }
 
+// Home counts the files that a user has.
+func (m *Machine) Home(name string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.homes[name]
+}
+
 type machineClock struct{ *Machine }
 
 func (m machineClock) Settings(context.Context) (clock.Settings, error) {

@@ -295,7 +295,8 @@ func (d *Desk) keepNetwork() {
 // keep is a dialog with an end.
 type keep struct {
 	dialog
-	until *v1.UnconfirmedNetwork
+	until   *v1.UnconfirmedNetwork
+	looking bool
 }
 
 // Key leaves Esc out: it is no answer.
@@ -313,13 +314,26 @@ func (k *keep) Key(ev *tcell.EventKey) {
 	k.dialog.Key(ev)
 }
 
-// Tick counts down, and goes when there is nothing left to answer.
+// Tick counts down, and goes when there is nothing left to answer: the time is
+// over, or somebody who came in anew has answered there.
 func (k *keep) Tick() {
-	left := k.until.Deadline.Sub(k.desk.Now())
-	if left <= 0 {
-		k.desk.Close(k)
-		k.desk.Toast(Warn, "No answer: the change of the network is undone.")
+	left := max(0, int(k.until.Deadline.Sub(k.desk.Now()).Seconds()))
+	k.text = fmt.Sprintf("If nobody answers it is undone in %d s. See that you still get in, then choose Keep.", left)
+	if k.looking || k.desk.Lost() {
 		return
 	}
-	k.text = fmt.Sprintf("If nobody answers it is undone in %d s. See that you still get in, then choose Keep.", int(left.Seconds()))
+	k.looking = true
+	Refresh(k.desk, k.desk.o.Client.Status, func(s v1.Status, err error) {
+		k.looking = false
+		switch u := s.Unconfirmed; {
+		case err != nil, !k.desk.Shows(k), u != nil && u.Revision == k.until.Revision:
+			return
+		}
+		k.desk.Close(k)
+		if strings.HasPrefix(s.Revision.Why, "network change of revision") {
+			k.desk.Toast(Warn, "No answer: the change of the network is undone.")
+			return
+		}
+		k.desk.Toast(Good, "The change of the network stays: it was kept elsewhere.")
+	})
 }

@@ -31,6 +31,8 @@ type Options struct {
 	Width, Height int
 	Theme         frame.Theme
 	Now           func() time.Time
+	// User is who sits there; root if empty.
+	User string
 	Keep          func(frame.Theme) error // a theme that was chosen
 	Confirmed     func(what string)
 	Blocks        bool
@@ -56,6 +58,9 @@ func New(t testing.TB, o Options) *Console {
 	if o.Theme.Name == "" {
 		o.Theme = frame.Themes()[0]
 	}
+	if o.User == "" {
+		o.User = "root"
+	}
 	if o.Command == nil {
 		o.Command = func(_ context.Context, args []string, _ io.Reader, out io.Writer) int {
 			_, _ = io.WriteString(out, "ran: "+strings.Join(args, " ")+"\n")
@@ -63,7 +68,7 @@ func New(t testing.TB, o Options) *Console {
 		}
 	}
 	c := &Console{t: t, Screen: tcell.NewSimulationScreen("UTF-8"), ended: make(chan error, 1)}
-	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: "root", Interval: 500 * time.Millisecond,
+	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: o.User, Interval: 500 * time.Millisecond,
 		Keep: o.Keep, Confirmed: o.Confirmed, Blocks: o.Blocks, Shell: o.Shell, Root: o.Root})
 	if o.Menus != nil {
 		c.Desk.SetEntries(o.Menus)

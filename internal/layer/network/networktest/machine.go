@@ -203,6 +203,8 @@ func (m *Machine) Reload(_ context.Context, again ...string) error {
 
 // RestartNetwork notes that it was called.
 func (m *Machine) RestartNetwork(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.Did = append(m.Did, "restart")
 	return nil
 }
