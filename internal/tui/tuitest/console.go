@@ -32,11 +32,11 @@ type Options struct {
 	Theme         frame.Theme
 	Now           func() time.Time
 	// User is who sits there; root if empty.
-	User string
-	Keep          func(frame.Theme) error // a theme that was chosen
-	Confirmed     func(what string)
-	Blocks        bool
-	Shell, Root   func() error
+	User        string
+	Keep        func(frame.Theme) error // a theme that was chosen
+	Confirmed   func(what string)
+	Blocks      bool
+	Shell, Root func() error
 }
 
 // Console is a console in a terminal in memory.
