@@ -13,6 +13,7 @@ import (
 // form is there, whatever happens above it.
 type Form struct {
 	Title   string
+	Step    string // of a wizard, like "step 2 of 6": it covers the steps before it, which Esc goes back to
 	Intro   string // a sentence over the fields
 	Command string // of esos that does the same
 	Help    string
@@ -61,7 +62,7 @@ func (f *Form) About() About {
 			hints = []Hint{{"Tab", "next"}, {"Esc", "back"}}
 		}
 	}
-	return About{Title: f.Title, Command: f.Command, Help: f.help(), Typing: typing, Hints: hints}
+	return About{Title: f.Title, Command: f.Command, Help: f.help(), Typing: typing, Hints: hints, Whole: f.Step != ""}
 }
 
 func (f *Form) help() string {

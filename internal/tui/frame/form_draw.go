@@ -40,7 +40,11 @@ func (f *Form) Draw(c Canvas, active bool) {
 	h := min(c.H, rows+len(intro)+below+2)
 	box := c.Centred(whole, h)
 	box.Fill(c.Theme.Dialog)
-	in := box.Frame(c.Theme.Dialog, c.Theme.Dialog.Bold(true), f.Title)
+	title := f.Title
+	if f.Step != "" {
+		title += ", " + f.Step
+	}
+	in := box.Frame(c.Theme.Dialog, c.Theme.Dialog.Bold(true), title)
 	in = in.Inside(1, 0, in.W-2, in.H)
 	y := 0
 	for _, l := range intro {
@@ -174,8 +178,12 @@ func (f *Form) drawButtons(c Canvas, n int, active bool) {
 	if submit == "" {
 		submit = "OK"
 	}
+	cancel := "Cancel"
+	if f.Step != "" {
+		cancel = "Back"
+	}
 	x := 0
-	for i, text := range []string{submit, "Cancel"} {
+	for i, text := range []string{submit, cancel} {
 		s := c.Theme.Dialog
 		if active && f.at == n+i {
 			s = c.Theme.Selected
