@@ -41,8 +41,8 @@ func submit(c *tuitest.Console, last string) {
 // seconds are what differs where something counts down.
 func seconds() []string {
 	var r []string
-	for i := range 60 {
-		r = append(r, fmt.Sprintf(" %2d s", i), " NN s")
+	for i := 100; i <= 600; i++ {
+		r = append(r, fmt.Sprintf(" %d s", i), " NNN s")
 	}
 	return r
 }
@@ -62,16 +62,15 @@ func TestNetwork(t *testing.T) {
 		c.Wait("vault.example.com")
 		c.Wait("192.0.2.10/24")
 		c.Wait("WAITS")
-		c.Golden("network_waits", seconds()...)
+		golden(c, "network_waits", seconds()...)
 		c.Enter()
 		c.Wait("Keep the change")
 		c.Press(tcell.KeyRight, tcell.KeyEnter)
 		c.Wait("stays")
 		c.Gone("WAITS")
-		quiet(c)
-		c.Golden("network")
+		golden(c, "network")
 		c.Type("a")
-		c.Golden("network_add")
+		golden(c, "network_add")
 	})
 	t.Run("T0.10 what a small image has", func(t *testing.T) {
 		t.Parallel()
@@ -120,7 +119,7 @@ func TestNetwork(t *testing.T) {
 		open(t, c, "Network Settings")
 		c.Wait("eth0")
 		c.Type("e")
-		c.Golden("general_empty")
+		golden(c, "general_empty")
 		c.Type("a.b")
 		c.Shows("must be one label")
 		c.Field("vault")
@@ -151,7 +150,7 @@ func TestNetwork(t *testing.T) {
 		down(c, 1)
 		c.Enter()
 		c.Wait("MAC 52:54:00:12:34:03")
-		c.Golden("port")
+		golden(c, "port")
 		choose(c, "static")
 		c.Type("192.0.2.10")
 		c.Shows("with its network's length is wanted")
@@ -167,15 +166,14 @@ func TestNetwork(t *testing.T) {
 		c.Shows("a whole number from 68 to 65520")
 		c.Field("9000")
 		c.Field("")
-		c.Golden("port_filled")
+		golden(c, "port_filled")
 		c.Enter()
 		c.Wait("Press c to carry this out")
 		c.Shows("esos network interface set eth0 --address")
 		before := a.Revisions()
 		c.CarryOut()
 		c.Wait("Keep it?")
-		quiet(c)
-		c.Golden("keep", seconds()...)
+		golden(c, "keep", seconds()...)
 		keep(c)
 		if n := a.Revisions(); n != before+1 {
 			t.Errorf("%d revisions, want one more than %d", n, before)
@@ -292,7 +290,7 @@ func TestNetwork(t *testing.T) {
 		t.Parallel()
 		a, c := array(t, apitest.Options{})
 		open(t, c, "Restart Networking")
-		c.Golden("restart")
+		golden(c, "restart")
 		c.Enter() // the safe answer has the cursor
 		if slices.Contains(a.Network.Did, "restart") {
 			t.Error("it was restarted without a confirmation")
@@ -317,12 +315,12 @@ func TestNetworkParts(t *testing.T) {
 		c.Type("a")
 		c.Enter()
 		c.Wait("Add Bond")
-		c.Golden("bond")
+		golden(c, "bond")
 		c.Type(" ")
 		c.Wait("52:54:00:12:34:05")
 		c.Type(" ")
 		c.Type(" ")
-		c.Golden("bond_members")
+		golden(c, "bond_members")
 		c.Enter()
 		choose(c, "802.3ad")
 		c.Field("50")
@@ -384,7 +382,7 @@ func TestNetworkParts(t *testing.T) {
 		c.Type("a")
 		c.Press(tcell.KeyRight, tcell.KeyRight, tcell.KeyEnter)
 		c.Wait("Add Bridge")
-		c.Golden("bridge")
+		golden(c, "bridge")
 		c.Type(" ")
 		c.Wait("52:54:00:12:34:05")
 		c.Type(" ")
@@ -409,7 +407,7 @@ func TestNetworkParts(t *testing.T) {
 		c.Type("a")
 		c.Press(tcell.KeyRight, tcell.KeyEnter)
 		c.Wait("Add VLAN")
-		c.Golden("vlan")
+		golden(c, "vlan")
 		choose(c, "eth1")
 		c.Type("4095")
 		c.Shows("a whole number from 1 to 4094")

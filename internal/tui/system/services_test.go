@@ -23,7 +23,7 @@ func TestServices(t *testing.T) {
 	a, c := array(t, apitest.Options{})
 	open(t, c, "Services")
 	c.Wait("corosync-qdevice")
-	c.Golden("services")
+	golden(c, "services")
 	toService(t, c, "snmp")
 	c.Type("t")
 	c.Wait("esos service enable snmp")
@@ -31,8 +31,7 @@ func TestServices(t *testing.T) {
 	if s, err := a.Document().FindService("snmp"); err != nil || !s.Enabled {
 		t.Errorf("snmp is %+v, %v", s, err)
 	}
-	quiet(c)
-	c.Golden("services_on")
+	golden(c, "services_on")
 	c.Type("r")
 	c.Wait("Restart snmp?")
 	c.Press(tcell.KeyLeft, tcell.KeyEnter)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/gdamore/tcell/v2"
 
@@ -25,6 +26,9 @@ func testMenu() frame.Menu {
 // array is an array and a console for it.
 func array(t *testing.T, o apitest.Options) (*apitest.Array, *tuitest.Console) {
 	t.Helper()
+	if o.ConfirmTime == 0 {
+		o.ConfirmTime = 10 * time.Minute // however slow the machine of the test is
+	}
 	a := apitest.New(t, o)
 	change(t, a, func(doc *config.Document) { doc.Name = "vault" }) // a change of the network before the first revision waits for nobody
 	return a, tuitest.New(t, tuitest.Options{Client: a.Client})
@@ -93,8 +97,12 @@ func tab(c *tuitest.Console, n int) {
 	}
 }
 
-// quiet takes the word at the bottom away, which goes by itself later.
-func quiet(c *tuitest.Console) { c.In(func(d *frame.Desk) { d.Toast(frame.Plain, "") }) }
+// golden compares what is shown, without the word at the bottom, which goes by
+// itself after a while.
+func golden(c *tuitest.Console, name string, replace ...string) {
+	c.In(func(d *frame.Desk) { d.Toast(frame.Plain, "") })
+	c.Golden(name, replace...)
+}
 
 func TestMenu(t *testing.T) {
 	t.Parallel()
@@ -110,7 +118,7 @@ func TestMenu(t *testing.T) {
 	}
 	_, c := array(t, apitest.Options{})
 	c.In(func(d *frame.Desk) { d.Menu(testMenu()) })
-	c.Golden("menu")
+	golden(c, "menu")
 }
 
 func TestSync(t *testing.T) {
@@ -121,6 +129,6 @@ func TestSync(t *testing.T) {
 		open(t, c, "Sync Configuration")
 		c.Wait("ran: sync")
 		c.Wait("Done.")
-		c.Golden("sync")
+		golden(c, "sync")
 	})
 }
