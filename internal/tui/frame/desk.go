@@ -38,7 +38,7 @@ type Desk struct {
 	mouse   tcell.ButtonMask // as it was
 	link    link
 	toast   toast
-	handled int // keys
+	handled int // keys and clicks
 	drawn   int
 	head    func() (left, right string, level Level)
 	entries func() []Menu // for search
@@ -334,7 +334,7 @@ func (d *Desk) tick() {
 // tests, by Update.
 func (d *Desk) Idle() bool { return d.waiting == nil && d.pending == 0 && len(d.ahead) == 0 }
 
-// Handled counts the keys that were taken from the terminal: for tests, by
+// Handled counts the keys and clicks that were taken from the terminal: for tests, by
 // Update.
 func (d *Desk) Handled() int { return d.handled }
 

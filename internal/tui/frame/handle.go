@@ -20,6 +20,7 @@ func (d *Desk) handle(ev tcell.Event) {
 			d.key(ev)
 		}
 	case *tcell.EventMouse:
+		d.handled++
 		d.click(ev)
 	case *tcell.EventError: // the terminal is gone, and nobody will type again
 		d.done = true

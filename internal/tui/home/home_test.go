@@ -198,7 +198,7 @@ func TestSearch(t *testing.T) {
 		{"target/iqn.2026-11.org.esos-project:old", "target/iqn", "disabled: true"},
 		{"group/", "group/iqn.2026-11.org.esos-project:mail/hosts", "initiators:"},
 		{"initiator/", "initiator/iqn.2026-11.com.example:mail1", "mail1"},
-		{"lun/", "lun/iqn", "device: db01"},
+		{"lun/iqn", "lun/iqn", "device: db01"},
 		{"portal/", "portal/front", "2001:db8::1"},
 		{"disk/", "disk/virtio-d1", "size"},
 		{"user/", "user/ann", "role: admin"},

@@ -238,9 +238,12 @@ func (c *Console) Click(text string) {
 	for y, line := range strings.Split(c.Text(), "\n") {
 		if i := strings.Index(line, text); i >= 0 {
 			x := len([]rune(line[:i]))
-			_ = c.Screen.PostEvent(tcell.NewEventMouse(x, y, tcell.Button1, tcell.ModNone))
-			_ = c.Screen.PostEvent(tcell.NewEventMouse(x, y, tcell.ButtonNone, tcell.ModNone))
-			c.do(func() {})
+			for _, b := range []tcell.ButtonMask{tcell.Button1, tcell.ButtonNone} {
+				c.sent++
+				if err := c.Screen.PostEvent(tcell.NewEventMouse(x, y, b, tcell.ModNone)); err != nil {
+					c.t.Fatal(err)
+				}
+			}
 			c.settle()
 			return
 		}
