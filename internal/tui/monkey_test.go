@@ -129,7 +129,7 @@ func (g *guard) between(t *testing.T, socket string) *client.Client {
 // command stands for the commands of esos: those that only read are free.
 func (g *guard) command(_ context.Context, args []string, _ io.Reader, out io.Writer) int {
 	line := strings.Join(args, " ")
-	reads := strings.HasPrefix(line, "sync ") // leaving saves what is in force
+	reads := line == "sync" || strings.HasPrefix(line, "sync ") // it saves what is in force
 	for _, word := range []string{"list", "show", "status", "--last", "history", "generations", "diff", "schema", "version", "search", "log", "print", "export", "info", "--dry-run", "algorithms"} {
 		for _, a := range args {
 			reads = reads || a == word
@@ -161,24 +161,57 @@ func key(r *rand.Rand) *tcell.EventKey {
 }
 
 // deed are keys that get something done, where there is something: a menu's
-// entry, the end of a form, the confirmation of a plan.
-func deed(r *rand.Rand) []*tcell.EventKey {
-	press := func(k tcell.Key) *tcell.EventKey { return tcell.NewEventKey(k, 0, tcell.ModNone) }
-	letter := func(c rune) *tcell.EventKey { return tcell.NewEventKey(tcell.KeyRune, c, tcell.ModNone) }
-	yes := []*tcell.EventKey{press(tcell.KeyLeft), press(tcell.KeyEnter)}
-	switch r.IntN(4) {
-	case 0:
-		keys := []*tcell.EventKey{press(tcell.KeyEscape), press(tcell.KeyEscape), press(tcell.KeyEscape), letter([]rune("saolfhdtu")[r.IntN(9)])}
-		for range r.IntN(12) {
-			keys = append(keys, press(tcell.KeyDown))
+// entry or an object of its list, fields filled in, the end of a form, the
+// confirmation of a plan.
+func deed(r *rand.Rand) (keys []*tcell.EventKey) {
+	press := func(all ...tcell.Key) {
+		for _, k := range all {
+			keys = append(keys, tcell.NewEventKey(k, 0, tcell.ModNone))
 		}
-		return append(keys, press(tcell.KeyEnter))
-	case 1:
-		return append([]*tcell.EventKey{letter('c')}, yes...)
-	case 2:
-		return append([]*tcell.EventKey{press(tcell.KeyBacktab), press(tcell.KeyBacktab), press(tcell.KeyEnter)}, append([]*tcell.EventKey{letter('c')}, yes...)...)
 	}
-	return yes
+	typed := func(text string) {
+		for _, c := range text {
+			keys = append(keys, tcell.NewEventKey(tcell.KeyRune, c, tcell.ModNone))
+		}
+	}
+	for range 8 {
+		press(tcell.KeyEscape)
+	}
+	typed(string("saolfhdtu"[r.IntN(9)]))
+	for range r.IntN(24) {
+		press(tcell.KeyDown)
+	}
+	press(tcell.KeyEnter)
+	for range r.IntN(3) {
+		press(tcell.KeyDown)
+	}
+	if r.IntN(2) == 0 {
+		typed(string("adelrsgictmnwu"[r.IntN(14)]))
+	} else {
+		press(tcell.KeyEnter)
+	}
+	words := []string{"vault9", "10GiB", "7", "iqn.2026-11.com.example:x", "192.0.2.7", "on", ""}
+	for range r.IntN(6) {
+		switch r.IntN(3) {
+		case 0:
+			press(tcell.KeyCtrlU)
+			typed(words[r.IntN(len(words))])
+		case 1: // chooses the first that can be
+			typed(" ")
+			press(tcell.KeyDown, tcell.KeyEnter)
+		}
+		press(tcell.KeyTab)
+	}
+	for range 14 {
+		press(tcell.KeyDown) // to the buttons; farther it begins anew
+		if r.IntN(9) == 0 {
+			break
+		}
+	}
+	press(tcell.KeyBacktab, tcell.KeyEnter)
+	typed("c")
+	press(tcell.KeyLeft, tcell.KeyEnter)
+	return keys
 }
 
 // monkey is a console that is restarted when it was left.
@@ -224,6 +257,27 @@ func (m *monkey) alive(did []string) bool {
 	return false
 }
 
+// rest waits until nothing is under way, but not for ever: some screens follow
+// what does not end.
+func (m *monkey) rest() {
+	for range 30 {
+		idle := make(chan bool, 1)
+		go m.desk.Update(func() { idle <- m.desk.Idle() })
+		select {
+		case <-m.ended:
+			m.ended <- nil // for alive
+			return
+		case is := <-idle:
+			if is {
+				return
+			}
+		case <-time.After(time.Minute):
+			m.t.Fatal("the console hangs")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
 // TestMonkey: random keys and sizes. Nothing panics or hangs, and nothing is
 // changed that was not confirmed. -args -seed repeats a run.
 func TestMonkey(t *testing.T) {
@@ -240,16 +294,16 @@ func TestMonkey(t *testing.T) {
 	var did []string
 	m.start()
 	starts := 1
-	var next []*tcell.EventKey // what a person would press to get something done
-	for i := range keys {
-		if len(next) == 0 && r.IntN(40) == 0 {
-			next = deed(r)
+	for i := 0; i < keys; i++ {
+		if r.IntN(150) == 0 { // what a person would press to get something done
+			_ = m.screen.PostEvent(tcell.NewEventPaste(false))
+			for _, k := range deed(r) {
+				i++
+				_ = m.screen.PostEvent(k)
+				m.rest()
+			}
 		}
-		k := key(r)
-		if len(next) > 0 {
-			k, next = next[0], next[1:]
-		}
-		var ev tcell.Event = k
+		var ev tcell.Event = key(r)
 		switch n := r.IntN(200); {
 		case n == 0:
 			w, h := 1+r.IntN(220), 1+r.IntN(70)
@@ -300,6 +354,9 @@ func TestMonkey(t *testing.T) {
 	}
 	if made := a.Revisions() - before; made > g.confirmed {
 		t.Errorf("%d revisions were made with %d confirmations", made, g.confirmed)
+	}
+	if a.Revisions() == before && keys > 10_000 {
+		t.Error("nothing was changed: it proves nothing")
 	}
 	t.Logf("%d keys (seed %d): started %d times, %d confirmations, %d things done, %d revisions", keys, *seed, starts, g.confirmed, g.done, a.Revisions()-before)
 }
