@@ -41,9 +41,12 @@ func sit(ctx context.Context, a *stand.Stand) *terminal {
 	}
 	v := &terminal{ctx: ctx, t: a.T, socket: filepath.Join(dir, "tmux")}
 	// The host's key is new, and the machine this process's own.
-	command := "TERM=vt100 exec ssh -tt -p " + port + " -i " + key + " -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR root@" + host +
+	command := "TERM=vt100 ssh -tt -p " + port + " -i " + key + " -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR root@" + host +
 		" esos tui"
-	v.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", command+"; echo it ended; sleep 1000")
+	// A server that is slow to let others in may turn this one away (MaxStartups
+	// of sshd_config(5)); what the console itself says when it fails is shown.
+	command = "n=0; until " + command + "; do n=$((n+1)); [ $n -lt 20 ] || break; sleep 5; done; echo it ended; sleep 1000"
+	v.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", command)
 	a.T.Cleanup(func() {
 		if a.T.Failed() {
 			a.T.Logf("the terminal shows\n%s", v.look())

@@ -3,6 +3,7 @@
 package tuitest
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"io"
@@ -31,12 +32,14 @@ type Options struct {
 	Width, Height int
 	Theme         frame.Theme
 	Now           func() time.Time
+	Keep          func(frame.Theme) error // a theme that was chosen
+	Confirmed     func(what string)
+	Blocks        bool
+	Shell, Root   func() error
 	// User is who sits there; root if empty.
-	User        string
-	Keep        func(frame.Theme) error // a theme that was chosen
-	Confirmed   func(what string)
-	Blocks      bool
-	Shell, Root func() error
+	User string
+	// Patience is how long what is waited for may take; half a minute if 0.
+	Patience time.Duration
 }
 
 // Console is a console in a terminal in memory.
@@ -47,6 +50,7 @@ type Console struct {
 	sent   int
 	ended  chan error
 	ctx    context.Context
+	waits  time.Duration
 }
 
 // New starts a console that ends with the test.
@@ -67,7 +71,7 @@ func New(t testing.TB, o Options) *Console {
 			return 0
 		}
 	}
-	c := &Console{t: t, Screen: tcell.NewSimulationScreen("UTF-8"), ended: make(chan error, 1)}
+	c := &Console{t: t, Screen: tcell.NewSimulationScreen("UTF-8"), ended: make(chan error, 1), waits: cmp.Or(o.Patience, 30*time.Second)}
 	c.Desk = frame.New(frame.Setup{Client: o.Client, Screen: c.Screen, Theme: o.Theme, Command: o.Command, Now: o.Now, User: o.User, Interval: 500 * time.Millisecond,
 		Keep: o.Keep, Confirmed: o.Confirmed, Blocks: o.Blocks, Shell: o.Shell, Root: o.Root})
 	if o.Menus != nil {
@@ -134,7 +138,7 @@ func (c *Console) do(f func()) {
 // settle waits until all keys were handled and nothing is under way.
 func (c *Console) settle() {
 	c.t.Helper()
-	end := time.Now().Add(time.Minute)
+	end := time.Now().Add(max(time.Minute, c.waits))
 	for {
 		idle, drawn := false, 0
 		c.do(func() { idle, drawn = c.Desk.Handled() >= c.sent && c.Desk.Idle(), c.Desk.Drawn() })
@@ -298,7 +302,7 @@ func (c *Console) Gone(text string) {
 
 func (c *Console) until(what, text string, good func(string) bool) {
 	c.t.Helper()
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(c.waits)
 	for {
 		c.do(func() {}) // drawn
 		s := c.Text()
