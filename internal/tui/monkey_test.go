@@ -264,8 +264,8 @@ func (m *monkey) rest() {
 		idle := make(chan bool, 1)
 		go m.desk.Update(func() { idle <- m.desk.Idle() })
 		select {
-		case <-m.ended:
-			m.ended <- nil // for alive
+		case err := <-m.ended:
+			m.ended <- err // for alive
 			return
 		case is := <-idle:
 			if is {

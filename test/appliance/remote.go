@@ -118,7 +118,9 @@ func (r *Remote) Pipe(ctx context.Context, command, input string) (string, error
 }
 
 // Dial connects to what listens in the appliance, such as a Unix socket there.
-func (r *Remote) Dial(network, address string) (net.Conn, error) { return r.client.Dial(network, address) }
+func (r *Remote) Dial(network, address string) (net.Conn, error) {
+	return r.client.Dial(network, address)
+}
 
 // Close ends the connection.
 func (r *Remote) Close() error { return r.client.Close() }
