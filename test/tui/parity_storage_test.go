@@ -237,7 +237,11 @@ func removeImage(v *visit) {
 	v.lacks("ls /mnt/vdisks/images; esos device list", "db01")
 }
 
+// removeFileSystem takes it from its volume, which cannot go before it.
 func removeFileSystem(v *visit) {
+	v.open("L7")
+	v.Type("images")
+	v.Wait("it is used by filesystem images")
 	v.open("F3")
 	v.Wait("Which one?")
 	v.Enter()

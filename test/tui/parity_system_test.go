@@ -37,7 +37,7 @@ func systemFunctions() []function {
 func syncSettings(v *visit) {
 	v.open("S1")
 	v.Wait("Done.")
-	v.machine("esos config generations", "latest")
+	v.machine("esos config generations | sed -n 2p", " esos sync ", "in force")
 }
 
 // card is what the appliance calls a card.
@@ -109,17 +109,23 @@ func networkGeneral(v *visit) {
 func networkInterface(v *visit) {
 	name := v.interfaceForm("S2b", cardA)
 	v.Choose("static")
-	v.Field("192.0.2.10/24, 2001:db8::10/64")
+	v.Field("192.0.2.10/24")
+	v.Field("")
+	v.Choose("static")
+	v.Field("2001:db8::10/64")
 	v.end(ofPort)
 	v.machine("ip address show dev "+name, "192.0.2.10/24", "2001:db8::10/64")
 }
 
+// networkPort has a card take smaller frames, and the usual ones again.
 func networkPort(v *visit) {
-	name := v.interfaceForm("S2e", cardB)
-	v.Press(tcell.KeyBacktab, tcell.KeyBacktab, tcell.KeyBacktab, tcell.KeyBacktab)
-	v.Field("1400")
-	v.end(ofPort)
-	v.machine("cat /sys/class/net/"+name+"/mtu", "1400")
+	for _, mtu := range [][2]string{{"1400", "1400"}, {"", "1500"}} {
+		name := v.interfaceForm("S2e", cardB)
+		v.Press(tcell.KeyBacktab, tcell.KeyBacktab, tcell.KeyBacktab, tcell.KeyBacktab)
+		v.Field(mtu[0])
+		v.end(ofPort)
+		v.machine("cat /sys/class/net/"+name+"/mtu", mtu[1])
+	}
 }
 
 func networkBond(v *visit) {

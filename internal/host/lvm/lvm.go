@@ -136,3 +136,10 @@ func Mapped(group, volume string) string {
 	double := func(s string) string { return strings.ReplaceAll(s, "-", "--") }
 	return double(group) + "-" + double(volume)
 }
+
+// Unmapped is the volume that has a name of the device mapper's.
+func Unmapped(name string) (group, volume string, ok bool) {
+	group, volume, ok = strings.Cut(strings.ReplaceAll(name, "--", "\x00"), "-")
+	single := func(s string) string { return strings.ReplaceAll(s, "\x00", "-") }
+	return single(group), single(volume), ok && group != "" && volume != ""
+}

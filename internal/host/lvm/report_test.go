@@ -204,6 +204,19 @@ func TestMapped(t *testing.T) {
 	}
 }
 
+func TestUnmapped(t *testing.T) {
+	for _, x := range [][2]string{{"vg0", "images"}, {"vg-0", "a-b"}, {"a-", "b"}, {"a--b", "c--d"}} {
+		if group, volume, ok := Unmapped(Mapped(x[0], x[1])); group != x[0] || volume != x[1] || !ok {
+			t.Errorf("%q: %q, %q, %t", x, group, volume, ok)
+		}
+	}
+	for _, name := range []string{"vault", "mail--box", "-x", ""} {
+		if _, _, ok := Unmapped(name); ok {
+			t.Errorf("%s is no volume's", name)
+		}
+	}
+}
+
 // TestColumns: each column that is asked for is one of the subreport that it is
 // asked of, in the report that has all of them.
 func TestColumns(t *testing.T) {

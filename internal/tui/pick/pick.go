@@ -3,11 +3,13 @@
 package pick
 
 import (
+	"path"
 	"slices"
 	"strings"
 
 	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/config"
+	"github.com/esos-project/esos/internal/host/lvm"
 	"github.com/esos-project/esos/internal/tui/frame"
 )
 
@@ -41,6 +43,11 @@ func Blocks(s v1.StorageState) []frame.Option {
 // Path is the name by which a document should call a block device: one that
 // stays the same when disks come up in another order.
 func Path(d v1.Disk) string {
+	if d.Type == "lvm" { // documents have /dev/GROUP/VOLUME
+		if group, volume, ok := lvm.Unmapped(path.Base(d.Path)); ok && strings.HasPrefix(d.Path, "/dev/mapper/") {
+			return config.Volume{Name: volume}.Path(group)
+		}
+	}
 	switch {
 	case strings.HasPrefix(d.Path, "/dev/md/"), strings.HasPrefix(d.Path, "/dev/mapper/"):
 		return d.Path
