@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -169,4 +170,32 @@ func (v *terminal) carryOut(says, done string) {
 	v.wait("Carry this out?")
 	v.press("Left", "Enter")
 	v.wait(done)
+}
+
+// asAdmin runs a command as the administrator, who has the new password. It
+// tries once, and waits: the hash of a password takes a while in translated code,
+// and attempts beside one another would only slow each other down.
+func asAdmin(ctx context.Context, a *stand.Stand, command string) (string, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", a.Address(22))
+	if err != nil {
+		return "", err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	// The machine was started by this process on this host's loopback.
+	c, chans, requests, err := ssh.NewClientConn(conn, a.Address(22), &ssh.ClientConfig{User: "admin",
+		Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+	if err != nil {
+		return "", errors.Join(err, conn.Close())
+	}
+	client := ssh.NewClient(c, chans, requests)
+	defer client.Close()
+	s, err := client.NewSession()
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	out, err := s.CombinedOutput(command)
+	return string(out), err
 }

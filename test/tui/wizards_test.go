@@ -138,14 +138,9 @@ func firstBoot(ctx context.Context, a *stand.Stand, v *terminal) {
 	if said := a.Run(ctx, "date +%Z; ls /etc/issue.d/50-esos-first-boot.issue 2>/dev/null || echo no password is shown"); !strings.Contains(said, "CET") || !strings.Contains(said, "no password is shown") {
 		a.T.Errorf("the appliance says:\n%s", said)
 	}
-	r, err := a.SSHAs(ctx, "admin", password)
-	if err != nil {
-		a.T.Fatal(err)
-	}
-	if said, err := r.Run(ctx, "esos status"); err != nil {
+	if said, err := asAdmin(ctx, a, "esos status"); err != nil {
 		a.T.Errorf("admin asks for the status: %v\n%s", err, said)
 	}
-	_ = r.Close()
 }
 
 // makeLUN makes a LUN of a RAID 1 of both disks.
