@@ -248,6 +248,12 @@ func (d *deleting) above(path string) (needs []plan.ID, why string) {
 	if !ok {
 		return nil, ""
 	}
+	if object := d.seen.Keeps(d.declared, is); object != "" {
+		if !slices.Contains(d.seen.Destroy, object) {
+			return nil, fmt.Sprintf("it holds what %s has; name that, too: --destroy %s", object, object)
+		}
+		needs = append(needs, plan.StepID(plan.Delete, object))
+	}
 	for _, m := range is.Mounts {
 		name, ours := strings.CutPrefix(m, config.MountDir+"/")
 		if object := "filesystem/" + name; ours && slices.Contains(d.seen.Destroy, object) {

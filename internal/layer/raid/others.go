@@ -116,6 +116,15 @@ func (l Layer) delete(object string, a mdadm.Array, declared *config.Document, s
 		b.Problem(object, "%s %s on it: name --destroy for that, too", list(unnamed), map[bool]string{true: "stands", false: "stand"}[len(unnamed) == 1])
 		return
 	}
+	if own, ok := seen.Storage.Blocks.Named(a.Kernel); ok {
+		if kept := seen.Keeps(declared, own); kept != "" && !slices.Contains(needs, plan.StepID(plan.Delete, kept)) {
+			if !slices.Contains(seen.Destroy, kept) {
+				b.Problem(object, "it holds what %s has: name --destroy %s for that, too", kept, kept)
+				return
+			}
+			needs = append(needs, plan.StepID(plan.Delete, kept))
+		}
+	}
 	var disks, members []string
 	for _, m := range a.Members {
 		disks = append(disks, friendly(seen, m.Kernel))
