@@ -241,7 +241,7 @@ func removeImage(v *visit) {
 func removeFileSystem(v *visit) {
 	v.open("L7")
 	v.Type("images")
-	v.Wait("it is used by filesystem images")
+	v.Wait("it is used by file system images")
 	v.open("F3")
 	v.Wait("Which one?")
 	v.Enter()

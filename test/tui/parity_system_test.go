@@ -214,12 +214,9 @@ const (
 // the array is.
 func (v *visit) logsIn(user, with string) {
 	v.t.Helper()
-	r, err := v.a.SSHAs(v.ctx, user, with)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer r.Close()
-	if said, err := r.Run(v.ctx, "esos status"); err != nil {
+	ctx, cancel := context.WithTimeout(v.ctx, patience)
+	defer cancel()
+	if said, err := asPerson(ctx, v.a, user, with, "esos status"); err != nil {
 		v.t.Errorf("%s asks for the status: %v\n%s", user, err, said)
 	}
 }

@@ -172,10 +172,10 @@ func (v *terminal) carryOut(says, done string) {
 	v.wait(done)
 }
 
-// asAdmin runs a command as the administrator, who has the new password. It
-// tries once, and waits: the hash of a password takes a while in translated code,
+// asPerson runs a command as somebody who logs in with a password. It tries
+// once, and waits: the hash of a password takes a while in translated code,
 // and attempts beside one another would only slow each other down.
-func asAdmin(ctx context.Context, a *stand.Stand, command string) (string, error) {
+func asPerson(ctx context.Context, a *stand.Stand, user, password, command string) (string, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", a.Address(22))
 	if err != nil {
@@ -184,7 +184,7 @@ func asAdmin(ctx context.Context, a *stand.Stand, command string) (string, error
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	// The machine was started by this process on this host's loopback.
-	c, chans, requests, err := ssh.NewClientConn(conn, a.Address(22), &ssh.ClientConfig{User: "admin",
+	c, chans, requests, err := ssh.NewClientConn(conn, a.Address(22), &ssh.ClientConfig{User: user,
 		Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
 	if err != nil {
 		return "", errors.Join(err, conn.Close())

@@ -138,7 +138,7 @@ func firstBoot(ctx context.Context, a *stand.Stand, v *terminal) {
 	if said := a.Run(ctx, "date +%Z; ls /etc/issue.d/50-esos-first-boot.issue 2>/dev/null || echo no password is shown"); !strings.Contains(said, "CET") || !strings.Contains(said, "no password is shown") {
 		a.T.Errorf("the appliance says:\n%s", said)
 	}
-	if said, err := asAdmin(ctx, a, "esos status"); err != nil {
+	if said, err := asPerson(ctx, a, "admin", password, "esos status"); err != nil {
 		a.T.Errorf("admin asks for the status: %v\n%s", err, said)
 	}
 }
