@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
+	"github.com/esos-project/esos/internal/engine/native"
 	"github.com/esos-project/esos/internal/host/kernfs/nvmetfake"
 	"github.com/esos-project/esos/internal/host/smart"
 	"github.com/esos-project/esos/internal/host/storagefake"
@@ -58,9 +60,12 @@ type Array struct {
 	Network   *networktest.Machine
 	Alerts    *alert.Board
 	Socket    string
+	Data      string // the data directory, which relative paths of devices are below of
 	Client    *client.Client
 
 	t      testing.TB
+	native *native.Engine // nil if another one serves
+	logins atomic.Uint32
 	server func() (stop func())
 	stop   func()
 }
@@ -85,10 +90,12 @@ func New(t testing.TB, o Options) *Array {
 	var files vdisk.Files = storagefake.Images{Machine: a.Disks}
 	kernel := nvmetfake.New(nvmetfake.Options{})
 	data := filepath.Join(dir, "data")
+	a.Data = data
 	var serves engine.Engine
 	if o.Native {
 		files = nil
-		serves = startNative(ctx, t, dir, log)
+		a.native = startNative(ctx, t, dir, log)
+		serves = a.native
 	} else {
 		if serves = o.Engine; serves == nil {
 			serves = &enginetest.Memory{}

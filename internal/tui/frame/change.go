@@ -145,6 +145,13 @@ func faults(all []v1.Fault) string {
 // text puts the plan into words.
 func (p *planned) text() string {
 	var b strings.Builder
+	// What is lost is told before the steps, which may fill more than a screen,
+	// and after them, where a reader of the steps is asked to go on.
+	lost := ""
+	if len(p.of.Needs) > 0 {
+		lost = "DATA ARE LOST. To carry this out, press c and type each of these names:\n  " + strings.Join(p.of.Needs, "\n  ") + "\n"
+		b.WriteString(lost + "\n")
+	}
 	if p.anew {
 		b.WriteString("Somebody else changed the document meanwhile. This is the plan on theirs.\n\n")
 	}
@@ -166,15 +173,10 @@ func (p *planned) text() string {
 			fmt.Fprintf(&b, "\nnote: %s: %s\n", n.Location, n.Message)
 		}
 	}
-	if len(p.of.Needs) > 0 {
-		fmt.Fprintf(&b, "\nDATA ARE LOST. To carry this out, press c and type each of these names:\n")
-		for _, n := range p.of.Needs {
-			fmt.Fprintf(&b, "  %s\n", n)
-		}
-	} else {
-		b.WriteString("\nPress c to carry this out, Esc to leave all as it is.\n")
+	if lost == "" {
+		lost = "Press c to carry this out, Esc to leave all as it is.\n"
 	}
-	return b.String()
+	return b.String() + "\n" + lost
 }
 
 // confirm asks for what is to be destroyed, name by name, or for a yes.

@@ -1,12 +1,14 @@
 package frame_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/gdamore/tcell/v2"
 
 	"github.com/esos-project/esos/internal/api/apitest"
+	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/tui/frame"
 	"github.com/esos-project/esos/internal/tui/tuitest"
@@ -94,4 +96,29 @@ func TestTooSmall(t *testing.T) {
 	if s := c.Text(); !strings.Contains(s, "vault") {
 		t.Errorf("what was typed while the terminal was small is not there:\n%s", s)
 	}
+}
+
+// TestLongPlan: what a plan destroys is told where it begins, however long it is.
+func TestLongPlan(t *testing.T) {
+	t.Parallel()
+	_, c := console(t)
+	objects := []string{"disk/d1", "disk/d2"}
+	c.In(func(d *frame.Desk) {
+		d.Operate(frame.Operation{Title: "Long", Plan: func(context.Context, []string) (v1.Plan, error) {
+			return v1.Plan{Text: strings.Repeat("~ Change something\n", 100), Steps: []v1.Step{{Object: objects[0], Destroys: "it"}}, Needs: objects}, nil
+		}})
+	})
+	told := func() {
+		t.Helper()
+		for _, text := range append(objects, "DATA ARE LOST. To carry this out, press c and type each of these names:", "~ Change something") {
+			c.Shows(text)
+		}
+	}
+	told()
+	c.Press(tcell.KeyPgDn)
+	if s := c.Text(); strings.Contains(s, "DATA ARE LOST") {
+		t.Errorf("the plan is not long:\n%s", s)
+	}
+	c.Press(tcell.KeyEnd)
+	told()
 }

@@ -157,3 +157,6 @@ type toast struct {
 func (d *Desk) Toast(l Level, text string) {
 	d.toast = toast{text: text, level: l, until: d.Now().Add(6 * time.Second)}
 }
+
+// ClearToast takes that word away before its time.
+func (d *Desk) ClearToast() { d.toast = toast{} }

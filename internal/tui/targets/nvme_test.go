@@ -27,7 +27,7 @@ devices:
 `)
 	c.Entry(targets.Menu(), "NVMe Ports")
 	c.Type("a")
-	c.Picture("add-nvme-port")
+	c.Golden("add-nvme-port")
 	c.Field("front")
 	c.Press(tcell.KeyTab)
 	c.Field("2001:db8::10")
@@ -41,11 +41,11 @@ devices:
 	if p, err := a.Document().FindNVMePort("front"); err != nil || p.Address != "[2001:db8::10]:4420" || len(p.ANAGroups) != 2 {
 		t.Fatalf("made %+v %v", p, err)
 	}
-	c.Picture("nvme-ports")
+	c.Golden("nvme-ports")
 
 	c.Entry(targets.Menu(), "NVMe Subsystems")
 	c.Type("a")
-	c.Picture("add-subsystem")
+	c.Golden("add-subsystem")
 	c.Field("mail")
 	c.Press(tcell.KeyTab, tcell.KeyTab, tcell.KeyTab)
 	c.Field("SN-1")
@@ -56,7 +56,7 @@ devices:
 		t.Fatalf("made %+v %v", s, err)
 	}
 	c.Shows("Nobody may connect")
-	c.Picture("subsystems")
+	c.Golden("subsystems")
 
 	c.Type("h")
 	c.Type("a")
@@ -64,7 +64,7 @@ devices:
 	c.Choose("typed")
 	c.Type("secret")
 	c.Press(tcell.KeyTab, tcell.KeyBacktab)
-	c.Picture("add-nvme-host")
+	c.Golden("add-nvme-host")
 	c.Field(key)
 	c.Press(tcell.KeyTab, tcell.KeyTab, tcell.KeyTab, tcell.KeyEnter)
 	c.Shows("esos nvme host create " + nqn)
@@ -75,7 +75,7 @@ devices:
 	if h, err := a.Document().FindNVMeHost(nqn, host); err != nil || string(h.DHCHAPKey) != key {
 		t.Errorf("host %v", err)
 	}
-	c.Picture("nvme-hosts")
+	c.Golden("nvme-hosts")
 	c.Type("k")
 	c.Choose("none")
 	c.Enter()
@@ -91,7 +91,7 @@ devices:
 	c.Type("db01")
 	c.Shows("NVMe serves files and block devices only")
 	c.Escape()
-	c.Picture("servable")
+	c.Golden("servable")
 	c.Picked("fast")
 	c.Press(tcell.KeyTab, tcell.KeyTab)
 	c.Field("2")
@@ -102,7 +102,7 @@ devices:
 	c.Shows("--ana-group 2")
 	c.Escape()
 	c.Escape()
-	c.Picture("namespaces")
+	c.Golden("namespaces")
 	c.Entry(targets.Menu(), "NVMe Subsystems")
 	c.Type("d")
 	carryOut(c)

@@ -53,11 +53,3 @@ func (c *Console) Mark(texts ...string) {
 	}
 	c.Enter()
 }
-
-// Picture is Golden of a screen whose last line may have a word that goes by
-// itself: it would be there or not, as time goes.
-func (c *Console) Picture(name string, replace ...string) {
-	c.t.Helper()
-	c.In(func(d *frame.Desk) { d.Toast(frame.Plain, "") })
-	c.Golden(name, replace...)
-}
