@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -250,9 +251,11 @@ func (m *monkey) alive(did []string) bool {
 		if err != nil {
 			m.t.Fatalf("the console ended: %v", err)
 		}
+		m.ended <- nil // whoever asks next is told, too
 		return false
 	case <-time.After(time.Minute):
-		m.t.Fatalf("the console hangs after %s", strings.Join(did, " "))
+		buf := make([]byte, 1<<20)
+		m.t.Fatalf("the console hangs after %s\n%s", strings.Join(did, " "), buf[:runtime.Stack(buf, true)])
 	}
 	return false
 }
