@@ -44,7 +44,7 @@ func Dial(ctx context.Context, path string, onEvent func(Event)) (*Client, error
 		return nil, fmt.Errorf("connect to esos-target: %w", err)
 	}
 	c := &Client{
-		conn: conn{c: uc}, pid: pid, onEvent: onEvent,
+		conn: newConn(uc), pid: pid, onEvent: onEvent,
 		waiting: map[uint64]chan *frame{}, done: make(chan struct{}),
 	}
 	go c.receive()
@@ -104,6 +104,9 @@ func (c *Client) receive() {
 // call asks op of the process and decodes its answer into out, if that is not
 // nil. The files go along; they stay the caller's.
 func (c *Client) call(ctx context.Context, op string, in, out any, files ...*os.File) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("ask esos-target: %w", err)
+	}
 	f := &frame{Op: op, files: files}
 	if in != nil {
 		body, err := json.Marshal(in)
@@ -123,11 +126,9 @@ func (c *Client) call(ctx context.Context, op string, in, out any, files ...*os.
 	c.waiting[f.ID] = answer
 	c.mu.Unlock()
 
-	if err := c.conn.write(f); err != nil {
+	if err := c.conn.write(ctx, f); err != nil {
 		c.forget(f.ID)
-		// After half a frame nothing on this connection means anything.
-		c.conn.c.Close()
-		return fmt.Errorf("%w: %w", ErrClosed, err)
+		return fmt.Errorf("ask esos-target: %w", err)
 	}
 	select {
 	case got, ok := <-answer:

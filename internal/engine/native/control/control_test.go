@@ -203,6 +203,73 @@ func TestCallsEndWithTheConnection(t *testing.T) {
 	}
 }
 
+// TestFullSocket asks of a process that is stopped until its socket is full,
+// and more: no call may wait longer than it was told to, and once the process
+// runs again the connection is as good as ever.
+func TestFullSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := dial(t, path, nil)
+	other, err := l.AcceptUnix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 400 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		began := time.Now()
+		_, err := c.PutDevice(ctx, Device{Name: strings.Repeat("d", 200)}, file)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("a call that nobody answers: %v", err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Fatalf("a call of 1 ms took %v", took)
+		}
+	}
+	if len(c.conn.writing) != 1 {
+		t.Fatal("the socket was never full: this shows nothing")
+	}
+	if err := c.PutTarget(ended, Target{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a call whose context had ended: %v", err)
+	}
+	file.Close() // ours; what waits to be sent has one of its own
+	// The process runs again.
+	server := newConn(other)
+	answered := make(chan error, 1)
+	go func() {
+		for {
+			f, err := server.read()
+			if err != nil {
+				answered <- err
+				return
+			}
+			_ = closeAll(f.files, nil)
+			if err := server.write(context.Background(), &frame{ID: f.ID}); err != nil {
+				answered <- err
+				return
+			}
+		}
+	}()
+	if err := c.PutTarget(t.Context(), Target{}); err != nil {
+		t.Errorf("a call after that: %v", err)
+	}
+	c.Close()
+	if err := <-answered; !errors.Is(err, io.EOF) {
+		t.Errorf("the process read %v", err)
+	}
+}
+
 // TestCloseAnswersFirst: the answer to Stop must reach the daemon although the
 // process ends.
 func TestCloseAnswersFirst(t *testing.T) {
@@ -261,7 +328,7 @@ func TestBadFramesAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.Close()
-			c := &conn{c: b}
+			c := newConn(b)
 			if _, err := c.read(); !errors.Is(err, tt.want) {
 				t.Errorf("read: %v, want %v", err, tt.want)
 			}
@@ -282,7 +349,7 @@ func TestTooManyFilesLeakNothing(t *testing.T) {
 	if _, _, err := a.WriteMsgUnix([]byte("\xe5\x05\x00\x01\x00\x00\x00\x02{}"), unix.UnixRights(fds...), nil); err != nil {
 		t.Fatal(err)
 	}
-	c := &conn{c: b}
+	c := newConn(b)
 	if _, err := c.read(); !errors.Is(err, errProtocol) {
 		t.Errorf("read: %v, want a protocol error", err)
 	}
@@ -316,7 +383,7 @@ func FuzzFrames(f *testing.F) {
 			_, _ = a.Write(stream)
 			a.Close()
 		}()
-		c := &conn{c: b}
+		c := newConn(b)
 		total := 0
 		for {
 			got, err := c.read()

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,35 +74,90 @@ var errProtocol = errors.New("control protocol")
 
 // conn moves frames. One goroutine reads; many may write.
 type conn struct {
-	c  *net.UnixConn
-	wr sync.Mutex
+	c *net.UnixConn
+	// writing holds a token while a frame is being written.
+	writing chan struct{}
 }
 
-// write sends f, its descriptors included; they stay the caller's to close.
-func (c *conn) write(f *frame) error {
+func newConn(c *net.UnixConn) conn { return conn{c: c, writing: make(chan struct{}, 1)} }
+
+// write sends f, its descriptors included; they stay the caller's to close. It
+// waits no longer than ctx, though the other side reads nothing and the socket
+// is full. A frame that was begun by then is finished as soon as there is room:
+// after half a frame nothing on the connection would mean anything.
+func (c *conn) write(ctx context.Context, f *frame) error {
+	buf, err := f.encode()
+	if err != nil {
+		return err
+	}
+	files, err := duplicates(f.files)
+	if err != nil {
+		return err
+	}
+	select {
+	case c.writing <- struct{}{}:
+	case <-ctx.Done():
+		return closeAll(files, ctx.Err())
+	}
+	sent := make(chan error, 1)
+	go func() {
+		err := c.send(buf, files)
+		if err != nil {
+			c.c.Close()
+			err = fmt.Errorf("%w: %w", ErrClosed, err)
+		}
+		<-c.writing
+		sent <- closeAll(files, err)
+	}()
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// encode returns the header and the body of f.
+func (f *frame) encode() ([]byte, error) {
 	body, err := json.Marshal(f)
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", f.Op, err)
+		return nil, fmt.Errorf("encode %s: %w", f.Op, err)
 	}
 	if len(body) > maxBody || len(f.files) > maxFiles {
-		return fmt.Errorf("%w: frame of %d bytes and %d descriptors is too large", errProtocol, len(body), len(f.files))
+		return nil, fmt.Errorf("%w: frame of %d bytes and %d descriptors is too large", errProtocol, len(body), len(f.files))
 	}
 	buf := make([]byte, headerLen+len(body))
 	binary.BigEndian.PutUint16(buf, magic)
 	binary.BigEndian.PutUint16(buf[2:], uint16(len(f.files)))
 	binary.BigEndian.PutUint32(buf[4:], uint32(len(body)))
 	copy(buf[headerLen:], body)
+	return buf, nil
+}
+
+// duplicates are descriptors of their own: the caller may close its files
+// before the frame is written.
+func duplicates(files []*os.File) ([]*os.File, error) {
+	var own []*os.File
+	for _, f := range files {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, closeAll(own, fmt.Errorf("hand over %s: %w", f.Name(), err))
+		}
+		own = append(own, os.NewFile(uintptr(fd), f.Name()))
+	}
+	return own, nil
+}
+
+// send writes an encoded frame.
+func (c *conn) send(buf []byte, files []*os.File) error {
 	var oob []byte
-	if len(f.files) > 0 {
-		fds := make([]int, len(f.files))
-		for i, file := range f.files {
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, file := range files {
 			fds[i] = int(file.Fd())
 		}
 		oob = unix.UnixRights(fds...)
 	}
-
-	c.wr.Lock()
-	defer c.wr.Unlock()
 	// The descriptors ride on the first byte (unix(7)), so on the header.
 	n, _, err := c.c.WriteMsgUnix(buf[:headerLen], oob, nil)
 	if err == nil && n < len(buf) {

@@ -71,7 +71,7 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener, h Handler, log 
 			uc.Close()
 			continue
 		}
-		sc := &serverConn{conn: conn{c: uc}, events: make(chan Event, maxQueued)}
+		sc := &serverConn{conn: newConn(uc), events: make(chan Event, maxQueued)}
 		if !s.add(sc) {
 			uc.Close()
 			return nil
@@ -122,7 +122,7 @@ func (s *Server) serve(ctx context.Context, sc *serverConn, h Handler, log *slog
 		slots <- struct{}{}
 		busy.Go(func() {
 			defer func() { <-slots }()
-			if sc.write(answer(ctx, h, f)) != nil {
+			if sc.write(context.WithoutCancel(ctx), answer(ctx, h, f)) != nil {
 				sc.c.Close() // ends the read above
 			}
 		})
@@ -156,7 +156,7 @@ func (s *Server) pump(sc *serverConn) {
 		if err != nil {
 			continue
 		}
-		if sc.write(&frame{Op: opEvent, Body: body}) != nil {
+		if sc.write(context.Background(), &frame{Op: opEvent, Body: body}) != nil {
 			sc.c.Close() // serve then notices; what is left is dropped
 		}
 	}
