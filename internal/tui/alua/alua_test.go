@@ -61,6 +61,9 @@ func TestALUA(t *testing.T) {
 			c.Shows("letters, digits and . _ - only")
 			c.Field("pool")
 			c.Golden("add-device-group")
+			c.Type(" ")
+			c.Golden("choose-devices")
+			c.Escape()
 			c.Mark("db01")
 			c.Enter()
 			c.Shows("esos alua create pool --device db01")
@@ -84,6 +87,9 @@ func TestALUA(t *testing.T) {
 			c.Picked("nonopt")
 			c.Type(" ") // preferred
 			c.Press(tcell.KeyTab)
+			c.Type(" ")
+			c.Golden("choose-targets")
+			c.Escape()
 			c.Mark("web")
 			c.Golden("add-target-group-filled")
 			c.Enter()
@@ -120,6 +126,7 @@ func TestALUA(t *testing.T) {
 			c.Golden("add-target")
 			c.Press(tcell.KeyTab, tcell.KeyTab)
 			c.Type(" ")
+			c.Golden("choose-target")
 			c.Type("web")
 			c.Enter()
 			c.Shows("it is in target group local of the device")
@@ -193,6 +200,7 @@ func TestALUA(t *testing.T) {
 		}},
 		{Name: "U5 remove target group", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(alua.Menu(), "Remove Target Group")
+			c.Golden("remove-target-group")
 			c.Picked("local")
 			c.CarryOut()
 			if g := group(t, a); len(g.TargetGroups) != 0 {

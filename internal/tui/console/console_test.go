@@ -101,6 +101,7 @@ func TestShell(t *testing.T) {
 	})
 	open("Become Root")
 	c.Wait("That was refused")
+	c.Golden("become-root")
 	c.Enter()
 	root = nil
 	open("Become Root")
@@ -165,6 +166,7 @@ func TestAbout(t *testing.T) {
 	t.Run("I6 about", func(t *testing.T) {
 		c := start(t, 0, "")
 		entry(c, "About")
+		c.Golden("about")
 		c.Shows("Apache License, version 2.0")
 		host, err := os.Hostname()
 		if err != nil {
@@ -176,6 +178,7 @@ func TestAbout(t *testing.T) {
 		c := start(t, 0, "")
 		entry(c, "About")
 		c.Type("l")
+		c.Golden("licence")
 		c.Shows("TERMS AND CONDITIONS FOR USE")
 		ours, err := os.ReadFile("LICENSE")
 		if err != nil {

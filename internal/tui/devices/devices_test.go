@@ -190,6 +190,9 @@ func TestAdd(t *testing.T) {
 			c.Press(tcell.KeyBacktab)
 			c.Shows("a size such as 10GiB")
 			c.Field("1.5TiB")
+			c.Type(" ")
+			c.Golden("choose-block-size")
+			c.Escape()
 			c.Choose("4096")
 			c.Type(" ") // write-through
 			c.Press(tcell.KeyTab, tcell.KeyTab, tcell.KeyTab)
@@ -234,6 +237,9 @@ func TestAdd(t *testing.T) {
 			c.Entry(devices.Menu(), "Add Device")
 			c.Field("install")
 			c.Choose("vcdrom")
+			c.Type(" ")
+			c.Golden("choose-iso-file")
+			c.Escape()
 			c.Choose("typed")
 			c.Field(iso(a))
 			c.Press(tcell.KeyTab, tcell.KeyEnter)
@@ -367,6 +373,7 @@ func TestMore(t *testing.T) {
 	tuitest.Both(t, options(document+withFiles), begin, []tuitest.Step{
 		{Name: "resize", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(devices.Menu(), "Resize Device")
+			c.Golden("resize-device")
 			c.Type("cd")
 			c.Enter()
 			c.Shows("a CD is as large as its file")
@@ -386,6 +393,7 @@ func TestMore(t *testing.T) {
 		}},
 		{Name: "change", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(devices.Menu(), "Change Device")
+			c.Golden("change-device")
 			c.Picked("db01")
 			c.Golden("change")
 			c.Press(tcell.KeyTab, tcell.KeyTab)
@@ -397,6 +405,7 @@ func TestMore(t *testing.T) {
 		}},
 		{Name: "CD-ROM drive", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(devices.Menu(), "Insert or Eject CD")
+			c.Golden("insert-or-eject-cd")
 			c.Type("db01")
 			c.Enter()
 			c.Shows("it is no CD-ROM drive")
@@ -411,6 +420,9 @@ func TestMore(t *testing.T) {
 				if path == "" {
 					c.Choose("empty")
 				} else {
+					c.Type(" ")
+					c.Golden("choose-in-the-drive")
+					c.Escape()
 					c.Choose("typed")
 					c.Field(path)
 				}

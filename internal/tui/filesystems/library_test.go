@@ -120,6 +120,7 @@ func TestShelf(t *testing.T) {
 		c.Type("old")
 		c.Enter()
 		c.Wait("CD-ROM drive cd has it inserted")
+		c.Golden("file-is-in-a-drive")
 		c.Press(tcell.KeyLeft, tcell.KeyEnter)
 		c.CarryOut()
 		c.Wait("This deletes old.img")

@@ -100,6 +100,7 @@ func TestRemoteISCSI(t *testing.T) {
 	b.Press(tcell.KeyEnd)
 	b.Enter()
 	b.Wait("Who this machine is")
+	b.Golden("who-this-machine-is")
 }
 
 func TestRemoteNVMe(t *testing.T) {
@@ -123,6 +124,7 @@ func TestRemoteNVMe(t *testing.T) {
 	b.Wait("tcp")
 	b.Type("e")
 	b.Wait("Nothing to change")
+	b.Golden("nothing-to-change")
 	b.Enter()
 	b.Type("d")
 	b.CarryOut()
@@ -161,6 +163,7 @@ func TestMultipath(t *testing.T) {
 	b.Golden("multipath-settings")
 	b.Press(tcell.KeyTab)
 	b.Type(" ")
+	b.Golden("choose-policy")
 	b.Type("queue")
 	b.Enter()
 	b.Enter()

@@ -96,6 +96,9 @@ func TestGroups(t *testing.T) {
 		{Name: "G1 add group", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(hosts.Menu(), "Add Group")
 			c.Golden("add-group")
+			c.Type(" ")
+			c.Golden("choose-target")
+			c.Escape()
 			c.Choose("mail")
 			c.Type("hosts")
 			c.Shows("hosts is there already")
@@ -132,6 +135,9 @@ func TestGroups(t *testing.T) {
 			c.Entry(hosts.Menu(), "Add Initiator")
 			c.Golden("add-initiator")
 			c.Choose("mail")
+			c.Type(" ")
+			c.Golden("choose-group")
+			c.Escape()
 			c.Choose("hosts")
 			c.Type(" ")
 			c.Golden("used-by")
@@ -222,6 +228,7 @@ func TestSessions(t *testing.T) {
 		}
 		c.Golden("session")
 		c.Type("o")
+		c.Golden("log-out")
 		c.Shows("It may log in again at once")
 		c.Escape()
 		if n := len(sessions(t, a)); n != 2 {
@@ -265,6 +272,10 @@ func TestCHAP(t *testing.T) {
 		{Name: "add an account", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(hosts.Menu(), "CHAP Accounts")
 			c.Type("m") // mutual before any account
+			c.Golden("mutual-chap")
+			c.Type(" ")
+			c.Golden("choose-of")
+			c.Escape()
 			c.Choose("mail")
 			c.Type("array1")
 			c.Shows("add an initiator's account first")
@@ -310,6 +321,7 @@ func TestCHAP(t *testing.T) {
 		}},
 		{Name: "another secret and algorithm", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Type("s") // a new secret
+			c.Golden("new-secret-of")
 			c.Field("another secret 1")
 			c.Field("another secret 1")
 			c.Press(tcell.KeyTab, tcell.KeyEnter)
@@ -318,6 +330,10 @@ func TestCHAP(t *testing.T) {
 				t.Error("the secret is not the new one")
 			}
 			c.Type("g")
+			c.Golden("chap-algorithms-of")
+			c.Type(" ")
+			c.Golden("choose-algorithms")
+			c.Escape()
 			c.Mark("SHA256")
 			c.Enter()
 			c.CarryOut()

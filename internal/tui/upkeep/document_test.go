@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,7 @@ func TestEditDocument(t *testing.T) {
 	s.Golden("document-wrong")
 	s.Press(tcell.KeyF2)
 	s.Wait("The document is not right yet")
+	s.Golden("the-document-is-not-right-yet")
 	s.Enter()
 	for range len("s: : x") {
 		s.Press(tcell.KeyBackspace2)
@@ -48,6 +50,7 @@ func TestEditDocument(t *testing.T) {
 	before := s.a.Revisions()
 	s.Press(tcell.KeyEscape)
 	s.Wait("Give up what was typed?")
+	s.Golden("give-up-what-was-typed")
 	s.Escape()
 	s.Press(tcell.KeyF2)
 	s.Wait("Press c to carry this out")
@@ -150,13 +153,19 @@ func TestImportExport(t *testing.T) {
 
 	// And out again, by the real command.
 	s.open(t, "Export Settings")
-	out := filepath.Join(dir, "out.conf")
+	short := fmt.Sprintf("/tmp/esos-out-%010d", os.Getpid()) // fits on a line, and is always as long
+	if err := os.Mkdir(short, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	out := filepath.Join(short, "out.conf")
 	s.Press(tcell.KeyTab)
 	s.Field(out)
 	s.Press(tcell.KeyTab)
 	s.Enter()
 	s.yes(t, "Write this file?")
 	s.Wait("That failed.") // it has CHAP users
+	s.Golden("export-refused", short, "/tmp/esos-out-0000000000")
 	s.Shows("--reveal")
 	s.Escape()
 	s.Press(tcell.KeyBacktab) // the form kept what was typed

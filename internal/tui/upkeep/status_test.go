@@ -159,6 +159,7 @@ func TestStatistics(t *testing.T) {
 	s.Golden("statistics")
 	s.Shows("4.1") // MB/s
 	s.Enter()
+	s.Golden("counters")
 	s.Shows("LUN 0 of target")
 	s.Shows("under 128µs")
 	s.Shows("longer")

@@ -30,6 +30,9 @@ func settings(c *tuitest.Console, port int) {
 	c.Wait("step 2 of 4")
 	toggle(c)
 	choose(c, "eth1")
+	c.Type(" ")
+	c.Golden("choose-addresses")
+	c.Escape()
 	choose(c, "fixed")
 	c.Field("192.0.2.10/24 2001:db8::10/64")
 	c.Field("192.0.2.1")
@@ -51,9 +54,15 @@ func settings(c *tuitest.Console, port int) {
 	c.Press(tcell.KeyTab)
 	c.Field("ann@example.com bob@example.com")
 	c.Field("127.0.0.1")
+	c.Type(" ")
+	c.Golden("choose-encryption")
+	c.Escape()
 	choose(c, "none")
 	c.Field(fmt.Sprint(port))
 	c.Field("array@example.com")
+	c.Type(" ")
+	c.Golden("choose-log-in")
+	c.Escape()
 	choose(c, "none")
 }
 
@@ -74,6 +83,7 @@ func TestFirstBoot(t *testing.T) {
 	c.Press(tcell.KeyLeft, tcell.KeyEnter)
 	c.Wait("stays")
 	c.Wait("First boot: done")
+	c.Golden("firstboot-done")
 	if n := len(caught.Mails()); n != 0 {
 		t.Errorf("%d mails before the network is known to work", n)
 	}
@@ -135,6 +145,7 @@ func TestFirstBootSkips(t *testing.T) {
 	next(c)
 	carryOut(c)
 	c.Wait("The test mail was not sent")
+	c.Golden("firstboot-no-mail")
 	c.Enter()
 	c.Shows("Password   left as it is")
 	c.Shows("Network    left as it is")
