@@ -75,6 +75,9 @@ func TestALUA(t *testing.T) {
 		{Name: "U4 add target group", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(alua.Menu(), "Add Target Group")
 			c.Golden("add-target-group")
+			c.Type(" ")
+			c.Golden("choose-device-group")
+			c.Escape()
 			c.Press(tcell.KeyTab) // the only device group is chosen
 			c.Field("local")
 			c.Type("0") // 10
@@ -124,6 +127,9 @@ func TestALUA(t *testing.T) {
 		{Name: "U8 add target to group", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(alua.Menu(), "Add Target to Group")
 			c.Golden("add-target")
+			c.Type(" ")
+			c.Golden("choose-target-group")
+			c.Escape()
 			c.Press(tcell.KeyTab, tcell.KeyTab)
 			c.Type(" ")
 			c.Golden("choose-target")

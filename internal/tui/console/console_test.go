@@ -138,6 +138,19 @@ func TestTheme(t *testing.T) {
 	})
 }
 
+// TestThemeNotKept: a theme that cannot be kept is in force all the same.
+func TestThemeNotKept(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, apitest.Options{})
+	c := tuitest.New(t, tuitest.Options{Client: a.Client, Keep: func(frame.Theme) error { return errors.New("write /home/ann/.esos-theme: no space is left") }})
+	c.In(func(d *frame.Desk) { d.Menu(console.Menu()) })
+	entry(c, "Color Theme")
+	c.Type("contrast")
+	c.Enter()
+	c.Wait("it is not kept")
+	c.Golden("theme-not-kept")
+}
+
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	t.Run("I4 help", func(t *testing.T) {

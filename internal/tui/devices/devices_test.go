@@ -13,6 +13,7 @@ import (
 	"github.com/esos-project/esos/internal/api/apitest"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/tui/devices"
 	"github.com/esos-project/esos/internal/tui/frame"
@@ -161,6 +162,43 @@ func TestEmpty(t *testing.T) {
 	c.Golden("empty")
 }
 
+// TestNotThis: what cannot be done to a device of the list is said.
+func TestNotThis(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, options(document))
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	c.Entry(devices.Menu(), "Device Information")
+	c.Wait("db01")
+	c.Type("i")
+	c.Wait("is no CD-ROM drive")
+	c.Golden("no-drive")
+	c.Enter()
+	c.Press(tcell.KeyEnd)
+	c.Type("r")
+	c.Wait("This cannot be resized here")
+	c.Golden("no-resize")
+}
+
+// scst imitates an engine in the kernel.
+type scst struct{ *enginetest.Memory }
+
+// Name is that of the engine in the document.
+func (scst) Name() string { return "scst" }
+
+// TestPassed: an engine in the kernel passes SCSI devices on.
+func TestPassed(t *testing.T) {
+	t.Parallel()
+	o := options("version: 1\nname: vault\nengine: scst\n")
+	o.Engine = scst{&enginetest.Memory{}}
+	a := apitest.New(t, o)
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	c.Entry(devices.Menu(), "Add Device")
+	c.Field("tape")
+	c.Choose("dev_tape")
+	c.Type(" ")
+	c.Golden("choose-scsi-device")
+}
+
 func TestAdd(t *testing.T) {
 	t.Parallel()
 	added := func(t *testing.T, c *tuitest.Console, a *apitest.Array, name string) config.Device {
@@ -296,6 +334,9 @@ func TestLUNs(t *testing.T) {
 			c.Entry(devices.Menu(), "Map to Host Group")
 			c.Golden("map")
 			c.Mark("db01")
+			c.Type(" ")
+			c.Golden("choose-target")
+			c.Escape()
 			c.Press(tcell.KeyTab) // the only target is chosen
 			c.Type(" ")
 			c.Golden("groups")

@@ -50,6 +50,9 @@ func TestFileSystems(t *testing.T) {
 		c.Press(tcell.KeyBacktab)
 		c.Shows("letters, digits and . _ - only")
 		c.Field("images")
+		c.Type(" ")
+		c.Golden("choose-type")
+		c.Escape()
 		c.Press(tcell.KeyTab) // xfs
 		pickOption(c, "daily")
 		c.Field("discard")

@@ -144,7 +144,11 @@ func TestPrograms(t *testing.T) {
 	b.Wait("It is not here: a puts it in.")
 	b.Type("r")
 	b.Wait("perccli64 is not here")
-	b.Golden("is-not-here")
+	b.Golden("program-not-here")
+	b.Enter()
+	b.Type("d")
+	b.Wait("is not on this machine")
+	b.Golden("take-out-nothing")
 	b.Enter()
 	b.Enter()
 	b.Wait("Add Volume, for example:")
@@ -164,6 +168,7 @@ func TestPrograms(t *testing.T) {
 	b.Golden("take-out")
 	b.Press(tcell.KeyLeft, tcell.KeyEnter)
 	b.Wait("Done. Esc goes back.")
+	b.Golden("take-out-run")
 	if want := []string{"raid-cli add perccli64=/tmp/PERCCLI_Linux.tar.gz", "raid-cli remove storcli64"}; !slices.Equal(b.told, want) {
 		t.Errorf("commands %q, want %q", b.told, want)
 	}
@@ -249,6 +254,11 @@ func TestDisks(t *testing.T) {
 	b.Type("a")
 	b.Wait("All block devices")
 	b.Golden("all-block-devices")
+	b.Escape()
+	b.Escape()
+	b.entry(t, "Locate a Disk")
+	b.Wait("Locate which disk?")
+	b.Golden("locate-pick")
 }
 
 func TestWipe(t *testing.T) {

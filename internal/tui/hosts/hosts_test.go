@@ -12,6 +12,7 @@ import (
 	"github.com/esos-project/esos/internal/api/apitest"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/tui/frame"
 	"github.com/esos-project/esos/internal/tui/hosts"
 	"github.com/esos-project/esos/internal/tui/tuitest"
@@ -167,6 +168,10 @@ func TestGroups(t *testing.T) {
 			c.Enter()
 			c.Shows(bob + ": " + bob)
 			c.Golden("group")
+			c.Escape()
+			c.Type("t")
+			c.Wait("with the engines in the kernel only")
+			c.Golden("no-attributes")
 		}},
 		{Name: "G4 remove initiator", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(hosts.Menu(), "Remove Initiator")
@@ -215,6 +220,29 @@ func TestEmpty(t *testing.T) {
 		c.Shows(x[1])
 	}
 	c.Golden("empty-accounts")
+}
+
+// scst imitates an engine in the kernel.
+type scst struct{ *enginetest.Memory }
+
+// Name is that of the engine in the document.
+func (scst) Name() string { return "scst" }
+
+// TestAttributes: an engine in the kernel has attributes of groups.
+func TestAttributes(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, apitest.Options{Engine: scst{&enginetest.Memory{}}, Document: strings.Replace(document, "name: vault\n", "name: vault\nengine: scst\n", 1)})
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	c.Entry(hosts.Menu(), "Host Groups")
+	c.Wait("alice")
+	c.Type("t")
+	c.Type("addr_method=FLAT")
+	c.Golden("attributes")
+	c.Press(tcell.KeyTab, tcell.KeyEnter)
+	c.CarryOut()
+	if g, err := a.Document().FindGroup(mail, "hosts"); err != nil || g.Attributes["addr_method"] != "FLAT" {
+		t.Errorf("%+v %v", g, err)
+	}
 }
 
 func TestSessions(t *testing.T) {

@@ -40,6 +40,9 @@ func TestReplace(t *testing.T) {
 	c.Wait("Replace a disk of data")
 	c.Shows("virtio-d2") // the one that failed is proposed
 	c.Golden("replace")
+	c.Type(" ")
+	c.Golden("replace-old")
+	c.Escape()
 	c.Press(tcell.KeyTab)
 	c.Type(" ")
 	c.Wait("of this array")
@@ -157,7 +160,7 @@ func TestTakeUp(t *testing.T) {
 	c.Golden("list-foreign")
 	c.Type("s")
 	c.Wait("Press t to take it up")
-	c.Golden("it-is-not-declared")
+	c.Golden("not-declared")
 	c.Enter()
 	c.Type("t")
 	c.Wait("Take Up old")
@@ -172,6 +175,25 @@ func TestTakeUp(t *testing.T) {
 	if d := a.Disks.Look("/dev/md/kept"); d == nil || d.Owner != "accounts" {
 		t.Error("the array does not run with what it holds")
 	}
+}
+
+// TestStripes: what a RAID 0 cannot do is said.
+func TestStripes(t *testing.T) {
+	t.Parallel()
+	_, c := shelf(t, 3, "storage:\n  arrays: [{name: fast, level: \"0\", disks: [/dev/disk/by-id/virtio-d1, /dev/disk/by-id/virtio-d2]}]\n")
+	entry(c, "Linux MD Status")
+	c.Wait("fast")
+	c.Type("s")
+	c.Wait("no redundancy that a spare could restore")
+	c.Golden("no-spares")
+	c.Enter()
+	c.Type("c")
+	c.Wait("no copies and no parity")
+	c.Golden("not-a-raid-0")
+	c.Enter()
+	c.Type("t")
+	c.Wait("is ESOS's already")
+	c.Golden("declared")
 }
 
 // TestTakeUpDegraded: an array that lacks a disk is taken up with another one in

@@ -189,6 +189,9 @@ func addArray(t *testing.T) {
 	c.Type(" ")
 	c.Golden("choose-layout")
 	pick(c, "left-asymmetric")
+	c.Type(" ")
+	c.Golden("choose-journal")
+	c.Escape()
 	c.Press(tcell.KeyTab) // journal
 	c.Press(tcell.KeyTab) // bitmap
 	c.Type(" ")

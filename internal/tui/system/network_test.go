@@ -76,6 +76,11 @@ func TestNetwork(t *testing.T) {
 		golden(c, "network")
 		c.Type("a")
 		golden(c, "network_add")
+		c.Escape()
+		c.Press(tcell.KeyEnd)
+		c.Type("d")
+		c.Wait("Nothing to delete")
+		golden(c, "nothing_to_delete")
 	})
 	t.Run("T0.10 what a small image has", func(t *testing.T) {
 		t.Parallel()
@@ -219,6 +224,13 @@ func TestNetwork(t *testing.T) {
 				c.Escape()
 			}
 			choose(c, modes[1])
+			if modes[1] == "DHCPv6" {
+				tab(c, 2)
+				c.Type(" ")
+				golden(c, "choose_advertisements")
+				c.Escape()
+				tab(c, 0)
+			}
 			submit(c, portHint)
 			c.CarryOut()
 			keep(c)

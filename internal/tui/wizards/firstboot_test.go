@@ -224,6 +224,26 @@ func TestFirstBootBack(t *testing.T) {
 	}
 }
 
+// TestFirstBootNothing leaves all steps out.
+func TestFirstBootNothing(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, apitest.Options{})
+	c := open(t, a, "F")
+	toggle(c)
+	next(c)
+	c.Wait("step 2 of 4")
+	c.Press(tcell.KeyTab)
+	next(c)
+	c.Wait("step 3 of 4")
+	toggle(c)
+	next(c)
+	c.Wait("step 4 of 4")
+	toggle(c)
+	next(c)
+	c.Wait("Nothing to do")
+	c.Golden("firstboot-nothing")
+}
+
 // TestFirstBootRefused: what the machine refuses is told after the last step,
 // and the forms are still there.
 func TestFirstBootRefused(t *testing.T) {
