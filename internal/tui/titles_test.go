@@ -80,9 +80,13 @@ func screens(t *testing.T, files []string) []found {
 				case *ast.CompositeLit:
 					of := selected(n.Type, "frame")
 					switch {
-					case slices.Contains(made(), of):
-						if title := value(n, "Title"); title != nil {
-							add(of, n.Pos(), title)
+					case slices.Contains(made(), of), area(file) == "frame" && slices.Contains(append(made(), "dialog"), name(n.Type)):
+						title := value(n, "Title")
+						if title == nil {
+							title = value(n, "title")
+						}
+						if title != nil {
+							add(cmp.Or(of, name(n.Type)), n.Pos(), title)
 						}
 					case of == "" && n.Type == nil, of == "Field": // of a slice of fields
 						if value(n, "One") != nil || value(n, "Many") != nil {
@@ -91,7 +95,7 @@ func screens(t *testing.T, files []string) []found {
 					}
 				case *ast.AssignStmt:
 					for i, l := range n.Lhs {
-						if x, ok := l.(*ast.SelectorExpr); ok && x.Sel.Name == "Title" && len(n.Rhs) == len(n.Lhs) {
+						if x, ok := l.(*ast.SelectorExpr); ok && x.Sel.Name == "Title" && n.Tok == token.ASSIGN && len(n.Rhs) == len(n.Lhs) {
 							add("screen", n.Pos(), n.Rhs[i])
 						}
 					}
@@ -118,6 +122,17 @@ func (s source) desk(file *ast.File, x ast.Expr) bool {
 		path, _ := strconv.Unquote(i.Path.Value)
 		return filepath.Base(path) == id.Name
 	})
+}
+
+// area is the package of a file.
+func area(f *ast.File) string { return f.Name.Name }
+
+// name is that of a type of the same package.
+func name(x ast.Expr) string {
+	if id, ok := x.(*ast.Ident); ok {
+		return id.Name
+	}
+	return ""
 }
 
 // selected is the name X of pkg.X.
@@ -186,6 +201,9 @@ func (s source) named(f *ast.FuncDecl, name string) []string {
 	for _, p := range f.Type.Params.List {
 		for _, id := range p.Names {
 			if id.Name == name {
+				if area(s.files[0]) == "frame" {
+					return nil // its callers are all over the areas
+				}
 				return s.given(f.Name.Name, at)
 			}
 			at++
@@ -222,6 +240,9 @@ func (s source) named(f *ast.FuncDecl, name string) []string {
 func refers(x ast.Expr, name string) bool {
 	is := false
 	ast.Inspect(x, func(n ast.Node) bool {
+		if _, ok := n.(*ast.SelectorExpr); ok {
+			return false // a field of that name is another one
+		}
 		id, ok := n.(*ast.Ident)
 		is = is || ok && id.Name == name
 		return true
@@ -243,13 +264,14 @@ func (s source) given(name string, at int) []string {
 				if !ok || at >= len(c.Args) {
 					return true
 				}
+				is := false
 				switch fun := c.Fun.(type) {
 				case *ast.Ident:
-					ok = fun.Name == name
+					is = fun.Name == name
 				case *ast.SelectorExpr:
-					ok = fun.Sel.Name == name
+					is = fun.Sel.Name == name
 				}
-				if ok {
+				if is {
 					all = append(all, s.words(f, c.Args[at])...)
 				}
 				return true

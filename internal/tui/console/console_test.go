@@ -3,8 +3,10 @@ package console_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -179,13 +181,14 @@ func TestAbout(t *testing.T) {
 	t.Run("I6 about", func(t *testing.T) {
 		c := start(t, 0, "")
 		entry(c, "About")
-		c.Golden("about")
 		c.Shows("Apache License, version 2.0")
 		host, err := os.Hostname()
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Shows(host)
+		built := runtime.Version() + " for " + runtime.GOOS + "/" + runtime.GOARCH
+		c.Golden("about", fmt.Sprintf("%-60s", host), fmt.Sprintf("%-60s", "vault"), fmt.Sprintf("%-60s", built), fmt.Sprintf("%-60s", "go1.0 for linux/amd64"))
 	})
 	t.Run("T0.4 the licence can be read", func(t *testing.T) {
 		c := start(t, 0, "")

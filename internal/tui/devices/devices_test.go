@@ -194,7 +194,8 @@ func TestPassed(t *testing.T) {
 	c := tuitest.New(t, tuitest.Options{Client: a.Client})
 	c.Entry(devices.Menu(), "Add Device")
 	c.Field("tape")
-	c.Choose("dev_tape")
+	c.Choose("dev_disk")
+	c.Wait("SCSI device")
 	c.Type(" ")
 	c.Golden("choose-scsi-device")
 }
@@ -455,6 +456,7 @@ func TestMore(t *testing.T) {
 			c.Golden("medium")
 			c.Press(tcell.KeyTab, tcell.KeyEnter)
 			c.Shows("The array is like that already")
+			c.Golden("no-changes")
 			for _, path := range []string{iso(a), ""} {
 				c.Entry(devices.Menu(), "Insert or Eject CD")
 				c.Picked("cd")

@@ -259,6 +259,9 @@ func TestDisks(t *testing.T) {
 	b.entry(t, "Locate a Disk")
 	b.Wait("Locate which disk?")
 	b.Golden("locate-pick")
+	b.Escape()
+	b.In(func(d *frame.Desk) { Locate(d, v1.Disk{ID: "vg0/mail", Device: block.Device{Type: "lvm"}}) })
+	b.Golden("locate-no-disk")
 }
 
 func TestWipe(t *testing.T) {

@@ -176,6 +176,7 @@ func TestMultipath(t *testing.T) {
 	b.Enter()
 	b.CarryOut()
 	b.Wait("Done, but") // a path does not work
+	b.Golden("done-but")
 	b.Enter()
 	if m := b.a.Document().Storage.Multipath; m.Policy != "queue-length" {
 		t.Errorf("%+v", m)

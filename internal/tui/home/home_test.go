@@ -219,7 +219,7 @@ func TestSearch(t *testing.T) {
 		c.Shows(x.object)
 		c.Enter()
 		c.Wait(x.shows)
-		if x.object == "device/db01" {
+		if x.object == "portal/front" {
 			c.Golden("object")
 			c.Press(tcell.KeyF1)
 			c.Golden("object-help")

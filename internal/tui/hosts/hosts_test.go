@@ -142,7 +142,7 @@ func TestGroups(t *testing.T) {
 			c.Choose("hosts")
 			c.Type(" ")
 			c.Golden("used-by")
-			c.Shows("used by 1 groups")
+			c.Shows("used by 1 group")
 			c.Type("bob")
 			c.Type(" ")
 			c.Escape()

@@ -189,7 +189,7 @@ func TestStripes(t *testing.T) {
 	c.Enter()
 	c.Type("c")
 	c.Wait("no copies and no parity")
-	c.Golden("not-a-raid-0")
+	c.Golden("not-with-raid-0")
 	c.Enter()
 	c.Type("t")
 	c.Wait("is ESOS's already")

@@ -80,6 +80,11 @@ func TestFirstBoot(t *testing.T) {
 	}
 	carryOut(c)
 	c.Wait("The network was changed. Keep it?")
+	var seconds []string // it counts down
+	for i := 50; i < 100; i++ {
+		seconds = append(seconds, fmt.Sprintf(" %d s", i), " NN s")
+	}
+	c.Golden("firstboot-keep", seconds...)
 	c.Press(tcell.KeyLeft, tcell.KeyEnter)
 	c.Wait("stays")
 	c.Wait("First boot: done")
@@ -264,6 +269,7 @@ func TestFirstBootRefused(t *testing.T) {
 	toggle(c)
 	next(c)
 	c.Wait("This cannot be carried out")
+	c.Golden("firstboot-refused")
 	c.Enter()
 	c.Shows("step 4 of 4")
 	c.Escape()
