@@ -191,7 +191,14 @@ func (p *planned) confirm() {
 		p.carryOut()
 		return
 	}
-	p.desk.Ask("Carry this out?", fmt.Sprintf("%d steps.", len(p.of.Steps)), "Carry out", p.carryOut)
+	steps := fmt.Sprintf("%d steps.", len(p.of.Steps))
+	switch len(p.of.Steps) {
+	case 0:
+		steps = "The document changes; nothing of what is served does."
+	case 1:
+		steps = "1 step."
+	}
+	p.desk.Ask("Carry this out?", steps, "Carry out", p.carryOut)
 }
 
 // name asks for the name of an object that is destroyed.

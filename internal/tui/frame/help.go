@@ -25,8 +25,8 @@ func (d *Desk) help(a About) {
 	}
 	b.WriteString(`
 Keys everywhere:
-    F1 or ?      this help (F1 only, where text is typed)
-    / or Ctrl-F  search for an action or an object (Ctrl-F only, where text is typed)
+    F1 or ?      this help (F1 only where text is typed)
+    / or Ctrl-F  search actions and objects (Ctrl-F where text is typed)
     Esc          back; nothing is changed
     Ctrl-L       draw the screen anew
 `)

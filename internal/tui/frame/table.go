@@ -10,7 +10,7 @@ import (
 // how many there are besides.
 func (c Canvas) Table(cols []Column, rows []Row) {
 	shown := min(len(rows), max(0, c.H-1))
-	if shown < len(rows) && shown > 0 {
+	if shown < len(rows) && shown > 1 { // the only row that fits is worth more than their number
 		shown--
 	}
 	need := make([]int, len(cols))
@@ -31,7 +31,7 @@ func (c Canvas) Table(cols []Column, rows []Row) {
 	for y, r := range rows[:shown] {
 		row(c, y+1, cols, widths, r.Cells, c.Theme.Level(r.Level, c.Theme.Text))
 	}
-	if shown < len(rows) {
+	if shown < len(rows) && shown+1 < c.H {
 		c.Put(0, shown+1, c.Theme.Faint, fmt.Sprintf("and %d more", len(rows)-shown))
 	}
 }

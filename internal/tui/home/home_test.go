@@ -120,6 +120,24 @@ func TestQuiet(t *testing.T) {
 	c.Golden("leave", "2026-11-28 08:00:00", "2026-11-28 hh:mm:ss")
 }
 
+// TestFilled: sessions that do nothing, and two alerts.
+func TestFilled(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, apitest.Options{Disks: 3, Document: document})
+	a.Engine.SetSessions(sessions(1)...)
+	a.Alerts.Raise(alert.Alert{ID: "medium.lost", Severity: alert.Critical, Object: "medium", Message: "the stick is gone"})
+	a.Alerts.Raise(alert.Alert{ID: "array.degraded", Severity: alert.Warning, Object: "array/data", Message: "1 of 4 disks failed"})
+	c := start(t, a, tuitest.Options{})
+	c.Wait("3 disks")
+	c.Wait("MB/s")
+	c.Wait("2 alerts")
+	c.Wait("mail1")
+	c.Wait("0.00 MB/s")
+	c.Golden("home-filled", "2026-11-28 08:00:00", "2026-11-28 hh:mm:ss")
+	c.Press(tcell.KeyF1)
+	c.Golden("home-help")
+}
+
 func TestWarning(t *testing.T) {
 	t.Parallel()
 	a := apitest.New(t, apitest.Options{})
