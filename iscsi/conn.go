@@ -35,6 +35,7 @@ type connection struct {
 	landing    landing
 	err        error // why the connection ends
 	stepFn     func(fd uintptr) bool
+	vigil      vigil
 
 	lastReceived atomic.Int64 // on the server's clock
 
@@ -145,6 +146,7 @@ func (c *connection) serve() error {
 // end waits until no task of the connection runs any more and gives back what
 // it holds.
 func (c *connection) end() {
+	c.server.calm(&c.vigil)
 	c.mu.Lock()
 	c.tx.close()
 	c.abortTasks(scsi.AllLUNs, nil)

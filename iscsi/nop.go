@@ -1,6 +1,8 @@
 package iscsi
 
 import (
+	"time"
+
 	"github.com/esos-project/esos/iscsi/wire"
 )
 
@@ -33,11 +35,14 @@ func (c *connection) ping(now int64) {
 }
 
 // tend is called about every second: it pings an initiator that was silent,
-// gives up one that does not answer, and lets workers go that have nothing to
-// do.
+// gives up one that does not answer, and lets go of workers and of vigils that
+// are not needed.
 func (c *connection) tend(now int64) {
 	c.workers.trim()
 	heard := c.lastReceived.Load()
+	if now-heard > int64(time.Second) {
+		c.server.calm(&c.vigil)
+	}
 	s := c.session
 	if s.nexus == nil {
 		if now-heard > int64(c.server.options.DiscoveryTimeout) {

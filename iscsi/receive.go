@@ -13,12 +13,16 @@ import (
 // poller whenever there may be something; false means to wait for more, true
 // that the connection is over (c.err says why).
 func (c *connection) step(uintptr) bool {
+	c.slept()
 	for {
 		if c.in == nil {
 			c.in = get(&c.server.pools.receive)
 			c.r, c.w = 0, 0
 		}
 		n, e := c.fill()
+		if e == unix.EAGAIN {
+			n, e = c.keepVigil()
+		}
 		if e == unix.EAGAIN {
 			if c.r == c.w {
 				// An idle connection holds no buffer.
