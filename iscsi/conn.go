@@ -59,6 +59,7 @@ type connection struct {
 	pings     uint32
 	stuckAt   [2]int // what the queue of answers looked like when tend saw it last
 
+	away     away
 	workers  workers
 	managing sync.WaitGroup // goroutines of task management
 	text     textExchange
@@ -152,6 +153,9 @@ func (c *connection) end() {
 	c.abortTasks(scsi.AllLUNs, nil)
 	c.mu.Unlock()
 	c.sock.shutdown() // wakes drain
+	c.mu.Lock()
+	c.endAway()
+	c.mu.Unlock()
 	c.workers.stop()
 	c.managing.Wait()
 	c.tx.drained.Wait()

@@ -56,6 +56,9 @@ func (c *connection) tend(now int64) {
 	if !c.mu.TryLock() {
 		return // it is at work
 	}
+	if c.away.out == 0 && now-c.away.used > awayIdle {
+		c.closeQueue()
+	}
 	stuck := c.tx.queued > 0
 	if at := [2]int{c.tx.head, c.tx.queued}; stuck && at != c.stuckAt {
 		c.stuckAt = at

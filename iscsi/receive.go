@@ -21,7 +21,15 @@ func (c *connection) step(uintptr) bool {
 		}
 		n, e := c.fill()
 		if e == unix.EAGAIN {
-			n, e = c.keepVigil()
+			var returned bool
+			if n, e, returned = c.keepVigil(); returned {
+				continue
+			}
+		}
+		if e == unix.EAGAIN && c.away.out > 0 {
+			c.welcome(true)
+			c.slept()
+			continue
 		}
 		if e == unix.EAGAIN {
 			if c.r == c.w {
@@ -37,6 +45,7 @@ func (c *connection) step(uintptr) bool {
 		if c.err = c.work(); c.err != nil {
 			return true
 		}
+		c.welcome(false)
 	}
 }
 
@@ -93,8 +102,11 @@ func (c *connection) work() error {
 	defer c.mu.Unlock()
 	c.now = c.server.clock()
 	c.lastReceived.Store(c.now)
+	c.away.receiving = true
 	err := c.parse()
 	c.flush()
+	c.submit()
+	defer func() { c.away.receiving = false }()
 	if errors.Is(err, errLoggedOut) {
 		c.finish()
 	}
@@ -112,7 +124,7 @@ func (c *connection) work() error {
 // from. Our own batch is empty then.
 func (c *connection) backpressure() {
 	for c.tx.full() {
-		c.tx.space.Wait()
+		c.waitForSpace()
 	}
 }
 

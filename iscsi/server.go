@@ -24,7 +24,8 @@ type Server struct {
 
 	rejected atomic.Uint64 // Reject PDUs sent
 	lively   atomic.Int32  // connections whose initiators come back soon; see vigil
-	vigils   int           // from so many on none of them stays awake
+	vigils   int           // if more than so many are, none of them stays awake
+	newQueue func(n int) (queue, error)
 
 	mu       sync.Mutex // a connection's lock is never taken while holding it
 	portals  map[string]*portal
@@ -152,6 +153,7 @@ func NewServer(o Options) *Server {
 		guests:   map[string]int{},
 		stop:     make(chan struct{}),
 		vigils:   runtime.GOMAXPROCS(0) - 1,
+		newQueue: newQueue,
 	}
 	// A whole PDU fits behind what is left of the one before.
 	s.pools = newPools(2*o.MaxRecvDataSegmentLength + 2*pduOverhead)

@@ -55,28 +55,30 @@ func (c *connection) slept() {
 }
 
 // keepVigil receives like fill, as soon as something comes. EAGAIN says that
-// nothing came soon enough, or that it was not worth waiting: sleep.
-func (c *connection) keepVigil() (int, syscall.Errno) {
+// nothing came soon enough, or that it was not worth waiting: sleep. Commands
+// that were away are welcomed meanwhile; returned says that some were.
+func (c *connection) keepVigil() (n int, e syscall.Errno, returned bool) {
 	v := &c.vigil
 	v.dry = c.server.clock()
 	if !v.lively.Load() || int(c.server.lively.Load()) > c.server.vigils {
-		return 0, unix.EAGAIN
+		return 0, unix.EAGAIN, false
 	}
 	if v.sleep > 0 {
 		v.sleep--
-		return 0, unix.EAGAIN
+		return 0, unix.EAGAIN, false
 	}
 	for {
 		for range asks {
-			if n, e := c.fill(); e != unix.EAGAIN {
+			n, e = c.fill()
+			if returned = e == unix.EAGAIN && c.welcome(false); returned || e != unix.EAGAIN {
 				v.vain, v.dry = 0, 0
-				return n, e
+				return n, e, returned
 			}
 		}
 		if c.server.clock()-v.dry > awake {
 			v.vain = min(max(2*v.vain, 1), maxVain)
 			v.sleep = v.vain
-			return 0, unix.EAGAIN
+			return 0, unix.EAGAIN, false
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestVigil(t *testing.T) {
 	c, far := waiting(t)
 	s, v := c.server, &c.vigil
 	asleep := func() bool { // whether a wait was slept through from its beginning
-		n, e := c.keepVigil()
+		n, e, _ := c.keepVigil()
 		if e != unix.EAGAIN {
 			t.Fatalf("received %d bytes, %v", n, e)
 		}
@@ -69,7 +69,7 @@ func TestVigil(t *testing.T) {
 		t.Fatal(err)
 	}
 	for c.w == 0 { // it may take a moment to arrive
-		if n, e := c.keepVigil(); e == 0 && n != 3 {
+		if n, e, _ := c.keepVigil(); e == 0 && n != 3 {
 			t.Errorf("received %d bytes", n)
 		}
 	}
@@ -94,12 +94,12 @@ func TestNoVigilAmongMany(t *testing.T) {
 	if s.lively.Load() != 2 {
 		t.Errorf("%d are lively, want 2", s.lively.Load())
 	}
-	if c.keepVigil(); c.vigil.vain != 0 {
+	if _, _, _ = c.keepVigil(); c.vigil.vain != 0 {
 		t.Error("it stayed awake")
 	}
 	s.calm(&other)
 	s.calm(&other)
-	if c.keepVigil(); c.vigil.vain != 1 {
+	if _, _, _ = c.keepVigil(); c.vigil.vain != 1 {
 		t.Error("it slept")
 	}
 }
