@@ -3,6 +3,7 @@ package frame
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/gdamore/tcell/v2"
@@ -43,7 +44,12 @@ func (d *Desk) Fail(what string, err error) {
 	text := err.Error()
 	var gone *client.UnreachableError
 	if errors.As(err, &gone) {
-		text += "\n\nNothing was changed. What was typed is kept: try again when the line at the top says that the array answers again."
+		was := "Nothing was changed."
+		var op *net.OpError
+		if !errors.As(err, &op) || op.Op != "dial" { // it was asked, and died over it
+			was = "Whether anything was changed is not known."
+		}
+		text += "\n\n" + was + " What was typed is kept: try again when the line at the top says that the array answers again."
 	}
 	d.Warn(what+": that failed", text)
 }
