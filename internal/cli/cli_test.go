@@ -23,6 +23,7 @@ import (
 	"github.com/esos-project/esos/internal/api"
 	"github.com/esos-project/esos/internal/api/apitest"
 	"github.com/esos-project/esos/internal/appliance"
+	"github.com/esos-project/esos/internal/cli"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
@@ -41,6 +42,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 var program string
 
 func TestMain(m *testing.M) {
+	if log := os.Getenv(cli.LogVariable); log != "" {
+		os.Exit(cli.MainWithLog(log, os.Args[1:]))
+	}
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "esos-cli-")
 	if err == nil {

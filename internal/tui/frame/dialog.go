@@ -56,8 +56,11 @@ func (d *Desk) Fail(what string, err error) {
 
 // Ask asks a question; yes is called if the answer is that. The safe answer has
 // the cursor.
-func (d *Desk) Ask(title, text, yes string, do func()) {
-	d.Push(&dialog{desk: d, title: title, text: text, at: 1, buttons: []button{{yes, func() { d.confirmed(title); do() }}, {"Cancel", func() {}}}})
+func (d *Desk) Ask(title, text, yes string, do func()) { d.ask(title, text, yes, title, do) }
+
+// ask is Ask of something that has another name in the log.
+func (d *Desk) ask(title, text, yes, what string, do func()) {
+	d.Push(&dialog{desk: d, title: title, text: text, at: 1, buttons: []button{{yes, func() { d.confirmed(what); do() }}, {"Cancel", func() {}}}})
 }
 
 // confirmed tells of an answer that lets something be done.
