@@ -191,7 +191,7 @@ func (p *planned) confirm() {
 		p.carryOut()
 		return
 	}
-	p.desk.Ask("Carry this out?", fmt.Sprintf("%d steps.", len(p.of.Steps)), "Carry out", p.carryOut)
+	p.desk.ask("Carry this out?", fmt.Sprintf("%d steps.", len(p.of.Steps)), "Carry out", p.title, p.carryOut)
 }
 
 // name asks for the name of an object that is destroyed.
@@ -212,7 +212,7 @@ func (p *planned) name(object string) {
 		}}}}
 	f.Do = func() {
 		p.desk.Close(f)
-		p.desk.confirmed("destroy " + object)
+		p.desk.confirmed(p.title + ": destroy " + object)
 		p.destroy = append(p.destroy, object)
 		p.confirm()
 	}
