@@ -61,6 +61,9 @@ func TestALUA(t *testing.T) {
 			c.Shows("letters, digits and . _ - only")
 			c.Field("pool")
 			c.Golden("add-device-group")
+			c.Type(" ")
+			c.Golden("choose-devices")
+			c.Escape()
 			c.Mark("db01")
 			c.Enter()
 			c.Shows("esos alua create pool --device db01")
@@ -72,6 +75,9 @@ func TestALUA(t *testing.T) {
 		{Name: "U4 add target group", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(alua.Menu(), "Add Target Group")
 			c.Golden("add-target-group")
+			c.Type(" ")
+			c.Golden("choose-device-group")
+			c.Escape()
 			c.Press(tcell.KeyTab) // the only device group is chosen
 			c.Field("local")
 			c.Type("0") // 10
@@ -84,6 +90,9 @@ func TestALUA(t *testing.T) {
 			c.Picked("nonopt")
 			c.Type(" ") // preferred
 			c.Press(tcell.KeyTab)
+			c.Type(" ")
+			c.Golden("choose-targets")
+			c.Escape()
 			c.Mark("web")
 			c.Golden("add-target-group-filled")
 			c.Enter()
@@ -118,8 +127,12 @@ func TestALUA(t *testing.T) {
 		{Name: "U8 add target to group", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(alua.Menu(), "Add Target to Group")
 			c.Golden("add-target")
+			c.Type(" ")
+			c.Golden("choose-target-group")
+			c.Escape()
 			c.Press(tcell.KeyTab, tcell.KeyTab)
 			c.Type(" ")
+			c.Golden("choose-target")
 			c.Type("web")
 			c.Enter()
 			c.Shows("it is in target group local of the device")
@@ -193,6 +206,7 @@ func TestALUA(t *testing.T) {
 		}},
 		{Name: "U5 remove target group", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(alua.Menu(), "Remove Target Group")
+			c.Golden("remove-target-group")
 			c.Picked("local")
 			c.CarryOut()
 			if g := group(t, a); len(g.TargetGroups) != 0 {

@@ -1,7 +1,6 @@
 package alua
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,7 +16,7 @@ const noGroup = "There is no device group yet. ALUA, Add Device Group makes one.
 func groups(doc *config.Document) []frame.Option {
 	var o []frame.Option
 	for _, g := range doc.DeviceGroups {
-		o = append(o, frame.Option{Value: g.Name, Cells: []string{g.Name, fmt.Sprintf("%d target groups", len(g.TargetGroups)), strings.Join(g.Devices, ", ")}})
+		o = append(o, frame.Option{Value: g.Name, Cells: []string{g.Name, pick.Count(len(g.TargetGroups), "target group"), strings.Join(g.Devices, ", ")}})
 	}
 	return o
 }

@@ -26,12 +26,9 @@ Host       %s
 Built with %s for %s/%s
 You are    %s
 
-Copyright the ESOS authors. Licensed under the Apache License, version 2.0:
-you may use, change and pass it on; there is no warranty. l shows all of it.
-Nobody has to accept it before this console works.
+Copyright the ESOS authors. Licensed under the Apache License, version 2.0: you may use, change and pass it on; there is no warranty. l shows all of it. Nobody has to accept it before this console works.
 
-Most of what an appliance carries is others' work, each under its own licence:
-docs/components.md of the project lists all of it, and /usr/share/doc has theirs.
+Most of what an appliance carries is others' work, each under its own licence: docs/components.md of the project lists all of it, and /usr/share/doc has theirs.
 `, d.Version(), host, runtime.Version(), runtime.GOOS, runtime.GOARCH, d.User())
 	d.Page(&frame.Page{Title: "About", Command: "esos version", Text: text, Keys: []frame.PageKey{
 		{Key: 'l', Does: "licence", Do: func() { d.Page(&frame.Page{Title: "Licence", Text: licence}) }}}})

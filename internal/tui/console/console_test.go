@@ -3,8 +3,10 @@ package console_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -101,6 +103,7 @@ func TestShell(t *testing.T) {
 	})
 	open("Become Root")
 	c.Wait("That was refused")
+	c.Golden("become-root")
 	c.Enter()
 	root = nil
 	open("Become Root")
@@ -137,6 +140,19 @@ func TestTheme(t *testing.T) {
 	})
 }
 
+// TestThemeNotKept: a theme that cannot be kept is in force all the same.
+func TestThemeNotKept(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, apitest.Options{})
+	c := tuitest.New(t, tuitest.Options{Client: a.Client, Keep: func(frame.Theme) error { return errors.New("write /home/ann/.esos-theme: no space is left") }})
+	c.In(func(d *frame.Desk) { d.Menu(console.Menu()) })
+	entry(c, "Color Theme")
+	c.Type("contrast")
+	c.Enter()
+	c.Wait("it is not kept")
+	c.Golden("theme-not-kept")
+}
+
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	t.Run("I4 help", func(t *testing.T) {
@@ -171,11 +187,14 @@ func TestAbout(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Shows(host)
+		built := runtime.Version() + " for " + runtime.GOOS + "/" + runtime.GOARCH
+		c.Golden("about", fmt.Sprintf("%-60s", host), fmt.Sprintf("%-60s", "vault"), fmt.Sprintf("%-60s", built), fmt.Sprintf("%-60s", "go1.0 for linux/amd64"))
 	})
 	t.Run("T0.4 the licence can be read", func(t *testing.T) {
 		c := start(t, 0, "")
 		entry(c, "About")
 		c.Type("l")
+		c.Golden("licence")
 		c.Shows("TERMS AND CONDITIONS FOR USE")
 		ours, err := os.ReadFile("LICENSE")
 		if err != nil {

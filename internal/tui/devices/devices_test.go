@@ -13,6 +13,7 @@ import (
 	"github.com/esos-project/esos/internal/api/apitest"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/tui/devices"
 	"github.com/esos-project/esos/internal/tui/frame"
@@ -161,6 +162,44 @@ func TestEmpty(t *testing.T) {
 	c.Golden("empty")
 }
 
+// TestNotThis: what cannot be done to a device of the list is said.
+func TestNotThis(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, options(document))
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	c.Entry(devices.Menu(), "Device Information")
+	c.Wait("db01")
+	c.Type("i")
+	c.Wait("is no CD-ROM drive")
+	c.Golden("no-drive")
+	c.Enter()
+	c.Press(tcell.KeyEnd)
+	c.Type("r")
+	c.Wait("This cannot be resized here")
+	c.Golden("no-resize")
+}
+
+// scst imitates an engine in the kernel.
+type scst struct{ *enginetest.Memory }
+
+// Name is that of the engine in the document.
+func (scst) Name() string { return "scst" }
+
+// TestPassed: an engine in the kernel passes SCSI devices on.
+func TestPassed(t *testing.T) {
+	t.Parallel()
+	o := options("version: 1\nname: vault\nengine: scst\n")
+	o.Engine = scst{&enginetest.Memory{}}
+	a := apitest.New(t, o)
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	c.Entry(devices.Menu(), "Add Device")
+	c.Field("tape")
+	c.Choose("dev_disk")
+	c.Wait("SCSI device")
+	c.Type(" ")
+	c.Golden("choose-scsi-device")
+}
+
 func TestAdd(t *testing.T) {
 	t.Parallel()
 	added := func(t *testing.T, c *tuitest.Console, a *apitest.Array, name string) config.Device {
@@ -190,6 +229,9 @@ func TestAdd(t *testing.T) {
 			c.Press(tcell.KeyBacktab)
 			c.Shows("a size such as 10GiB")
 			c.Field("1.5TiB")
+			c.Type(" ")
+			c.Golden("choose-block-size")
+			c.Escape()
 			c.Choose("4096")
 			c.Type(" ") // write-through
 			c.Press(tcell.KeyTab, tcell.KeyTab, tcell.KeyTab)
@@ -234,6 +276,9 @@ func TestAdd(t *testing.T) {
 			c.Entry(devices.Menu(), "Add Device")
 			c.Field("install")
 			c.Choose("vcdrom")
+			c.Type(" ")
+			c.Golden("choose-iso-file")
+			c.Escape()
 			c.Choose("typed")
 			c.Field(iso(a))
 			c.Press(tcell.KeyTab, tcell.KeyEnter)
@@ -290,6 +335,9 @@ func TestLUNs(t *testing.T) {
 			c.Entry(devices.Menu(), "Map to Host Group")
 			c.Golden("map")
 			c.Mark("db01")
+			c.Type(" ")
+			c.Golden("choose-target")
+			c.Escape()
 			c.Press(tcell.KeyTab) // the only target is chosen
 			c.Type(" ")
 			c.Golden("groups")
@@ -367,6 +415,7 @@ func TestMore(t *testing.T) {
 	tuitest.Both(t, options(document+withFiles), begin, []tuitest.Step{
 		{Name: "resize", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(devices.Menu(), "Resize Device")
+			c.Golden("resize-device")
 			c.Type("cd")
 			c.Enter()
 			c.Shows("a CD is as large as its file")
@@ -386,6 +435,7 @@ func TestMore(t *testing.T) {
 		}},
 		{Name: "change", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(devices.Menu(), "Change Device")
+			c.Golden("change-device")
 			c.Picked("db01")
 			c.Golden("change")
 			c.Press(tcell.KeyTab, tcell.KeyTab)
@@ -397,6 +447,7 @@ func TestMore(t *testing.T) {
 		}},
 		{Name: "CD-ROM drive", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(devices.Menu(), "Insert or Eject CD")
+			c.Golden("insert-or-eject-cd")
 			c.Type("db01")
 			c.Enter()
 			c.Shows("it is no CD-ROM drive")
@@ -405,12 +456,16 @@ func TestMore(t *testing.T) {
 			c.Golden("medium")
 			c.Press(tcell.KeyTab, tcell.KeyEnter)
 			c.Shows("The array is like that already")
+			c.Golden("no-changes")
 			for _, path := range []string{iso(a), ""} {
 				c.Entry(devices.Menu(), "Insert or Eject CD")
 				c.Picked("cd")
 				if path == "" {
 					c.Choose("empty")
 				} else {
+					c.Type(" ")
+					c.Golden("choose-in-the-drive")
+					c.Escape()
 					c.Choose("typed")
 					c.Field(path)
 				}

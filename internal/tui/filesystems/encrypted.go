@@ -93,7 +93,7 @@ func showEncrypted(d *frame.Desk, e v1.EncryptedState) {
 func removeEncrypted(d *frame.Desk, e v1.EncryptedState) {
 	frame.Load(d, "Read the document", d.Document, func(doc *config.Document) {
 		if users := doc.UsersOf(e.Path); len(users) > 0 {
-			d.Warn("Encrypted device "+e.Name+" cannot be removed", strings.Join(users, ", ")+" lies on it. Remove that first.")
+			d.Warn("Encrypted device "+e.Name+" cannot be removed", "As it is, "+strings.Join(users, ", ")+" lies on it. Remove that first.")
 			return
 		}
 		what := "keep"

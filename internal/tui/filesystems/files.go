@@ -101,7 +101,7 @@ func chooseTree(d *frame.Desk, p frame.Picker, do func(v1.FileSystemState)) {
 // files shows what is on a file system.
 func files(d *frame.Desk, on v1.FileSystemState) {
 	if why := unreadable(on); why != "" {
-		d.Warn("The files of "+on.Name+" cannot be seen", why)
+		d.Warn("The files of "+on.Name+" cannot be seen", "As it is, "+why+".")
 		return
 	}
 	name := on.Name

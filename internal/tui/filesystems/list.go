@@ -123,7 +123,7 @@ func (p *pairs) text() string {
 // the array may: so it is the command.
 func trim(d *frame.Desk, f v1.FileSystemState) {
 	if why := unreadable(f); why != "" {
-		d.Warn("File system "+f.Name+" cannot be trimmed", why)
+		d.Warn("File system "+f.Name+" cannot be trimmed", "As it is, "+why+".")
 		return
 	}
 	d.Command("Trim file system "+f.Name, nil, "filesystem", "trim", f.Name)

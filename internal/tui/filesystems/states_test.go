@@ -28,6 +28,38 @@ func TestReadOnly(t *testing.T) {
 	c.Wait("read-only")
 }
 
+// TestNotMounted: what cannot be done to what is not mounted is said.
+func TestNotMounted(t *testing.T) {
+	t.Parallel()
+	_, c := store(t)
+	gone := v1.FileSystemState{FileSystem: config.FileSystem{Name: "images"}, Problem: "its device is gone"}
+	c.In(func(d *frame.Desk) { files(d, gone) })
+	c.Golden("files-unseen")
+	c.Enter()
+	c.In(func(d *frame.Desk) { trim(d, gone) })
+	c.Golden("trim-not-mounted")
+	c.Enter()
+	c.In(func(d *frame.Desk) { removeUser(d, file{Name: "debian.iso", Devices: []string{"cd1", "cd2"}}) })
+	c.Golden("file-used-twice")
+	c.Enter()
+	open(t, c, "File Systems")
+	c.Wait("mounted")
+	c.Type("d")
+	c.Wait("device db01 has its file there")
+	c.Golden("remove-used")
+	c.Enter()
+	c.In(func(d *frame.Desk) {
+		recoveryKey(d, v1.EncryptedState{Encrypted: config.Encrypted{Name: "vault", Key: "tpm2"}, Made: true, NoBackup: true})
+	})
+	c.Golden("recovery-key-asks")
+	c.Escape()
+	c.In(func(d *frame.Desk) {
+		files(d, v1.FileSystemState{FileSystem: config.FileSystem{Name: dataDirectory}, Mounted: true})
+	})
+	c.Wait("There is no file here")
+	c.Golden("data-directory")
+}
+
 func TestStates(t *testing.T) {
 	t.Parallel()
 	for _, f := range []struct {

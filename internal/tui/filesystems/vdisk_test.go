@@ -32,6 +32,9 @@ func TestAddVDisk(t *testing.T) {
 		c.Type("3GiB")
 		c.Shows("More than is free there now")
 		c.Press(tcell.KeyTab)
+		c.Type(" ")
+		c.Golden("choose-space")
+		c.Escape()
 		pickOption(c, "allocated")
 		c.Enter() // refused: the cursor is back in the size
 		c.Shows("only 2.4 GiB are free on images")

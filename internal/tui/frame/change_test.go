@@ -46,6 +46,12 @@ func TestChange(t *testing.T) {
 	c.Enter()
 	c.Wait("Press c to carry this out")
 	c.Golden("plan")
+	c.Type("c")
+	c.Golden("confirm")
+	c.Escape()
+	c.Press(tcell.KeyF1)
+	c.Golden("plan-help")
+	c.Escape()
 	c.Escape() // back to the form: what was typed is still there
 	c.Shows("vault")
 	if n := a.Revisions(); n != before {
@@ -121,4 +127,18 @@ func TestLongPlan(t *testing.T) {
 	}
 	c.Press(tcell.KeyEnd)
 	told()
+}
+
+// TestProgress: an operation with steps of every state.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	_, c := console(t)
+	c.In(func(d *frame.Desk) {
+		d.ShowProgress("Carrying out", v1.Operation{ID: "op7", Done: 2, Steps: []v1.Progress{
+			{Sentence: "Create array data (RAID 6) of virtio-d1, virtio-d2, virtio-d3 and virtio-d4", State: "done"}, {Sentence: "Create volume group vg0 on /dev/md/data", State: "done"},
+			{Sentence: "Copy /mnt/vdisks/images/db01.img", State: "running", Fraction: 0.25}, {Sentence: "Create device db01", State: "waiting"}, {Sentence: "Map LUN 0 to device db01", State: "waiting"}}})
+	})
+	c.Golden("progress")
+	c.Press(tcell.KeyF1)
+	c.Golden("progress-help")
 }

@@ -56,10 +56,17 @@ func (d *Desk) find(objects []Found) {
 			names = max(names, uniseg.StringWidth(a.Title))
 		}
 	}
-	room := max(0, width-16-names-titles)
+	room := width - 16 - names - titles
+	if room < 20 { // a few letters of it say nothing
+		room = 0
+	}
 	for _, m := range all {
 		for _, a := range m.Actions {
-			add(a.Title, m.Title, cut(a.Does, room), a.Do)
+			does := ""
+			if room > 0 {
+				does = cut(a.Does, room)
+			}
+			add(a.Title, m.Title, does, a.Do)
 		}
 	}
 	for _, f := range objects {

@@ -134,6 +134,7 @@ func TestPrograms(t *testing.T) {
 	b.fail = errors.New("run storcli64 /call show: exit status 1")
 	b.entry(t, "Controllers' Programs")
 	b.Wait("storcli64")
+	b.Golden("controllers-programs")
 	b.Type("r")
 	b.Press(tcell.KeyTab, tcell.KeyEnter)
 	b.Wait("storcli64 failed")
@@ -143,6 +144,11 @@ func TestPrograms(t *testing.T) {
 	b.Wait("It is not here: a puts it in.")
 	b.Type("r")
 	b.Wait("perccli64 is not here")
+	b.Golden("program-not-here")
+	b.Enter()
+	b.Type("d")
+	b.Wait("is not on this machine")
+	b.Golden("take-out-nothing")
 	b.Enter()
 	b.Enter()
 	b.Wait("Add Volume, for example:")
@@ -159,8 +165,10 @@ func TestPrograms(t *testing.T) {
 	b.Press(tcell.KeyUp)
 	b.Type("d")
 	b.Wait("Take out storcli64?")
+	b.Golden("take-out")
 	b.Press(tcell.KeyLeft, tcell.KeyEnter)
 	b.Wait("Done. Esc goes back.")
+	b.Golden("take-out-run")
 	if want := []string{"raid-cli add perccli64=/tmp/PERCCLI_Linux.tar.gz", "raid-cli remove storcli64"}; !slices.Equal(b.told, want) {
 		t.Errorf("commands %q, want %q", b.told, want)
 	}
@@ -237,6 +245,7 @@ func TestDisks(t *testing.T) {
 	b.Golden("led")
 	b.Enter()
 	b.Wait("ledctl") // the imitation has none
+	b.Golden("failed")
 	b.Enter()
 	b.Press(tcell.KeyEnd)
 	b.Type("w")
@@ -244,6 +253,15 @@ func TestDisks(t *testing.T) {
 	b.Enter()
 	b.Type("a")
 	b.Wait("All block devices")
+	b.Golden("all-block-devices")
+	b.Escape()
+	b.Escape()
+	b.entry(t, "Locate a Disk")
+	b.Wait("Locate which disk?")
+	b.Golden("locate-pick")
+	b.Escape()
+	b.In(func(d *frame.Desk) { Locate(d, v1.Disk{ID: "vg0/mail", Device: block.Device{Type: "lvm"}}) })
+	b.Golden("locate-no-disk")
 }
 
 func TestWipe(t *testing.T) {

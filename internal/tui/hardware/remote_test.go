@@ -100,6 +100,7 @@ func TestRemoteISCSI(t *testing.T) {
 	b.Press(tcell.KeyEnd)
 	b.Enter()
 	b.Wait("Who this machine is")
+	b.Golden("who-this-machine-is")
 }
 
 func TestRemoteNVMe(t *testing.T) {
@@ -113,6 +114,9 @@ func TestRemoteNVMe(t *testing.T) {
 	b.Shows("is no NQN")
 	b.Field(flash)
 	b.Field("10.0.0.6:4420")
+	b.Type(" ")
+	b.Golden("choose-transport")
+	b.Escape()
 	b.Press(tcell.KeyTab, tcell.KeyEnter)
 	b.CarryOut()
 	want := config.RemoteNVMe{Name: "flash", Subsystem: flash, Transport: "tcp", Address: "10.0.0.6:4420"}
@@ -123,6 +127,7 @@ func TestRemoteNVMe(t *testing.T) {
 	b.Wait("tcp")
 	b.Type("e")
 	b.Wait("Nothing to change")
+	b.Golden("nothing-to-change")
 	b.Enter()
 	b.Type("d")
 	b.CarryOut()
@@ -139,6 +144,10 @@ func TestMultipath(t *testing.T) {
 	b.entry(t, "Multipath")
 	b.Wait("not gathered")
 	b.Golden("multipath")
+	b.Type("d")
+	b.Wait("each is a disk of its")
+	b.Golden("not-gathered")
+	b.Enter()
 	b.Type("n")
 	b.Wait("Name a disk of several paths")
 	b.Golden("multipath-name")
@@ -161,11 +170,13 @@ func TestMultipath(t *testing.T) {
 	b.Golden("multipath-settings")
 	b.Press(tcell.KeyTab)
 	b.Type(" ")
+	b.Golden("choose-policy")
 	b.Type("queue")
 	b.Enter()
 	b.Enter()
 	b.CarryOut()
 	b.Wait("Done, but") // a path does not work
+	b.Golden("done-but")
 	b.Enter()
 	if m := b.a.Document().Storage.Multipath; m.Policy != "queue-length" {
 		t.Errorf("%+v", m)

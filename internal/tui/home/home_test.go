@@ -115,6 +115,9 @@ func TestQuiet(t *testing.T) {
 	c.Wait("3 disks")
 	c.Wait("MB/s")
 	c.Golden("home", "2026-11-28 08:00:00", "2026-11-28 hh:mm:ss")
+	c.Escape()
+	c.Wait("Leave the console?")
+	c.Golden("leave", "2026-11-28 08:00:00", "2026-11-28 hh:mm:ss")
 }
 
 func TestWarning(t *testing.T) {
@@ -193,6 +196,13 @@ func TestSearch(t *testing.T) {
 	t.Parallel()
 	a := apitest.New(t, apitest.Options{Disks: 1, Document: document})
 	c := start(t, a, tuitest.Options{})
+	c.Type("/")
+	c.Wait(" Search ")
+	c.Golden("search")
+	c.Type("db0")
+	c.Golden("search-typed")
+	c.Escape()
+	c.Escape()
 	for _, x := range []struct{ typed, object, shows string }{
 		{"device/db0", "device/db01", "vdisk_nullio"},
 		{"target/iqn.2026-11.org.esos-project:old", "target/iqn", "disabled: true"},
@@ -209,6 +219,12 @@ func TestSearch(t *testing.T) {
 		c.Shows(x.object)
 		c.Enter()
 		c.Wait(x.shows)
+		if x.object == "portal/front" {
+			c.Golden("object")
+			c.Press(tcell.KeyF1)
+			c.Golden("object-help")
+			c.Escape()
+		}
 		c.Escape()
 	}
 	c.Type("/")

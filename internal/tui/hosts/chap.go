@@ -95,7 +95,7 @@ func auth(doc *config.Document, of string) (*config.Auth, error) {
 
 // asking are the targets that can ask for a proof, and discovery.
 func asking(doc *config.Document) []frame.Option {
-	o := []frame.Option{{Value: discovery, Cells: []string{discovery, "who may look for targets"}}}
+	o := []frame.Option{{Value: discovery, Cells: []string{discovery}}}
 	for _, t := range pick.Targets(doc) {
 		if f, err := doc.FindTarget(t.Value); err == nil && !f.Driver.Portals() {
 			t.Why = "only iSCSI targets have CHAP; this one's driver is " + f.Driver.Human()
@@ -218,7 +218,7 @@ func algorithms(d *frame.Desk, name string) {
 		chosen := slices.Clone(have.Algorithms)
 		f := &frame.Form{Title: "CHAP Algorithms of " + pick.Short(name), Command: "esos auth algorithms TARGET ALGORITHM...", Submit: "Change",
 			Fields: []frame.Field{{Label: "Algorithms", Many: &chosen, Options: frame.Options("SHA3-256", "SHA256", "SHA1", "MD5"),
-				Hint: "Those that are allowed; all if none is chosen. Some initiators can MD5 only."}}}
+				Hint: "Those that are allowed; all if none is chosen. Some initiators know MD5 only."}}}
 		f.Do = func() {
 			d.Change(frame.Change{Why: pick.Command(append([]string{"auth", "algorithms", name}, chosen...)...), From: f, Edit: func(doc *config.Document) error {
 				of, err := auth(doc, name)

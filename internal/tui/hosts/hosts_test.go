@@ -12,6 +12,7 @@ import (
 	"github.com/esos-project/esos/internal/api/apitest"
 	"github.com/esos-project/esos/internal/config"
 	"github.com/esos-project/esos/internal/engine"
+	"github.com/esos-project/esos/internal/engine/enginetest"
 	"github.com/esos-project/esos/internal/tui/frame"
 	"github.com/esos-project/esos/internal/tui/hosts"
 	"github.com/esos-project/esos/internal/tui/tuitest"
@@ -96,6 +97,9 @@ func TestGroups(t *testing.T) {
 		{Name: "G1 add group", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(hosts.Menu(), "Add Group")
 			c.Golden("add-group")
+			c.Type(" ")
+			c.Golden("choose-target")
+			c.Escape()
 			c.Choose("mail")
 			c.Type("hosts")
 			c.Shows("hosts is there already")
@@ -132,10 +136,13 @@ func TestGroups(t *testing.T) {
 			c.Entry(hosts.Menu(), "Add Initiator")
 			c.Golden("add-initiator")
 			c.Choose("mail")
+			c.Type(" ")
+			c.Golden("choose-group")
+			c.Escape()
 			c.Choose("hosts")
 			c.Type(" ")
 			c.Golden("used-by")
-			c.Shows("used by 1 groups")
+			c.Shows("used by 1 group")
 			c.Type("bob")
 			c.Type(" ")
 			c.Escape()
@@ -161,6 +168,10 @@ func TestGroups(t *testing.T) {
 			c.Enter()
 			c.Shows(bob + ": " + bob)
 			c.Golden("group")
+			c.Escape()
+			c.Type("t")
+			c.Wait("with the engines in the kernel only")
+			c.Golden("no-attributes")
 		}},
 		{Name: "G4 remove initiator", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(hosts.Menu(), "Remove Initiator")
@@ -211,6 +222,29 @@ func TestEmpty(t *testing.T) {
 	c.Golden("empty-accounts")
 }
 
+// scst imitates an engine in the kernel.
+type scst struct{ *enginetest.Memory }
+
+// Name is that of the engine in the document.
+func (scst) Name() string { return "scst" }
+
+// TestAttributes: an engine in the kernel has attributes of groups.
+func TestAttributes(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, apitest.Options{Engine: scst{&enginetest.Memory{}}, Document: strings.Replace(document, "name: vault\n", "name: vault\nengine: scst\n", 1)})
+	c := tuitest.New(t, tuitest.Options{Client: a.Client})
+	c.Entry(hosts.Menu(), "Host Groups")
+	c.Wait("alice")
+	c.Type("t")
+	c.Type("addr_method=FLAT")
+	c.Golden("attributes")
+	c.Press(tcell.KeyTab, tcell.KeyEnter)
+	c.CarryOut()
+	if g, err := a.Document().FindGroup(mail, "hosts"); err != nil || g.Attributes["addr_method"] != "FLAT" {
+		t.Errorf("%+v %v", g, err)
+	}
+}
+
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	tuitest.Both(t, apitest.Options{Document: document}, begin, []tuitest.Step{{Name: "log out", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
@@ -222,6 +256,7 @@ func TestSessions(t *testing.T) {
 		}
 		c.Golden("session")
 		c.Type("o")
+		c.Golden("log-out")
 		c.Shows("It may log in again at once")
 		c.Escape()
 		if n := len(sessions(t, a)); n != 2 {
@@ -265,6 +300,10 @@ func TestCHAP(t *testing.T) {
 		{Name: "add an account", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(hosts.Menu(), "CHAP Accounts")
 			c.Type("m") // mutual before any account
+			c.Golden("mutual-chap")
+			c.Type(" ")
+			c.Golden("choose-of")
+			c.Escape()
 			c.Choose("mail")
 			c.Type("array1")
 			c.Shows("add an initiator's account first")
@@ -310,6 +349,7 @@ func TestCHAP(t *testing.T) {
 		}},
 		{Name: "another secret and algorithm", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Type("s") // a new secret
+			c.Golden("new-secret-of")
 			c.Field("another secret 1")
 			c.Field("another secret 1")
 			c.Press(tcell.KeyTab, tcell.KeyEnter)
@@ -318,6 +358,10 @@ func TestCHAP(t *testing.T) {
 				t.Error("the secret is not the new one")
 			}
 			c.Type("g")
+			c.Golden("chap-algorithms-of")
+			c.Type(" ")
+			c.Golden("choose-algorithms")
+			c.Escape()
 			c.Mark("SHA256")
 			c.Enter()
 			c.CarryOut()

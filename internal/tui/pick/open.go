@@ -104,6 +104,14 @@ func Short(name string) string {
 	return name
 }
 
+// Count is a number of things for people.
+func Count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 // YesNo is a yes or a no for people.
 func YesNo(b bool) string {
 	if b {

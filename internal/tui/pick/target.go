@@ -47,7 +47,7 @@ func DeviceColumns() []string { return []string{"device", "handler", "size", "pa
 func Targets(doc *config.Document) []frame.Option {
 	var o []frame.Option
 	for _, t := range doc.Targets {
-		o = append(o, frame.Option{Value: t.Name, Cells: []string{t.Name, t.Driver.Human(), State(t), fmt.Sprintf("%d groups", len(t.Groups))}})
+		o = append(o, frame.Option{Value: t.Name, Cells: []string{t.Name, t.Driver.Human(), State(t), Count(len(t.Groups), "group")}})
 	}
 	return o
 }
@@ -155,7 +155,7 @@ func Initiators(doc *config.Document, sessions []engine.Session, target string) 
 				}
 			}
 		}
-		o = append(o, frame.Option{Value: s.Initiator, Why: why, Cells: []string{s.Initiator, s.Address, fmt.Sprintf("used by %d groups", used)}})
+		o = append(o, frame.Option{Value: s.Initiator, Why: why, Cells: []string{s.Initiator, s.Address, "used by " + Count(used, "group")}})
 	}
 	return o
 }

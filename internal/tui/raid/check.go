@@ -10,7 +10,7 @@ import (
 // check asks for what is to be done to all of an array, and begins it.
 func check(d *frame.Desk, x array) {
 	if x.Level == "0" {
-		d.Say("Not a RAID 0", "RAID 0 has no copies and no parity that could be compared.")
+		d.Say("Not with RAID 0", "RAID 0 has no copies and no parity that could be compared.")
 		return
 	}
 	begin := func(action, word string) func() {

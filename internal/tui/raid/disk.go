@@ -103,7 +103,7 @@ func removeDisk(d *frame.Desk, x array, m member) {
 // known.
 func replace(d *frame.Desk, x array, old string) {
 	if x.Level == "0" {
-		d.Say("Not a RAID 0", "RAID 0 has no redundancy that a disk could be replaced with: declare another array and move the data.")
+		d.Say("Not with RAID 0", "RAID 0 has no redundancy that a disk could be replaced with: declare another array and move the data.")
 		return
 	}
 	var olds []frame.Option

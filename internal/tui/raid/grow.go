@@ -13,7 +13,7 @@ import (
 // grow asks for more disks for an array, and perhaps another level.
 func grow(d *frame.Desk, x array) {
 	if x.Level == "0" {
-		d.Say("Not a RAID 0", "A RAID 0 does not grow: declare another array and move the data.")
+		d.Say("Not with RAID 0", "A RAID 0 does not grow: declare another array and move the data.")
 		return
 	}
 	k := x.others()

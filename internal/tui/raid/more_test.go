@@ -35,10 +35,14 @@ func TestReplace(t *testing.T) {
 	a.Disks.Fault("vdb")
 	a.Disks.Sync()
 	entry(c, "Replace Device")
+	c.Golden("which-array-has-the-disk")
 	c.Enter()
 	c.Wait("Replace a disk of data")
 	c.Shows("virtio-d2") // the one that failed is proposed
 	c.Golden("replace")
+	c.Type(" ")
+	c.Golden("replace-old")
+	c.Escape()
 	c.Press(tcell.KeyTab)
 	c.Type(" ")
 	c.Wait("of this array")
@@ -58,6 +62,7 @@ func TestGrow(t *testing.T) {
 	t.Parallel()
 	a, c := shelf(t, 5, strings.Replace(strings.Replace(data, `"6"`, `"5"`, 1), ", /dev/disk/by-id/virtio-d4]\n      spares: [/dev/disk/by-id/virtio-d5]", "]", 1))
 	entry(c, "Grow Array")
+	c.Golden("grow-which-array")
 	c.Enter()
 	c.Wait("Grow data")
 	c.Shows("Usable: about 8 GiB of 12 GiB")
@@ -69,6 +74,7 @@ func TestGrow(t *testing.T) {
 	c.Wait("RAID 6 needs a disk more")
 	c.Press(tcell.KeyUp)
 	c.Type(" ")
+	c.Golden("choose-more-disks")
 	mark(c, "virtio-d4")
 	c.Shows("Usable: about 8 GiB of 16 GiB")
 	c.Press(tcell.KeyTab)
@@ -84,6 +90,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	a, c := shelf(t, 6, data)
 	entry(c, "Check or Repair")
+	c.Golden("check-which-array")
 	c.Enter()
 	c.Wait("Check counts what differs")
 	c.Golden("check")
@@ -92,6 +99,7 @@ func TestCheck(t *testing.T) {
 	entry(c, "Check or Repair")
 	c.Enter()
 	c.Wait("End the check of data?")
+	c.Golden("end-the-check-of")
 	c.Press(tcell.KeyLeft, tcell.KeyEnter)
 	c.Wait("is ended")
 	if calls := strings.Join(a.Disks.Calls(), "\n"); !strings.Contains(calls, "sync_action check") || !strings.Contains(calls, "sync_action idle") {
@@ -105,10 +113,12 @@ func TestSettings(t *testing.T) {
   arrays: [{name: data, level: "1", disks: [/dev/disk/by-id/virtio-d1, /dev/disk/by-id/virtio-d2], write_mostly: [/dev/disk/by-id/virtio-d2]}]
 `)
 	entry(c, "Array Settings")
+	c.Golden("settings-of-which-array")
 	c.Enter()
 	c.Wait("Settings of data")
 	c.Golden("settings")
 	c.Type(" ")
+	c.Golden("choose-check")
 	pick(c, "never")
 	c.Type(" ") // repair
 	c.Press(tcell.KeyTab)
@@ -117,6 +127,7 @@ func TestSettings(t *testing.T) {
 	c.Type(" ") // bitmap
 	c.Press(tcell.KeyTab)
 	c.Type(" ")
+	c.Golden("choose-write-mostly")
 	mark(c, "virtio-d1")
 	c.Enter()
 	c.Wait("less than the least speed")
@@ -149,6 +160,7 @@ func TestTakeUp(t *testing.T) {
 	c.Golden("list-foreign")
 	c.Type("s")
 	c.Wait("Press t to take it up")
+	c.Golden("not-declared")
 	c.Enter()
 	c.Type("t")
 	c.Wait("Take Up old")
@@ -163,6 +175,25 @@ func TestTakeUp(t *testing.T) {
 	if d := a.Disks.Look("/dev/md/kept"); d == nil || d.Owner != "accounts" {
 		t.Error("the array does not run with what it holds")
 	}
+}
+
+// TestStripes: what a RAID 0 cannot do is said.
+func TestStripes(t *testing.T) {
+	t.Parallel()
+	_, c := shelf(t, 3, "storage:\n  arrays: [{name: fast, level: \"0\", disks: [/dev/disk/by-id/virtio-d1, /dev/disk/by-id/virtio-d2]}]\n")
+	entry(c, "Linux MD Status")
+	c.Wait("fast")
+	c.Type("s")
+	c.Wait("no redundancy that a spare could restore")
+	c.Golden("no-spares")
+	c.Enter()
+	c.Type("c")
+	c.Wait("no copies and no parity")
+	c.Golden("not-with-raid-0")
+	c.Enter()
+	c.Type("t")
+	c.Wait("is ESOS's already")
+	c.Golden("declared")
 }
 
 // TestTakeUpDegraded: an array that lacks a disk is taken up with another one in
@@ -187,6 +218,7 @@ func TestTakeUpDegraded(t *testing.T) {
 	c.Press(tcell.KeyTab, tcell.KeyTab, tcell.KeyEnter)
 	c.Wait("1 disks are missing, 0 are named in their place")
 	c.Type(" ")
+	c.Golden("choose-in-their-place")
 	mark(c, "virtio-d4")
 	c.Enter()
 	c.CarryOut()
@@ -214,9 +246,11 @@ func TestDiskGone(t *testing.T) {
 	c.Golden("disks-gone")
 	c.Enter()
 	c.Wait("virtio-d2 is not in the machine")
+	c.Golden("it-is-not-there")
 	c.Enter()
 	c.Type("f")
 	c.Wait("the array does not have it now")
+	c.Golden("not")
 	c.Enter()
 	c.Type("x")
 	c.Wait("it has a place among those")

@@ -89,6 +89,7 @@ func TestMenu(t *testing.T) {
 	for _, e := range []string{"Remove Array", "Set Device Faulty", "Add Device", "Take Up a Foreign Array"} {
 		entry(c, e)
 		c.Wait("There is no RAID array.")
+		c.Golden("no-array")
 		c.Enter()
 	}
 	entry(c, "Linux MD Status")
@@ -172,8 +173,10 @@ func addArray(t *testing.T) {
 	c.Wait("Usable: about 8 GiB of 16 GiB")
 	c.Press(tcell.KeyTab, tcell.KeyTab) // name, level
 	c.Type(" ")
+	c.Golden("choose-chunk")
 	pick(c, "64KiB")
 	c.Type(" ")
+	c.Golden("choose-spares")
 	c.Type("virtio-d1")
 	c.Type(" ")
 	c.Wait("chosen as a disk")
@@ -184,7 +187,11 @@ func addArray(t *testing.T) {
 	c.Golden("add-more")
 	c.Press(tcell.KeyTab) // layout
 	c.Type(" ")
+	c.Golden("choose-layout")
 	pick(c, "left-asymmetric")
+	c.Type(" ")
+	c.Golden("choose-journal")
+	c.Escape()
 	c.Press(tcell.KeyTab) // journal
 	c.Press(tcell.KeyTab) // bitmap
 	c.Type(" ")
@@ -246,6 +253,7 @@ func removeArray(t *testing.T) {
 	c.Wait("not declared")
 	c.Enter()
 	c.Wait("Delete array data?")
+	c.Golden("delete-array")
 	c.Press(tcell.KeyRight, tcell.KeyEnter)
 	c.Destroy("array/data")
 	if got := fmt.Sprint(a.Disks.Lost()); got != "[accounts]" {
@@ -277,6 +285,7 @@ func TestRemoveWithData(t *testing.T) {
 	entry(c, "Linux MD Status")
 	c.Type("d")
 	c.Wait("It is in use by volume group vg0. Delete that first.")
+	c.Golden("array-is-in-use")
 	if len(b.Document().Storage.Arrays) != 1 {
 		t.Error("it is gone")
 	}
@@ -308,6 +317,7 @@ func addDevice(t *testing.T) {
 	t.Parallel()
 	a, c := shelf(t, 6, data)
 	entry(c, "Add Device")
+	c.Golden("which-array-gets-a-spare")
 	c.Enter()
 	c.Wait("Add Device to data")
 	c.Golden("spare")

@@ -12,7 +12,7 @@ import (
 // settings asks for how an array works.
 func settings(d *frame.Desk, x array) {
 	if x.Level == "0" {
-		d.Say("Not a RAID 0", "RAID 0 has no redundancy: checks, speed limits and a bitmap do not go with it.")
+		d.Say("Not with RAID 0", "RAID 0 has no redundancy: checks, speed limits and a bitmap do not go with it.")
 		return
 	}
 	text := func(s config.Size) string {

@@ -39,6 +39,9 @@ func takeUp(d *frame.Desk, x array) {
 		Help:  "An array that disks are part of already, made by earlier ESOS or on another machine. Nothing on it is changed."}
 	f.Fields = []frame.Field{{Label: "Name", Text: &name, Check: frame.Name(31, taken), Hint: "Its path is /dev/md/NAME."}}
 	k := x.others()
+	for _, id := range shown {
+		k.Refuse(id, "it is a disk of this array, and stays one")
+	}
 	var instead []string
 	if missing := found.Disks - len(will.Disks); missing > 0 {
 		f.Fields = append(f.Fields,

@@ -69,6 +69,7 @@ func TestAPIUsers(t *testing.T) {
 	golden(c, "token_new")
 	c.Enter()
 	c.Wait("Make a token?")
+	c.Golden("make_a_token")
 	if len(apiUser(t, a, "ann").Tokens) > 0 {
 		t.Error("a token was made without a confirmation")
 	}

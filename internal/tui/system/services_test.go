@@ -50,6 +50,7 @@ func TestServices(t *testing.T) {
 	}
 	c.Type("x")
 	c.Wait("Nothing to change")
+	c.Golden("nothing_to_change")
 	c.Enter()
 	toService(t, c, "corosync") // which fails to start
 	c.Type("r")

@@ -119,6 +119,9 @@ func TestTargets(t *testing.T) {
 			c.Type(mail)
 			c.Shows("is there already")
 			c.Field("db")
+			c.Type(" ")
+			c.Golden("choose-portals")
+			c.Escape()
 			c.Mark("back")
 			c.Field("databases")
 			c.Type("nowhere")
@@ -171,9 +174,11 @@ func TestTargets(t *testing.T) {
 		}},
 		{Name: "R6 set relative target ID", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(targets.Menu(), "Set Relative Target ID")
+			c.Golden("relative-picker")
 			c.Picked("mail")
 			c.Golden("relative")
 			c.Type(" ")
+			c.Golden("choose-portal-group")
 			c.Picked("2")
 			c.Press(tcell.KeyCtrlU)
 			c.Type("70000")
@@ -206,6 +211,7 @@ func TestTargets(t *testing.T) {
 		}},
 		{Name: "parameters", Do: func(t *testing.T, c *tuitest.Console, a *apitest.Array) {
 			c.Entry(targets.Menu(), "Target Parameters")
+			c.Golden("target-parameters")
 			c.Picked("mail")
 			c.Golden("parameters")
 			c.Type("rot13")
@@ -215,7 +221,14 @@ func TestTargets(t *testing.T) {
 			c.Type("7")
 			c.Shows("must be 512 to 16777215")
 			c.Field("1048576")
-			c.Press(tcell.KeyTab, tcell.KeyTab)
+			c.Field("2097152")
+			c.Press(tcell.KeyUp, tcell.KeyUp, tcell.KeyUp, tcell.KeyUp, tcell.KeyUp, tcell.KeyUp, tcell.KeyUp, tcell.KeyEnter) // round to Change
+			c.Wait("These do not go together")
+			c.Golden("parameters-not-together")
+			c.Enter()
+			c.Press(tcell.KeyTab, tcell.KeyTab, tcell.KeyTab, tcell.KeyTab, tcell.KeyTab, tcell.KeyTab)
+			c.Field("")
+			c.Press(tcell.KeyTab)
 			c.Type("maybe")
 			c.Shows("neither yes nor no")
 			c.Field("yes")
@@ -247,6 +260,7 @@ func TestTargets(t *testing.T) {
 			c.Entry(targets.Menu(), "Remove iSCSI Target")
 			c.Golden("remove")
 			c.Picked("mail")
+			c.Golden("initiators-are-logged-in")
 			c.Shows("These lose their disks")
 			c.Press(tcell.KeyLeft, tcell.KeyEnter)
 			c.Shows("esos target delete " + mail)
@@ -297,6 +311,7 @@ func TestLIP(t *testing.T) {
 	})
 	t.Run("another fabric", func(*testing.T) {
 		c.Entry(targets.Menu(), "Add Target of Another Fabric")
+		c.Golden("add-target-of-another-fabric")
 		c.Type(" ")
 		c.Golden("fabrics")
 		c.Picked("ib_srpt")
@@ -356,6 +371,7 @@ func TestEmpty(t *testing.T) {
 		c.Entry(targets.Menu(), x[0])
 		c.Shows(x[1])
 	}
+	c.Golden("connections-empty")
 	c.Entry(targets.Menu(), "Target Information")
 	c.Golden("empty")
 }

@@ -362,18 +362,35 @@ func (c *Console) confirmed(objects []string) {
 	c.Wait("Done")
 }
 
+// Busy is Golden of a screen behind which something works on, so that the console
+// does not come to rest.
+func (c *Console) Busy(name string, replace ...string) {
+	c.t.Helper()
+	c.golden(name, func(w, h int) {
+		c.do(func() { c.Screen.SetSize(w, h) })
+		for i := 0; i < 3; i++ { // it is told of its size, and drawn
+			c.do(func() {})
+		}
+	}, replace)
+}
+
 // Golden compares what is shown at 80x24 and at 160x50 with the files of a name
 // in testdata; -update writes them anew. replace are pairs: what differs from
 // run to run, and what stands for it. A word at the bottom that goes by itself
 // is taken away first: it would be there or not, as time goes.
 func (c *Console) Golden(name string, replace ...string) {
 	c.t.Helper()
+	c.golden(name, c.Resize, replace)
+}
+
+func (c *Console) golden(name string, resize func(w, h int), replace []string) {
+	c.t.Helper()
 	if c.blind {
 		return
 	}
-	c.In((*frame.Desk).ClearToast)
+	c.do(func() { c.Desk.ClearToast() })
 	for _, size := range [][2]int{{80, 24}, {160, 50}} {
-		c.Resize(size[0], size[1])
+		resize(size[0], size[1])
 		got := strings.NewReplacer(replace...).Replace(c.Text())
 		file := filepath.Join("testdata", name+"."+map[int]string{80: "80x24", 160: "160x50"}[size[0]])
 		if *update {
@@ -394,5 +411,5 @@ func (c *Console) Golden(name string, replace ...string) {
 			c.t.Errorf("%s differs; it is now\n%s\nit was\n%s", file, got, want)
 		}
 	}
-	c.Resize(80, 24)
+	resize(80, 24)
 }

@@ -1,6 +1,7 @@
 package upkeep_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,8 +23,13 @@ func TestEditDocument(t *testing.T) {
 	s.Type("s: : x")
 	s.Shows("2:")
 	s.Golden("document-wrong")
+	s.Press(tcell.KeyF3)
+	s.Wait("This is no document yet")
+	s.Golden("document-none-yet")
+	s.Enter()
 	s.Press(tcell.KeyF2)
 	s.Wait("The document is not right yet")
+	s.Golden("the-document-is-not-right-yet")
 	s.Enter()
 	for range len("s: : x") {
 		s.Press(tcell.KeyBackspace2)
@@ -48,6 +54,7 @@ func TestEditDocument(t *testing.T) {
 	before := s.a.Revisions()
 	s.Press(tcell.KeyEscape)
 	s.Wait("Give up what was typed?")
+	s.Golden("give-up-what-was-typed")
 	s.Escape()
 	s.Press(tcell.KeyF2)
 	s.Wait("Press c to carry this out")
@@ -125,6 +132,9 @@ func TestImportExport(t *testing.T) {
 	s.Type("scst.conf")
 	s.Shows("a whole path")
 	s.Field(filepath.Join(dir, "missing"))
+	s.Type(" ")
+	s.Golden("import-format")
+	s.Escape()
 	s.Press(tcell.KeyTab, tcell.KeyEnter)
 	s.Wait("no such file")
 	s.Enter()
@@ -150,13 +160,19 @@ func TestImportExport(t *testing.T) {
 
 	// And out again, by the real command.
 	s.open(t, "Export Settings")
-	out := filepath.Join(dir, "out.conf")
+	short := fmt.Sprintf("/tmp/esos-out-%010d", os.Getpid()) // fits on a line, and is always as long
+	if err := os.Mkdir(short, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	out := filepath.Join(short, "out.conf")
 	s.Press(tcell.KeyTab)
 	s.Field(out)
 	s.Press(tcell.KeyTab)
 	s.Enter()
 	s.yes(t, "Write this file?")
 	s.Wait("That failed.") // it has CHAP users
+	s.Golden("export-refused", short, "/tmp/esos-out-0000000000")
 	s.Shows("--reveal")
 	s.Escape()
 	s.Press(tcell.KeyBacktab) // the form kept what was typed

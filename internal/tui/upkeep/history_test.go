@@ -161,6 +161,7 @@ func TestDrift(t *testing.T) {
 	s.Wait("hosts/5: it is there, and it is not")
 	s.Golden("drift")
 	s.Enter()
+	s.Golden("changed-by-hand")
 	s.Shows("device: db01")
 	s.Escape()
 
@@ -195,6 +196,7 @@ func TestAdopt(t *testing.T) {
 	s.Type("   ")
 	s.Enter()
 	s.Wait("3 changes by hand were chosen")
+	s.Golden("what-is-to-become-of-them")
 	s.Press(tcell.KeyRight, tcell.KeyEnter) // Adopt
 	s.Wait("Press c to carry this out")
 	s.Golden("drift-adopt")

@@ -89,6 +89,7 @@ func TestAlerts(t *testing.T) {
 func TestEvents(t *testing.T) {
 	s := play(t, apitest.Options{})
 	s.open(t, "Events")
+	s.Wait("revision 1")
 	note := func(kind, object, message string) {
 		s.a.Appliance.Note(engine.Event{Time: moment(), Kind: kind, Object: object, Message: message})
 	}
@@ -96,6 +97,11 @@ func TestEvents(t *testing.T) {
 	s.Wait("session.opened target/vault: h1 logged in")
 	note("login.refused", "target/vault", "h2 has the wrong secret")
 	s.Wait("h2 has the wrong secret")
+	var began []string // when the first revision came into force
+	for i := range 60 {
+		began = append(began, local(time.Now().Add(-time.Duration(i)*time.Second)), day)
+	}
+	s.Golden("events-all", began...)
 	s.Type("f")
 	s.Wait("Only lines that have this text")
 	s.Field("REFUSED")
@@ -159,6 +165,7 @@ func TestStatistics(t *testing.T) {
 	s.Golden("statistics")
 	s.Shows("4.1") // MB/s
 	s.Enter()
+	s.Golden("counters")
 	s.Shows("LUN 0 of target")
 	s.Shows("under 128µs")
 	s.Shows("longer")

@@ -34,7 +34,7 @@ func rollOut(d *frame.Desk, snap v1.Snapshot) {
 		f.Fields = []frame.Field{
 			{Label: "Device name", Text: &r.to, Check: frame.Name(64, taken), Hint: "Of the device that is made; its volume or image file is called the same."},
 			{Label: "Read-only", Yes: &r.readOnly, Hint: "Serve the snapshot itself, which nobody can change; it is kept for as long."},
-			{Label: "Map to target", One: &r.target, Columns: []string{"target", ""}, Options: append([]frame.Option{{Value: "", Cells: []string{"(not now)"}}}, pick.Targets(s.doc)...),
+			{Label: "Map to target", One: &r.target, Columns: pick.TargetColumns(), Options: append([]frame.Option{{Value: "", Cells: []string{"(not now)"}}}, pick.Targets(s.doc)...),
 				Hint: "The target whose initiators get it, at the lowest free LUN. It can be mapped later, too (Devices)."},
 			{Label: "Host group", One: &r.group, Show: mapped, Columns: []string{"group", "initiators"},
 				Hint: "The host group of the target that gets it; the default map is for all others."},

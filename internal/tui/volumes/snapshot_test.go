@@ -53,7 +53,13 @@ func TestSnapshots(t *testing.T) {
 	c.Shows("db01 is there already")
 	c.Field("test")
 	c.next(1)
+	c.Type(" ")
+	c.Golden("choose-map-to-target", same...)
+	c.Escape()
 	c.pick("iqn.2026-11")
+	c.Type(" ")
+	c.Golden("choose-host-group", same...)
+	c.Escape()
 	c.pick("lab")
 	c.Golden("rollout", same...)
 	c.Enter()
@@ -79,6 +85,7 @@ func TestSnapshots(t *testing.T) {
 	c.Wait("device/look")
 	c.Type("d")
 	c.Wait("cannot be deleted")
+	c.Golden("delete-used", same...)
 	c.Enter()
 
 	// Another one is deleted by its name only.
@@ -123,7 +130,11 @@ func TestSchedules(t *testing.T) {
 	c.Golden("schedules")
 	c.Enter() // change it
 	c.Wait("Change schedule nightly")
+	c.Golden("change-schedule")
 	c.next(1)
+	c.Type(" ")
+	c.Golden("choose-every")
+	c.Escape()
 	c.pick("other")
 	c.Type("30s")
 	c.Shows("is not hourly")
@@ -175,6 +186,8 @@ devices:
 	c.next(2)
 	c.Enter()
 	c.Wait("Copy the image file?")
+	s := c.snapshots()[0]
+	c.Golden("copy-image", s.Name, "before-20261128-120000", s.Taken.UTC().Format("2006-01-02 15:04"), "2026-11-28 12:00")
 	c.Press(tcell.KeyLeft, tcell.KeyEnter)
 	c.Wait("that failed") // the imitation has no files that the library copies
 	c.Enter()

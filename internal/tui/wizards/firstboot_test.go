@@ -30,6 +30,9 @@ func settings(c *tuitest.Console, port int) {
 	c.Wait("step 2 of 4")
 	toggle(c)
 	choose(c, "eth1")
+	c.Type(" ")
+	c.Golden("choose-addresses")
+	c.Escape()
 	choose(c, "fixed")
 	c.Field("192.0.2.10/24 2001:db8::10/64")
 	c.Field("192.0.2.1")
@@ -51,9 +54,15 @@ func settings(c *tuitest.Console, port int) {
 	c.Press(tcell.KeyTab)
 	c.Field("ann@example.com bob@example.com")
 	c.Field("127.0.0.1")
+	c.Type(" ")
+	c.Golden("choose-encryption")
+	c.Escape()
 	choose(c, "none")
 	c.Field(fmt.Sprint(port))
 	c.Field("array@example.com")
+	c.Type(" ")
+	c.Golden("choose-log-in")
+	c.Escape()
 	choose(c, "none")
 }
 
@@ -71,9 +80,15 @@ func TestFirstBoot(t *testing.T) {
 	}
 	carryOut(c)
 	c.Wait("The network was changed. Keep it?")
+	var seconds []string // it counts down
+	for i := 50; i < 100; i++ {
+		seconds = append(seconds, fmt.Sprintf(" %d s", i), " NN s")
+	}
+	c.Golden("firstboot-keep", seconds...)
 	c.Press(tcell.KeyLeft, tcell.KeyEnter)
 	c.Wait("stays")
 	c.Wait("First boot: done")
+	c.Golden("firstboot-done")
 	if n := len(caught.Mails()); n != 0 {
 		t.Errorf("%d mails before the network is known to work", n)
 	}
@@ -135,6 +150,7 @@ func TestFirstBootSkips(t *testing.T) {
 	next(c)
 	carryOut(c)
 	c.Wait("The test mail was not sent")
+	c.Golden("firstboot-no-mail")
 	c.Enter()
 	c.Shows("Password   left as it is")
 	c.Shows("Network    left as it is")
@@ -213,6 +229,26 @@ func TestFirstBootBack(t *testing.T) {
 	}
 }
 
+// TestFirstBootNothing leaves all steps out.
+func TestFirstBootNothing(t *testing.T) {
+	t.Parallel()
+	a := apitest.New(t, apitest.Options{})
+	c := open(t, a, "F")
+	toggle(c)
+	next(c)
+	c.Wait("step 2 of 4")
+	c.Press(tcell.KeyTab)
+	next(c)
+	c.Wait("step 3 of 4")
+	toggle(c)
+	next(c)
+	c.Wait("step 4 of 4")
+	toggle(c)
+	next(c)
+	c.Wait("Nothing to do")
+	c.Golden("firstboot-nothing")
+}
+
 // TestFirstBootRefused: what the machine refuses is told after the last step,
 // and the forms are still there.
 func TestFirstBootRefused(t *testing.T) {
@@ -233,6 +269,7 @@ func TestFirstBootRefused(t *testing.T) {
 	toggle(c)
 	next(c)
 	c.Wait("This cannot be carried out")
+	c.Golden("firstboot-refused")
 	c.Enter()
 	c.Shows("step 4 of 4")
 	c.Escape()

@@ -69,6 +69,7 @@ func TestReplace(t *testing.T) {
 	c.Golden("replace-choice")
 	c.Enter()
 	c.Wait("It cannot be chosen")
+	c.Golden("it-cannot-be-chosen")
 	c.Enter()
 	before := a.Revisions()
 	a.Disks.Disk("vdx", "small", 1<<30)
@@ -109,6 +110,7 @@ func TestReplaceGone(t *testing.T) {
 	c.Golden("replace-gone")
 	c.Type("b")
 	c.Wait("There is no LED to light")
+	c.Golden("there-is-no-led-to-light")
 	c.Enter()
 	c.Enter()
 	c.Wait("Replace virtio-d1")
@@ -134,5 +136,6 @@ func TestReplaceStripes(t *testing.T) {
 	c.Wait("  failed  ")
 	c.Enter()
 	c.Wait("It is not replaced here")
+	c.Golden("it-is-not-replaced-here")
 	c.Shows("no redundancy")
 }
