@@ -35,6 +35,11 @@ func (s *File) misaligned(n int, off int64) bool {
 	return n%s.align != 0 || off%int64(s.align) != 0
 }
 
+// Direct implements Async.
+func (s *File) Direct(off int64, n int, write bool) (fd int, ok bool) {
+	return s.fd, s.queued && n > 0 && !s.misaligned(n, off) && !(write && s.readOnly) && s.check(n, off) == nil
+}
+
 // bounceRead reads what lies around p too where p does not begin and end at a
 // multiple of the alignment: initiators may ask for a part of a block.
 func (s *File) bounceRead(p []byte, off int64) (int, error) {

@@ -26,6 +26,10 @@ type File struct {
 	block    bool // a block device
 	align    int  // O_DIRECT: what offset, length and address must be multiples of; 0: page cache
 
+	// queued says that a Queue may carry I/O out: O_DIRECT on a file system
+	// that says when it would have to wait.
+	queued bool
+
 	reads  promptness
 	writes promptness
 	closed atomic.Bool
@@ -100,6 +104,9 @@ func directAlignment(fd int) int {
 // RWF_NOWAIT; tmpfs does not and never waits.
 func (s *File) probe() {
 	if s.align != 0 {
+		p := alignUp(make([]byte, 2*max(s.align, 4096)), 4096)[:s.align]
+		_, err := s.rw(unix.SYS_PREADV2, p, 0, unix.RWF_NOWAIT)
+		s.queued = s.align <= 4096 && (err == nil || errors.Is(err, unix.EAGAIN))
 		return
 	}
 	var fs unix.Statfs_t

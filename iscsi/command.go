@@ -40,6 +40,7 @@ const (
 	starved                 // waits for memory to gather Data-Out in
 	queued                  // waits for a worker
 	lined                   // held back by Execute until Resume
+	answering               // done with its device, and not answered yet
 	dead                    // aborted; whoever still has it gives it back
 )
 
@@ -142,6 +143,7 @@ func (c *connection) scsiCommand(h *wire.BHS, ahs, data []byte, landing bool) {
 
 // run executes t on the receive goroutine. The lock is held.
 func (c *connection) run(t *command) {
+	t.MaxOffload = c.away.limit()
 	if c.session.nexus.Execute(&t.Task) {
 		t.admitted = false
 		c.complete(t)
@@ -152,6 +154,10 @@ func (c *connection) run(t *command) {
 	c.keepData(t)
 	if t.slot < 0 {
 		c.tasks.add(t)
+	}
+	if t.Offload.Len > 0 {
+		c.depart(t)
+		return
 	}
 	if t.WouldBlock {
 		t.state.Store(queued)

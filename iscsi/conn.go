@@ -35,6 +35,7 @@ type connection struct {
 	landing    landing
 	err        error // why the connection ends
 	stepFn     func(fd uintptr) bool
+	vigil      vigil
 
 	lastReceived atomic.Int64 // on the server's clock
 
@@ -58,6 +59,7 @@ type connection struct {
 	pings     uint32
 	stuckAt   [2]int // what the queue of answers looked like when tend saw it last
 
+	away     away
 	workers  workers
 	managing sync.WaitGroup // goroutines of task management
 	text     textExchange
@@ -145,11 +147,15 @@ func (c *connection) serve() error {
 // end waits until no task of the connection runs any more and gives back what
 // it holds.
 func (c *connection) end() {
+	c.server.calm(&c.vigil)
 	c.mu.Lock()
 	c.tx.close()
 	c.abortTasks(scsi.AllLUNs, nil)
 	c.mu.Unlock()
 	c.sock.shutdown() // wakes drain
+	c.mu.Lock()
+	c.endAway()
+	c.mu.Unlock()
 	c.workers.stop()
 	c.managing.Wait()
 	c.tx.drained.Wait()

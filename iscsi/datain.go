@@ -109,7 +109,11 @@ func (c *connection) makeRoom(t *command, need int, patient bool) (ok, wait bool
 			// While the lock is given up others have to find t, to abort it.
 			c.tasks.add(t)
 		}
-		c.tx.space.Wait()
+		if t.onWorker {
+			c.tx.space.Wait()
+		} else {
+			c.waitForSpace()
+		}
 	}
 	if c.tx.closed || t.Aborted() {
 		return false, false

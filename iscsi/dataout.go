@@ -114,13 +114,24 @@ func (c *connection) buffer(t *command) bool {
 		c.overdrawn = true
 		return false
 	}
+	return c.charge(t, shift)
+}
+
+func (c *connection) charge(t *command, shift int) bool {
+	size := 1 << shift
 	if !c.server.budget.take(size) {
 		return false
 	}
 	c.charged += size
-	g.charged = size
-	g.buf = get(&c.server.pools.gather[shift])
+	t.out.charged = size
+	t.out.buf = get(&c.server.pools.gather[shift])
 	return true
+}
+
+// claim gets memory for the n bytes that t reads, if there is some to spare.
+func (c *connection) claim(t *command, n int) bool {
+	shift, ok := gatherShift(n)
+	return ok && c.charged+1<<shift <= c.server.options.sessionBudget() && c.charge(t, shift)
 }
 
 // keepData copies the data of t out of the receive buffer, for a command that

@@ -42,6 +42,7 @@ type rig struct {
 // slowStore is memory that can be made to wait.
 type slowStore struct {
 	*backing.Memory
+	away    atomic.Bool   // see Direct
 	slow    atomic.Bool   // Try methods would have to wait, the others do
 	entered chan struct{} // a waiting method was called
 	open    chan struct{} // closed: waiting methods go on

@@ -1,6 +1,8 @@
 package iscsi
 
 import (
+	"time"
+
 	"github.com/esos-project/esos/iscsi/wire"
 )
 
@@ -33,11 +35,14 @@ func (c *connection) ping(now int64) {
 }
 
 // tend is called about every second: it pings an initiator that was silent,
-// gives up one that does not answer, and lets workers go that have nothing to
-// do.
+// gives up one that does not answer, and lets go of workers and of vigils that
+// are not needed.
 func (c *connection) tend(now int64) {
 	c.workers.trim()
 	heard := c.lastReceived.Load()
+	if now-heard > int64(time.Second) {
+		c.server.calm(&c.vigil)
+	}
 	s := c.session
 	if s.nexus == nil {
 		if now-heard > int64(c.server.options.DiscoveryTimeout) {
@@ -50,6 +55,9 @@ func (c *connection) tend(now int64) {
 	}
 	if !c.mu.TryLock() {
 		return // it is at work
+	}
+	if c.away.out == 0 && now-c.away.used > awayIdle {
+		c.closeQueue()
 	}
 	stuck := c.tx.queued > 0
 	if at := [2]int{c.tx.head, c.tx.queued}; stuck && at != c.stuckAt {

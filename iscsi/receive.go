@@ -13,12 +13,24 @@ import (
 // poller whenever there may be something; false means to wait for more, true
 // that the connection is over (c.err says why).
 func (c *connection) step(uintptr) bool {
+	c.slept()
 	for {
 		if c.in == nil {
 			c.in = get(&c.server.pools.receive)
 			c.r, c.w = 0, 0
 		}
 		n, e := c.fill()
+		if e == unix.EAGAIN {
+			var returned bool
+			if n, e, returned = c.keepVigil(); returned {
+				continue
+			}
+		}
+		if e == unix.EAGAIN && c.away.out > 0 {
+			c.welcome(true)
+			c.slept()
+			continue
+		}
 		if e == unix.EAGAIN {
 			if c.r == c.w {
 				// An idle connection holds no buffer.
@@ -33,6 +45,7 @@ func (c *connection) step(uintptr) bool {
 		if c.err = c.work(); c.err != nil {
 			return true
 		}
+		c.welcome(false)
 	}
 }
 
@@ -89,8 +102,11 @@ func (c *connection) work() error {
 	defer c.mu.Unlock()
 	c.now = c.server.clock()
 	c.lastReceived.Store(c.now)
+	c.away.receiving = true
 	err := c.parse()
 	c.flush()
+	c.submit()
+	defer func() { c.away.receiving = false }()
 	if errors.Is(err, errLoggedOut) {
 		c.finish()
 	}
@@ -108,7 +124,7 @@ func (c *connection) work() error {
 // from. Our own batch is empty then.
 func (c *connection) backpressure() {
 	for c.tx.full() {
-		c.tx.space.Wait()
+		c.waitForSpace()
 	}
 }
 

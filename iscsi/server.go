@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,9 @@ type Server struct {
 	budget  budget
 
 	rejected atomic.Uint64 // Reject PDUs sent
+	lively   atomic.Int32  // connections whose initiators come back soon; see vigil
+	vigils   int           // if more than so many are, none of them stays awake
+	newQueue func(n int) (queue, error)
 
 	mu       sync.Mutex // a connection's lock is never taken while holding it
 	portals  map[string]*portal
@@ -148,6 +152,8 @@ func NewServer(o Options) *Server {
 		byKey:    map[sessionKey]*session{},
 		guests:   map[string]int{},
 		stop:     make(chan struct{}),
+		vigils:   runtime.GOMAXPROCS(0) - 1,
+		newQueue: newQueue,
 	}
 	// A whole PDU fits behind what is left of the one before.
 	s.pools = newPools(2*o.MaxRecvDataSegmentLength + 2*pduOverhead)

@@ -101,6 +101,11 @@ type Command struct {
 	// It must not wait for a device unless t.MayBlock; if it would, it sets
 	// t.WouldBlock and returns, and is called again with MayBlock.
 	Do func(t *Task)
+
+	// Finish goes on with a command whose Offload the transport has carried
+	// out, or, if moved is false, has not: then it is as if Do had found that
+	// it would have to wait. Nil if Do makes no offloads.
+	Finish func(t *Task, moved bool)
 }
 
 // Access classes a command for the gates of a Path: which reservations stop it

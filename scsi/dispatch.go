@@ -145,11 +145,24 @@ func (n *Nexus) Execute(t *Task) bool {
 	}
 	t.WouldBlock = false
 	t.Command.Do(t)
+	return n.ended(t)
+}
+
+// Finish goes on with a task whose Offload has been carried out, or has not
+// (moved is false). It returns what Execute does. The transport sends the data
+// of a read that was moved.
+func (n *Nexus) Finish(t *Task, moved bool) bool {
+	t.WouldBlock, t.Offload = false, Offload{}
+	t.Command.Finish(t, moved)
+	return n.ended(t)
+}
+
+func (n *Nexus) ended(t *Task) bool {
 	if t.WouldBlock {
 		return false
 	}
-	if p != nil {
-		p.leave(t)
+	if t.Path != nil {
+		t.Path.leave(t)
 	}
 	return true
 }

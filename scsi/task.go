@@ -15,6 +15,9 @@ type Task struct {
 	Transfer Transfer // takes Data-In
 	Expected uint32   // bytes the initiator made room for, in the direction of the command
 	MayBlock bool     // Do may wait for a device; otherwise it sets WouldBlock and returns
+	// MaxOffload is how long a transfer the transport would carry out for the
+	// device now, in bytes; 0: none.
+	MaxOffload int
 
 	// Set by Admit; read by the transport and the device.
 
@@ -39,6 +42,9 @@ type Task struct {
 	Status     Status
 	Sense      Sense // meaningful when Status is CheckCondition
 	WouldBlock bool  // not ended: Execute it again with MayBlock
+	// Offload may be set with WouldBlock: the transport may then carry it out
+	// and call Finish, instead of Execute.
+	Offload Offload
 
 	aborted  atomic.Bool // see Abort
 	detached atomic.Bool // see Detached
@@ -63,6 +69,15 @@ func (t *Task) Detached() bool { return t.detached.Load() }
 
 // Nexus is the I_T nexus that t came through.
 func (t *Task) Nexus() *Nexus { return t.nexus }
+
+// Offload is one transfer between a device's store and a task's data. While it
+// is under way the device counts the task among those that use it.
+type Offload struct {
+	FD    int // see backing.Async
+	Off   int64
+	Len   int // bytes: all of the task's Data-In, or of Out; 0: there is none
+	Write bool
+}
 
 // Transfer takes a task's Data-In towards the initiator. Each transport has
 // one. It belongs to a single task and is used by one goroutine at a time.

@@ -46,7 +46,7 @@ struct sess {
   int freel[MAXQ], nfree;
   u32 tmrdsl, first;
   int imm;
-  u64 seq;
+  u64 seq, done;
   u8 hdr[48];
 };
 static int qd = 1, wr, seqio, verify, fill;
@@ -368,6 +368,7 @@ static void finish(struct sess *s, int i, int st, u64 t) {
     }
   }
   done_n++;
+  s->done++;
   if (nl < latcap)
     lat[nl++] = t - l->t;
 }
@@ -560,7 +561,9 @@ int main(int ac, char **av) {
     usleep(300000);
     long r1 = rss(pid);
     printf("sessions %d rss_before_kB %ld rss_after_kB %ld per_session_kB %.1f\n", n, r0, r1, (r1 - r0) / (double)n);
+    double c0 = cpu(pid);
     sleep(idle);
+    printf("idle_s %d idle_cpu_s %.2f\n", idle, cpu(pid) - c0);
     return 0;
   }
   for (int i = 0; i < n; i++) {
@@ -614,10 +617,15 @@ int main(int ac, char **av) {
   double cc = (u1.ru_utime.tv_sec - u0.ru_utime.tv_sec) + (u1.ru_stime.tv_sec - u0.ru_stime.tv_sec) +
               ((u1.ru_utime.tv_usec - u0.ru_utime.tv_usec) + (u1.ru_stime.tv_usec - u0.ru_stime.tv_usec)) / 1e6;
   double c1 = cpu(pid);
+  u64 least = S[0].done;
+  for (int i = 1; i < n; i++)
+    if (S[i].done < least)
+      least = S[i].done;
   qsort(lat, nl, 4, cmp);
   printf("iops %.0f MBps %.1f p50us %.1f p99us %.1f p999us %.1f tgtcpu_s_per_100k %.3f clicpu_s_per_100k %.3f rss_kB "
-         "%ld errs %lu mismatch %lu\n",
+         "%ld errs %lu mismatch %lu slowest_of_mean %.2f\n",
          done_n / el, done_n * (double)bs / el / 1e6, lat[nl / 2] / 1e3, lat[(u64)(nl * .99)] / 1e3,
-         lat[(u64)(nl * .999)] / 1e3, (c1 - c0) / done_n * 1e5, cc / done_n * 1e5, pid ? rss(pid) : 0, errs, verr);
+         lat[(u64)(nl * .999)] / 1e3, (c1 - c0) / done_n * 1e5, cc / done_n * 1e5, pid ? rss(pid) : 0, errs, verr,
+         least * (double)n / done_n);
   return errs || verr ? 1 : 0;
 }

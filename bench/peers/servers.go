@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -26,8 +27,15 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
+// disk is what is to be served.
+type disk struct {
+	size   int64
+	path   string // of the file; empty: ESOS chooses
+	direct bool   // past the page cache
+}
+
 // startESOS serves a thin file through esos serve and esos-target.
-func startESOS(ctx context.Context, dir string, size int64) (*target, error) {
+func startESOS(ctx context.Context, dir string, d disk) (*target, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -41,11 +49,11 @@ name: bench
 iscsi:
   portals: [{name: main, address: "%s"}]
 devices:
-  - {name: bench, handler: vdisk_fileio, path: bench.img, size: %d}
+  - {name: bench, handler: vdisk_fileio, path: %s, size: %d, o_direct: %t}
 targets:
   - name: %s
     luns: [{lun: 0, device: bench}]
-`, t.addr, size, t.iqn)
+`, t.addr, cmp.Or(d.path, "bench.img"), d.size, d.direct, t.iqn)
 	file := filepath.Join(dir, "bench.yaml")
 	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/syslog"
 	"os"
 	"strings"
 
@@ -20,20 +21,23 @@ import (
 // Main runs one command and returns its exit code (docs/cli.md lists them).
 // args are without the program's name.
 func Main(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int {
-	a := &app{in: in, out: out, err: err}
+	return (&app{in: in, out: out, err: err, dialLog: syslog.New}).main(ctx, args)
+}
+
+func (a *app) main(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(err)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
 	e := root.ExecuteContext(ctx)
 	if e == nil {
 		return exitOK
 	}
 	if !errors.Is(e, errSilent) {
-		fmt.Fprintf(err, "esos: %s\n", strings.TrimPrefix(e.Error(), "esos: "))
+		fmt.Fprintf(a.err, "esos: %s\n", strings.TrimPrefix(e.Error(), "esos: "))
 		if hint := hintFor(e); hint != "" {
-			fmt.Fprintf(err, "%s\n", hint)
+			fmt.Fprintf(a.err, "%s\n", hint)
 		}
 	}
 	return exitCode(e)
@@ -47,6 +51,8 @@ type app struct {
 
 	socket, url, fingerprint, tokenFile string
 	output                              string
+
+	dialLog func(syslog.Priority, string) (*syslog.Writer, error) // the system's log
 }
 
 // Version is the software's version.

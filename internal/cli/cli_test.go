@@ -23,6 +23,7 @@ import (
 	"github.com/esos-project/esos/internal/api"
 	"github.com/esos-project/esos/internal/api/apitest"
 	"github.com/esos-project/esos/internal/appliance"
+	"github.com/esos-project/esos/internal/cli"
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
@@ -35,17 +36,20 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// program is the command, built once. It is built without the race detector
-// even when the tests have it: it starts hundreds of times, and what runs side
+// program is the command, built once, with esos-target beside it. It is built
+// without the race detector even when the tests have it: it starts hundreds of times, and what runs side
 // by side, the array, is in the test's own process.
 var program string
 
 func TestMain(m *testing.M) {
+	if log := os.Getenv(cli.LogVariable); log != "" {
+		os.Exit(cli.MainWithLog(log, os.Args[1:]))
+	}
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "esos-cli-")
 	if err == nil {
 		program = filepath.Join(dir, "esos")
-		build := exec.Command("go", "build", "-o", program, "../../cmd/esos")
+		build := exec.Command("go", "build", "-o", dir+"/", "../../cmd/esos", "../../cmd/esos-target")
 		build.Stderr = os.Stderr
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		err = build.Run()

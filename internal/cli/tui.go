@@ -56,7 +56,7 @@ func (a *app) showConsole(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
 	defer stop()
 	who := sitting()
-	note := consoleLog(who)
+	note := consoleLog(a.dialLog, who)
 	defer note("left")
 	note("came")
 	s := frame.Setup{Client: cl, Screen: screen, User: who, Blocks: blocks, Version: Version(), Theme: frame.FindTheme(loadLook(who).Theme),
@@ -138,8 +138,8 @@ func sitting() string {
 
 // consoleLog tells the system's log what is done on consoles; where there is none
 // nothing is said.
-func consoleLog(who string) func(string) {
-	w, err := syslog.New(syslog.LOG_LOCAL4|syslog.LOG_INFO, "esos_tui")
+func consoleLog(dial func(syslog.Priority, string) (*syslog.Writer, error), who string) func(string) {
+	w, err := dial(syslog.LOG_LOCAL4|syslog.LOG_INFO, "esos_tui")
 	if err != nil {
 		return func(string) {}
 	}

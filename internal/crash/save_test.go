@@ -140,7 +140,7 @@ func TestSave(t *testing.T) {
 		{"room enough", 512 * mib, 30 * mib, nil, true, "", nil},
 		{"the older dumps stay", 512 * mib, 30 * mib, func(b *bench) { b.old(first, 100*mib) }, true, "", nil},
 		{"the oldest dump makes room", 256 * mib, 100 * mib, func(b *bench) { b.old(first, 100*mib); b.old(second, 100*mib) }, true, "", []string{first}},
-		{"all dumps make room, then logs", 256 * mib, 160 * mib, func(b *bench) { b.old(first, 80*mib); b.old(second, 80*mib); b.archive(logs, 90*mib) }, true, "", []string{first, second, logs}},
+		{"all dumps make room, then logs", 256 * mib, 170 * mib, func(b *bench) { b.old(first, 80*mib); b.old(second, 80*mib); b.archive(logs, 90*mib) }, true, "", []string{first, second, logs}},
 		{"full to the last byte", 256 * mib, 100 * mib, func(b *bench) { b.old(first, 256*mib-4096) }, true, "", []string{first}},
 		{"too large", 64 * mib, 100 * mib, func(b *bench) { b.old(first, 30*mib) }, false, "does not fit on the log partition, which has 64 MiB", []string{first}},
 		{"cannot be read", 256 * mib, 100 * mib, func(b *bench) { b.fail = errors.New("bad core") }, false, "bad core", nil},

@@ -27,11 +27,11 @@ func elsewhere() map[string]string {
 		"T0.7":  "the panel Sessions: internal/tui/home TestPanels",
 		"T0.8":  "menus and hot keys: internal/tui/home TestMenus",
 		"T0.9":  "the line at the top: internal/tui/home TestPanels",
-		"T0.10": "there is one console for all; with few rights it shows what they allow",
-		"T0.11": "checks of fields: internal/tui/frame Name, Size, Address, Prefix and the document's own",
-		"T0.12": "dialogs and pickers: internal/tui/frame, internal/tui/pick",
-		"T0.13": "there are no limits but the document's",
-		"T0.14": "what is confirmed is logged as esos_tui, facility local4: internal/cli",
+		"T0.10": "there is one console for all, with the eight entries: TestSimple",
+		"T0.11": "checks of fields, while typing, IPv6 too: TestClasses",
+		"T0.12": "boxes and pickers: TestDialogs",
+		"T0.13": "no limits but the document's: TestNoLimits",
+		"T0.14": "who came, left, and confirmed what is logged as esos_tui, facility local4: internal/cli TestConsoleLog",
 	}
 }
 

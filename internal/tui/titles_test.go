@@ -43,7 +43,7 @@ func wild(title string) *regexp.Regexp {
 func made() []string { return []string{"Form", "List", "Picker", "Page"} }
 
 func told() []string {
-	return []string{"Say", "Warn", "Ask", "Choose", "Command", "CommandWith", "CommandFrom", "Follow"}
+	return []string{"Say", "Warn", "Ask", "ask", "Choose", "Command", "CommandWith", "CommandFrom", "Follow"}
 }
 
 // source is one package's.

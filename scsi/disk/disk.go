@@ -15,6 +15,7 @@ import (
 type Disk struct {
 	store   backing.Store
 	prompt  backing.Prompt // nil if the store always waits
+	async   backing.Async  // nil if nobody else can carry its I/O out
 	opt     Options
 	shift   uint // log2 of the block size
 	blocks  atomic.Uint64
@@ -106,6 +107,7 @@ func New(store backing.Store, opt Options) (*Disk, error) {
 		closing:   make(chan struct{}),
 	}
 	d.prompt, _ = store.(backing.Prompt)
+	d.async, _ = store.(backing.Async)
 	d.gate.init()
 	d.through.Store(opt.WriteThrough)
 	d.copies.held = map[copyKey]*copyState{}

@@ -25,7 +25,7 @@ import (
 type gate struct {
 	closed  atomic.Int32  // exclusive holders, in the queue or on their way to it
 	grants  atomic.Uint64 // exclusive holders that there were
-	stripes [16]stripe
+	stripes [stripes]stripe
 
 	isShut atomic.Bool // an exclusive holder took all, for long
 
@@ -36,6 +36,9 @@ type gate struct {
 	// length; nil until there is one.
 	past []span
 }
+
+// stripes is how many counters there are of those who use bytes beside others.
+const stripes = 16
 
 // span is a range of bytes.
 type span struct{ off, end int64 }
@@ -69,14 +72,26 @@ func (g *gate) init() { g.freed.L = &g.mu }
 // enter takes n bytes at off for use beside others. Without wait it gives up,
 // with false, where it would have to wait. It also does while the gate is shut.
 func (g *gate) enter(off int64, n int, wait bool) (pass, bool) {
-	i := uint8(uint64(off) >> 16 % uint64(len(g.stripes)))
-	s := &g.stripes[i]
-	s.n.Add(1)
-	if g.closed.Load() == 0 {
-		return pass{stripe: i}, true
+	if p, ok := g.slip(off); ok {
+		return p, true
 	}
-	g.leave(pass{stripe: i})
 	return g.wait(&hold{off: off, end: off + int64(n)}, wait)
+}
+
+// slip is enter where nobody wants bytes for itself.
+func (g *gate) slip(off int64) (pass, bool) {
+	p := passAt(off)
+	g.stripes[p.stripe].n.Add(1)
+	if g.closed.Load() == 0 {
+		return p, true
+	}
+	g.leave(p)
+	return pass{}, false
+}
+
+// passAt is the pass that slip gives for off.
+func passAt(off int64) pass {
+	return pass{stripe: uint8(uint64(off) >> 16 % stripes)}
 }
 
 // exclude takes n bytes at off for use alone. It waits, and gives up, with

@@ -50,6 +50,9 @@ func (d *Disk) read(t *scsi.Task) {
 			return
 		}
 	}
+	if d.offload(t, off, t.InLen, false) {
+		return
+	}
 	prompt, _ := t.Transfer.(scsi.PromptTransfer)
 	pass, ok := d.enterRead(t, off)
 	if !ok {
@@ -122,7 +125,11 @@ func (d *Disk) readSome(t *scsi.Task, p []byte, off int64) (int, error) {
 // Data-Out than its CDB asks for has what it sent written, and no more.
 func (d *Disk) write(t *scsi.Task) {
 	lba, _ := extent(t.CDB)
-	if d.put(t, int64(lba<<d.shift)) {
+	off := int64(lba << d.shift)
+	if d.offload(t, off, len(t.Out), true) {
+		return
+	}
+	if d.put(t, off) {
 		d.stable(t)
 	}
 }

@@ -29,16 +29,25 @@ func (t *table) action(name string, a scsi.Access, parse, do func(*scsi.Task), n
 		Usage: usage(n, use...), Access: a, Parse: parse, Do: do})
 }
 
+// finish sets what goes on with the last n commands when an offload ends.
+func (t table) finish(n int, f func(t *scsi.Task, moved bool)) {
+	for i := len(t) - n; i < len(t); i++ {
+		t[i].Finish = f
+	}
+}
+
 func (t *table) readWrite(d *Disk) {
 	const r, w = scsi.ReadsMedium, scsi.WritesMedium
 	t.extent("READ (6)", 0x08, 0, r, d.parseRead, d.read)
 	t.extent("READ (10)", 0x28, 0xf8, r, d.parseRead, d.read)
 	t.extent("READ (12)", 0xa8, 0xf8, r, d.parseRead, d.read)
 	t.extent("READ (16)", 0x88, 0xf8, r, d.parseRead, d.read)
+	t.finish(4, d.finishRead)
 	t.extent("WRITE (6)", 0x0a, 0, w, d.parseWrite, d.write)
 	t.extent("WRITE (10)", 0x2a, 0xf8, w, d.parseWrite, d.write)
 	t.extent("WRITE (12)", 0xaa, 0xf8, w, d.parseWrite, d.write)
 	t.extent("WRITE (16)", 0x8a, 0xf8, w, d.parseWrite, d.write)
+	t.finish(4, d.finishWrite)
 
 	t.extent("VERIFY (10)", 0x2f, 0xf6, r, d.parseVerify, d.verify)
 	t.extent("VERIFY (12)", 0xaf, 0xf6, r, d.parseVerify, d.verify)

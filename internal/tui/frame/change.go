@@ -198,7 +198,7 @@ func (p *planned) confirm() {
 	case 1:
 		steps = "1 step."
 	}
-	p.desk.Ask("Carry this out?", steps, "Carry out", p.carryOut)
+	p.desk.ask("Carry this out?", steps, "Carry out", p.title, p.carryOut)
 }
 
 // name asks for the name of an object that is destroyed.
@@ -219,7 +219,7 @@ func (p *planned) name(object string) {
 		}}}}
 	f.Do = func() {
 		p.desk.Close(f)
-		p.desk.confirmed("destroy " + object)
+		p.desk.confirmed(p.title + ": destroy " + object)
 		p.destroy = append(p.destroy, object)
 		p.confirm()
 	}

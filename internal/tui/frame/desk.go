@@ -328,6 +328,7 @@ func (d *Desk) more(events <-chan tcell.Event) bool {
 func (d *Desk) tick() {
 	d.now = d.o.Now()
 	d.arrive()
+	d.listen()
 }
 
 // Idle says whether nothing is under way that would change what is shown: for

@@ -3,6 +3,7 @@ package frame
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/gdamore/tcell/v2"
@@ -43,15 +44,23 @@ func (d *Desk) Fail(what string, err error) {
 	text := err.Error()
 	var gone *client.UnreachableError
 	if errors.As(err, &gone) {
-		text += "\n\nNothing was changed. What was typed is kept: try again when the line at the top says that the array answers again."
+		was := "Nothing was changed."
+		var op *net.OpError
+		if !errors.As(err, &op) || op.Op != "dial" { // it was asked, and died over it
+			was = "Whether anything was changed is not known."
+		}
+		text += "\n\n" + was + " What was typed is kept: try again when the line at the top says that the array answers again."
 	}
 	d.Warn(what+": that failed", text)
 }
 
 // Ask asks a question; yes is called if the answer is that. The safe answer has
 // the cursor.
-func (d *Desk) Ask(title, text, yes string, do func()) {
-	d.Push(&dialog{desk: d, title: title, text: text, at: 1, buttons: []button{{yes, func() { d.confirmed(title); do() }}, {"Cancel", func() {}}}})
+func (d *Desk) Ask(title, text, yes string, do func()) { d.ask(title, text, yes, title, do) }
+
+// ask is Ask of something that has another name in the log.
+func (d *Desk) ask(title, text, yes, what string, do func()) {
+	d.Push(&dialog{desk: d, title: title, text: text, at: 1, buttons: []button{{yes, func() { d.confirmed(what); do() }}, {"Cancel", func() {}}}})
 }
 
 // confirmed tells of an answer that lets something be done.

@@ -45,7 +45,7 @@ func (d *Desk) drawHead(c Canvas) {
 			c.Put(1, 0, c.Theme.Banner, "The array's daemon does not let you in: leave, and run 'sudo esos tui'.")
 			return
 		}
-		c.Put(1, 0, c.Theme.Banner, fmt.Sprintf("The array's daemon does not answer since %s. It is asked again every second; what was typed is kept.",
+		c.Put(1, 0, c.Theme.Banner, fmt.Sprintf("The array's daemon does not answer since %s. What was typed is kept.",
 			d.link.since.Format("15:04:05")))
 		return
 	}

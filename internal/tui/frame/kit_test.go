@@ -3,6 +3,7 @@ package frame_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/gdamore/tcell/v2"
 
 	"github.com/esos-project/esos/internal/api/apitest"
+	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/tui/frame"
 	"github.com/esos-project/esos/internal/tui/tuitest"
 )
@@ -208,6 +210,32 @@ func TestLists(t *testing.T) {
 	c.CarryOut()
 	c.Wait("vault")
 	c.Wait("number 1")
+}
+
+// TestLostUnderForm: who fills in a form is told before the end of it, and that
+// nothing was changed only where that is known.
+func TestLostUnderForm(t *testing.T) {
+	t.Parallel()
+	a, c := console(t)
+	var v string
+	c.In(func(d *frame.Desk) {
+		d.Form(&frame.Form{Title: "Form", Do: func() {
+			d.Do("Ask", func(ctx context.Context) error { _, err := d.Client().Status(ctx); return err }, func() {})
+		},
+			Fields: []frame.Field{{Label: "Value", Text: &v}}})
+	})
+	a.Stop()
+	c.Wait("does not answer since")
+	c.Shows("What was typed is kept.") // on 80 columns
+	c.Type("abc")
+	c.Press(tcell.KeyTab, tcell.KeyEnter)
+	c.Wait("Nothing was changed.")
+	c.Enter()
+	a.Start()
+	c.Wait("answers again")
+	c.Shows("abc")
+	c.In(func(d *frame.Desk) { d.Fail("Ask", &client.UnreachableError{Where: "vault", Err: io.ErrUnexpectedEOF}) })
+	c.Shows("Whether anything was changed is not known.")
 }
 
 // TestResizeUnderDialog: nothing is lost.

@@ -50,7 +50,7 @@ func (p *progress) end(op v1.Operation, err error) {
 	switch {
 	case left && err != nil: // nobody looks, and nobody asked to be told
 	case err != nil:
-		p.desk.Warn(p.title, fmt.Sprintf("The array could not be asked how far it is: %v\n\nIt goes on by itself: System, Operations shows how operation %s ended.", err, op.ID))
+		p.desk.Warn(p.title, fmt.Sprintf("The array could not be asked how far it is: %v\n\nUnless its daemon was ended it goes on by itself: System, Operations shows how operation %s ended. What was typed is kept: to do the same again shows what is left to do.", err, op.ID))
 	case op.State == v1.Failed:
 		p.desk.Warn(p.title+": that failed", failure(op))
 	case left:

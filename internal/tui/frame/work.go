@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"time"
 
+	v1 "github.com/esos-project/esos/internal/api/v1"
 	"github.com/esos-project/esos/internal/client"
 )
 
@@ -101,6 +102,15 @@ type link struct {
 	lost   bool
 	since  time.Time
 	denied bool // it is there, and not for whoever sits here
+}
+
+// listen finds out whether the array is there while nothing else asks it: who
+// fills in a form is to know before the end.
+func (d *Desk) listen() {
+	if d.link.lost || d.waiting != nil || d.pending > 0 || d.o.Client == nil {
+		return
+	}
+	Refresh(d, d.o.Client.Status, func(v1.Status, error) {}) // it hears
 }
 
 // again is the pause before a lost array is asked again.

@@ -20,6 +20,7 @@ type Terminal struct {
 	Cmd *exec.Cmd
 
 	t      testing.TB
+	w, h   int
 	master *os.File
 	mu     sync.Mutex
 	out    bytes.Buffer
@@ -41,7 +42,7 @@ func Run(t testing.TB, w, h int, c *exec.Cmd) *Terminal {
 		_ = master.Close()
 		t.Fatal(err)
 	}
-	x := &Terminal{Cmd: c, t: t, master: master, ended: make(chan struct{})}
+	x := &Terminal{Cmd: c, t: t, w: w, h: h, master: master, ended: make(chan struct{})}
 	var read sync.WaitGroup
 	read.Go(func() {
 		b := make([]byte, 4096)
