@@ -230,7 +230,7 @@ func TestDialogs(t *testing.T) {
 		entry(t, c, "Devices", "Add Device")
 		c.Press(tcell.KeyTab)
 		c.Choose("block")
-		c.Choose("virtio-d1")        // of the array r1
+		c.Choose("virtio-d1") // of the array r1
 		c.Shows("what it is") // still the picker
 		c.Shows("a member of a RAID array")
 	})

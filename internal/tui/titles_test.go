@@ -43,19 +43,20 @@ func wild(title string) *regexp.Regexp {
 func made() []string { return []string{"Form", "List", "Picker", "Page"} }
 
 func told() []string {
-	return []string{"Say", "Warn", "Ask", "ask", "Choose", "Command", "CommandWith", "CommandFrom", "Follow"}
+	return []string{"Say", "Warn", "Ask", "Choose", "Command", "CommandWith", "CommandFrom", "Follow"}
 }
 
 // source is one package's.
 type source struct {
 	set   *token.FileSet
 	files []*ast.File
+	asked map[string]bool // arguments of functions that are looked for
 }
 
 // screens are those that a package makes.
 func screens(t *testing.T, files []string) []found {
 	t.Helper()
-	s := source{set: token.NewFileSet()}
+	s := source{set: token.NewFileSet(), asked: map[string]bool{}}
 	for _, name := range files {
 		f, err := parser.ParseFile(s.set, name, nil, 0)
 		if err != nil {
@@ -101,7 +102,7 @@ func screens(t *testing.T, files []string) []found {
 					}
 				case *ast.CallExpr:
 					x, ok := n.Fun.(*ast.SelectorExpr)
-					if ok && slices.Contains(told(), x.Sel.Name) && len(n.Args) > 1 && s.desk(file, x.X) {
+					if ok && (slices.Contains(told(), x.Sel.Name) || area(file) == "frame" && x.Sel.Name == "ask") && len(n.Args) > 1 && s.desk(file, x.X) {
 						add(x.Sel.Name, n.Pos(), n.Args[0])
 					}
 				}
@@ -252,6 +253,12 @@ func refers(x ast.Expr, name string) bool {
 
 // given are what the callers of a function give it as one of its arguments.
 func (s source) given(name string, at int) []string {
+	key := name + " " + strconv.Itoa(at)
+	if s.asked[key] { // it calls itself
+		return nil
+	}
+	s.asked[key] = true
+	defer delete(s.asked, key)
 	var all []string
 	for _, file := range s.files {
 		for _, d := range file.Decls {
