@@ -13,7 +13,7 @@ type away struct {
 	refused bool  // there is none to be had
 	used    int64 // when something was sent off last, on the server's clock
 	out     int   // commands that are out
-	unsent  bool  // some of these are not submitted yet
+	unsent  int            // of these, not submitted yet
 	watched bool  // the queue watches the socket
 
 	receiving bool        // the receive goroutine is at work, under the lock
@@ -65,7 +65,7 @@ func (c *connection) depart(t *command) {
 		return
 	}
 	a.out++
-	a.unsent = true
+	a.unsent++
 	a.used = c.now
 }
 
@@ -87,10 +87,10 @@ func (c *connection) haveQueue() bool {
 // submit begins the I/O of those that were sent off. The lock is held.
 func (c *connection) submit() {
 	a := &c.away
-	if !a.unsent {
+	if a.unsent == 0 {
 		return
 	}
-	a.unsent = false
+	a.unsent = 0
 	for _, d := range a.queue.Submit() {
 		c.takeBack(d)
 	}

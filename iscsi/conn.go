@@ -32,6 +32,7 @@ type connection struct {
 	in         *buffer // nil while nothing is there to receive
 	r, w       int     // in.b[r:w] is received and not yet worked on
 	headerSeen bool    // the digest of the header at r was checked
+	drained    bool    // the last receive took all that there was: see step
 	landing    landing
 	err        error // why the connection ends
 	stepFn     func(fd uintptr) bool

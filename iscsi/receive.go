@@ -12,6 +12,12 @@ import (
 // step takes what the socket has and works through it. It is called by the
 // poller whenever there may be something; false means to wait for more, true
 // that the connection is over (c.err says why).
+//
+// A receive that did not fill its buffer took all that there was (epoll(7): the
+// poller hears of what comes later). So where there is no time to stay awake
+// the connection goes to sleep without asking again, and the sessions of a
+// busy server take turns: the scheduler looks for others that have something
+// only when nobody runs.
 func (c *connection) step(uintptr) bool {
 	c.slept()
 	for {
@@ -19,7 +25,11 @@ func (c *connection) step(uintptr) bool {
 			c.in = get(&c.server.pools.receive)
 			c.r, c.w = 0, 0
 		}
-		n, e := c.fill()
+		n, e := 0, unix.EAGAIN
+		if !c.drained {
+			n, e = c.fill()
+		}
+		c.drained = false
 		if e == unix.EAGAIN {
 			var returned bool
 			if n, e, returned = c.keepVigil(); returned {
@@ -61,6 +71,7 @@ func (c *connection) fill() (int, syscall.Errno) {
 		c.r, c.w = 0, 0
 		n, e := c.sock.recv2(dst, c.in.b)
 		if e == 0 && n > 0 {
+			c.drained = n < len(dst)+len(c.in.b)
 			here := min(n, len(dst))
 			c.landing.received(dst[:here])
 			c.w = n - here
@@ -68,8 +79,10 @@ func (c *connection) fill() (int, syscall.Errno) {
 		return n, e
 	}
 	c.compact()
-	n, e := c.sock.recv(c.in.b[c.w:])
+	room := c.in.b[c.w:]
+	n, e := c.sock.recv(room)
 	if e == 0 && n > 0 {
+		c.drained = n < len(room)
 		c.w += n
 	}
 	return n, e

@@ -17,8 +17,13 @@ import (
 // One that was awake in vain does so less and less often, an idle one never
 // does, and none does while there are as many of the kind as processors: those
 // have something better to do then.
+//
+// Sleep is also what hands the processor on: the scheduler looks for sockets
+// that have something only when nobody runs. So a connection that has run for
+// its turn sleeps once, and the others are heard.
 type vigil struct {
-	dry   int64  // when the socket was found empty, on the server's clock; 0 at first
+	woke  int64  // when the connection slept last, on the server's clock
+	dry   int64  // when the socket was found empty, likewise; 0: it is not
 	sleep uint32 // so many waits are slept through from their beginning
 	vain  uint32 // what sleep is set to after the next vigil in vain
 
@@ -30,9 +35,12 @@ const (
 	// awake is how long a connection stays awake at most: longer than an
 	// initiator takes that has to be woken itself.
 	awake = 100_000 // ns
+	// turn is how long a connection runs before it sleeps once.
+	turn = 4_000_000 // ns
 	// soon is how short a wait has to be, sleep and wake-up included, for the
-	// next one to be worth staying awake.
-	soon = 250_000 // ns
+	// connection to count as lively. Longer than a turn: what waits for others
+	// to end theirs is lively, too.
+	soon = 10_000_000 // ns
 	// maxVain bounds how many waits are slept through after a vigil in vain.
 	maxVain = 1024
 	// asks is how often the socket is asked between two looks at the clock.
@@ -45,7 +53,8 @@ func (c *connection) slept() {
 	if v.dry == 0 {
 		return
 	}
-	if c.server.clock()-v.dry <= soon {
+	v.woke = c.server.clock()
+	if v.woke-v.dry <= soon {
 		c.server.enliven(v)
 	} else {
 		c.server.calm(v)
@@ -60,7 +69,7 @@ func (c *connection) slept() {
 func (c *connection) keepVigil() (n int, e syscall.Errno, returned bool) {
 	v := &c.vigil
 	v.dry = c.server.clock()
-	if !v.lively.Load() || int(c.server.lively.Load()) > c.server.vigils {
+	if !v.lively.Load() || int(c.server.lively.Load()) > c.server.vigils || v.dry-v.woke > turn {
 		return 0, unix.EAGAIN, false
 	}
 	if v.sleep > 0 {

@@ -43,20 +43,26 @@ func TestVigil(t *testing.T) {
 	c, far := waiting(t)
 	s, v := c.server, &c.vigil
 	asleep := func() bool { // whether a wait was slept through from its beginning
+		before := v.vain
 		n, e, _ := c.keepVigil()
 		if e != unix.EAGAIN {
 			t.Fatalf("received %d bytes, %v", n, e)
 		}
-		return time.Duration(s.clock()-v.dry) < awake
+		return v.vain == before
 	}
 	if !asleep() {
 		t.Error("a new connection stays awake")
 	}
-	if c.slept(); s.lively.Load() != 1 {
+	wake := func() { // from a short sleep, to a long turn
+		v.dry = s.clock()
+		c.slept()
+		v.woke += int64(time.Minute)
+	}
+	if wake(); s.lively.Load() != 1 {
 		t.Error("a short sleep does not make a connection lively")
 	}
 	for _, sleeps := range []int{1, 2, 4, 8} {
-		if asleep() {
+		if wake(); asleep() {
 			t.Errorf("a lively connection slept; %d vigils in vain", sleeps-1)
 		}
 		for i := range sleeps {
@@ -69,13 +75,18 @@ func TestVigil(t *testing.T) {
 		t.Fatal(err)
 	}
 	for c.w == 0 { // it may take a moment to arrive
+		wake()
 		if n, e, _ := c.keepVigil(); e == 0 && n != 3 {
 			t.Errorf("received %d bytes", n)
 		}
 	}
 	v.sleep = 0 // it may have come in a wait that was slept through
-	if v.vain != 0 || asleep() {
+	if wake(); v.vain != 0 || asleep() {
 		t.Error("sleeps though something came in time")
+	}
+	v.sleep, v.woke = 0, s.clock()-2*turn
+	if !asleep() {
+		t.Error("stays awake beyond its turn")
 	}
 	v.dry = s.clock() - 2*soon
 	if c.slept(); s.lively.Load() != 0 || v.vain != 0 {
@@ -88,6 +99,7 @@ func TestNoVigilAmongMany(t *testing.T) {
 	c, _ := waiting(t)
 	s := c.server
 	var other vigil
+	c.vigil.woke = s.clock() + int64(time.Minute)
 	s.enliven(&c.vigil)
 	s.enliven(&other)
 	s.enliven(&other)

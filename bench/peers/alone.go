@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // check is something that ESOS has to hold by itself.
@@ -49,12 +50,12 @@ func sessionsOfOne(args ...string) func(context.Context, *bench, *target) (strin
 	return func(ctx context.Context, b *bench, t *target) (string, bool, error) {
 		var one, four []result
 		for range b.rounds {
-			m, err := b.load(ctx, t, row{args: append([]string{"-q", "32"}, args...)}, b.secs)
+			m, err := b.load(ctx, t, row{name: "1sess-q32" + strings.Join(args, ""), args: append([]string{"-q", "32"}, args...)}, b.secs)
 			if err != nil {
 				return "", false, err
 			}
 			one = append(one, m)
-			if m, err = b.load(ctx, t, row{args: append([]string{"-n", "4", "-q", "8"}, args...)}, b.secs); err != nil {
+			if m, err = b.load(ctx, t, row{name: "4sess-q8" + strings.Join(args, ""), args: append([]string{"-n", "4", "-q", "8"}, args...)}, b.secs); err != nil {
 				return "", false, err
 			}
 			four = append(four, m)
@@ -67,7 +68,7 @@ func sessionsOfOne(args ...string) func(context.Context, *bench, *target) (strin
 // fair says what the slowest of 64 sessions gets of the mean.
 func fair(args ...string) func(context.Context, *bench, *target) (string, bool, error) {
 	return func(ctx context.Context, b *bench, t *target) (string, bool, error) {
-		all, err := b.repeat(ctx, t, row{args: append([]string{"-n", "64"}, args...)})
+		all, err := b.repeat(ctx, t, row{name: "64sess" + strings.Join(args, ""), args: append([]string{"-n", "64"}, args...)})
 		if err != nil {
 			return "", false, err
 		}
@@ -79,7 +80,7 @@ func fair(args ...string) func(context.Context, *bench, *target) (string, bool, 
 // tail compares the 99th percentile of latency at depth 1 with the median.
 func tail(args ...string) func(context.Context, *bench, *target) (string, bool, error) {
 	return func(ctx context.Context, b *bench, t *target) (string, bool, error) {
-		all, err := b.repeat(ctx, t, row{args: append([]string{"-q", "1"}, args...)})
+		all, err := b.repeat(ctx, t, row{name: "tail-q1" + strings.Join(args, ""), args: append([]string{"-q", "1"}, args...)})
 		if err != nil {
 			return "", false, err
 		}

@@ -71,7 +71,7 @@ func (b *bench) onDisk(ctx context.Context, dir string, size int64) error {
 			continue
 		}
 		var got, fio []result
-		load := row{args: append([]string{"-q", strconv.Itoa(r.depth), "-b", strconv.Itoa(r.bytes), "-L", strconv.FormatInt(size, 10)}, r.args...)}
+		load := row{name: r.name, args: append([]string{"-q", strconv.Itoa(r.depth), "-b", strconv.Itoa(r.bytes), "-L", strconv.FormatInt(size, 10)}, r.args...)}
 		for range b.rounds {
 			m, err := b.load(ctx, ours, load, b.secs)
 			if err != nil {
@@ -81,6 +81,7 @@ func (b *bench) onDisk(ctx context.Context, dir string, size int64) error {
 			if err != nil {
 				return fmt.Errorf("row %s: %w", r.name, err)
 			}
+			fmt.Fprintf(b.keep, "BenchmarkLoad/fio/%s 1 %.0f io/s\n", r.name, f.iops)
 			got, fio = append(got, m), append(fio, f)
 		}
 		iops := ratio(got, fio, ofIOPS)

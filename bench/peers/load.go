@@ -26,6 +26,10 @@ func (b *bench) load(ctx context.Context, t *target, r row, secs float64) (resul
 	if v["iops"] == 0 || v["errs"] != 0 {
 		return result{}, errors.New("iblast did no I/O or met errors")
 	}
+	if r.name != "" {
+		fmt.Fprintf(b.keep, "BenchmarkLoad/%s/%s 1 %.0f io/s %.3f cpu-s/100k-io %.1f p50-us %.1f p99-us\n",
+			t.name, r.name, v["iops"], v["tgtcpu_s_per_100k"], v["p50us"], v["p99us"])
+	}
 	return result{v["iops"], v["MBps"], v["tgtcpu_s_per_100k"], v["p50us"], v["p99us"], v["slowest_of_mean"]}, nil
 }
 

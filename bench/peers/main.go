@@ -16,11 +16,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 )
 
@@ -40,6 +42,7 @@ type bench struct {
 	secs   float64
 	want   *regexp.Regexp // rows to run
 	blast  string         // the compiled iblast
+	keep   io.Writer      // every measurement, as benchstat reads them
 	missed []string       // bars that did not hold, as sentences
 }
 
@@ -57,11 +60,22 @@ func run() error {
 	only := flag.String("rows", ".", "regular expression of the rows to run")
 	size := flag.Int64("size", 1<<30, "bytes of each target's file")
 	disk := flag.String("disk", ".cache", "directory on a disk, for the rows whose data is not in memory")
+	out := flag.String("out", "", "file that keeps every measurement in the form of Go benchmarks, for benchstat")
 	strict := flag.Bool("strict", false, "fail if a bar does not hold")
 	flag.Parse()
 	var err error
 	if b.want, err = regexp.Compile(*only); err != nil {
 		return fmt.Errorf("-rows: %w", err)
+	}
+	b.keep = io.Discard
+	if *out != "" {
+		f, err := os.Create(*out)
+		if err != nil {
+			return fmt.Errorf("-out: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		fmt.Fprintf(f, "goos: %s\ngoarch: %s\npkg: github.com/esos-project/esos/bench/peers\n", runtime.GOOS, runtime.GOARCH)
+		b.keep = f
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
