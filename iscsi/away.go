@@ -13,7 +13,7 @@ type away struct {
 	refused bool  // there is none to be had
 	used    int64 // when something was sent off last, on the server's clock
 	out     int   // commands that are out
-	unsent  int            // of these, not submitted yet
+	unsent  int   // of these, not submitted yet
 	watched bool  // the queue watches the socket
 
 	receiving bool        // the receive goroutine is at work, under the lock
@@ -40,6 +40,11 @@ const (
 	// maxAway is the longest transfer of one, in bytes. Longer ones hold up
 	// nobody who hands them to a worker.
 	maxAway = 1 << 20
+	// A disk works best while we do: so many commands are submitted at a time
+	// while the rest of a batch is still read, and so many bytes of what has
+	// returned sent while the rest is still copied.
+	submitEach = 4
+	answerFrom = 32 << 10
 	// awayIdle is after how long a queue that is not used is given up, in ns.
 	awayIdle = 10_000_000_000
 )
@@ -67,6 +72,9 @@ func (c *connection) depart(t *command) {
 	a.out++
 	a.unsent++
 	a.used = c.now
+	if a.unsent >= submitEach {
+		c.submit()
+	}
 }
 
 func (c *connection) haveQueue() bool {
@@ -115,12 +123,14 @@ func (c *connection) welcome(wait bool) bool {
 	defer c.mu.Unlock()
 	c.now = c.server.clock()
 	a.receiving = true
+	sends := c.tx.sends
 	for _, d := range came {
 		c.takeBack(d)
 	}
 	c.answerReturned()
 	c.flush()
 	a.receiving = false
+	c.vigil.owed = c.vigil.owed || c.tx.sends != sends
 	return true
 }
 
@@ -191,7 +201,7 @@ func (c *connection) answerReturned() {
 			data = data[n:]
 		}
 		c.complete(t)
-		if c.out.n >= sendFrom {
+		if c.out.n >= answerFrom {
 			c.tx.send(&c.out)
 		}
 	}

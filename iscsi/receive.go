@@ -115,11 +115,15 @@ func (c *connection) work() error {
 	defer c.mu.Unlock()
 	c.now = c.server.clock()
 	c.lastReceived.Store(c.now)
+	sends := c.tx.sends
 	c.away.receiving = true
 	err := c.parse()
 	c.flush()
 	c.submit()
-	defer func() { c.away.receiving = false }()
+	defer func() {
+		c.away.receiving = false
+		c.vigil.owed = c.tx.sends != sends
+	}()
 	if errors.Is(err, errLoggedOut) {
 		c.finish()
 	}

@@ -34,6 +34,7 @@ type transmitter struct {
 	queue  []segment
 	head   int // first segment of queue
 	queued int // bytes in queue
+	sends  int // calls of send that had something
 
 	draining bool
 	closed   bool
@@ -61,6 +62,7 @@ func (t *transmitter) send(b *batch) {
 	if b.n == 0 {
 		return
 	}
+	t.sends++
 	if t.closed {
 		b.n = 0
 		return

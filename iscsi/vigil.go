@@ -27,6 +27,8 @@ type vigil struct {
 	sleep uint32 // so many waits are slept through from their beginning
 	vain  uint32 // what sleep is set to after the next vigil in vain
 
+	owed bool // something was sent since something was received: more is to come
+
 	// lively says that the last wait was short; Server.lively counts these.
 	lively atomic.Bool
 }
@@ -69,6 +71,9 @@ func (c *connection) slept() {
 func (c *connection) keepVigil() (n int, e syscall.Errno, returned bool) {
 	v := &c.vigil
 	v.dry = c.server.clock()
+	if c.away.out > 0 && !v.owed {
+		return 0, unix.EAGAIN, false // the initiator waits for what is away
+	}
 	if !v.lively.Load() || int(c.server.lively.Load()) > c.server.vigils || v.dry-v.woke > turn {
 		return 0, unix.EAGAIN, false
 	}
