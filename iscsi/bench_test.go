@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/metrics"
 	"testing"
 
 	"github.com/esos-project/esos/iscsi/wire"
@@ -122,12 +123,55 @@ func BenchmarkIO(b *testing.B) {
 			r.store.slow.Store(c.slow)
 			b.ReportAllocs()
 			b.SetBytes(int64(c.blocks * blockSize))
+			for range 50 {
+				if err := l.round(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			before := spentNow()
+			b.ResetTimer()
 			for n := 0; n < b.N; n += c.depth {
 				if err := l.round(); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.StopTimer()
+			spentNow().check(b, before)
 		})
+	}
+}
+
+// spent is what the process has spent so far.
+type spent struct {
+	mallocs uint64
+	gc, cpu float64 // seconds of all processors, of these the collector's
+}
+
+func spentNow() spent {
+	runtime.GC() // the figures below are as of the last one
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	s := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/user:cpu-seconds"}}
+	metrics.Read(s)
+	return spent{mallocs: m.Mallocs, gc: s[0].Value.Float64(), cpu: s[0].Value.Float64() + s[1].Value.Float64()}
+}
+
+// check reports the share of the collector, and fails a run that is long enough
+// to tell if that is 1 % or more, or if I/Os allocate. A few allocations are
+// fair: a collection empties the pools.
+func (s spent) check(b *testing.B, before spent) {
+	b.Helper()
+	cpu := max(s.cpu-before.cpu, 1e-9)
+	share := 100 * (s.gc - before.gc) / cpu
+	b.ReportMetric(share, "gc-%")
+	if cpu < 0.5 {
+		return
+	}
+	if share >= 1 {
+		b.Errorf("garbage collection took %.2f %% of %.1f s of CPU", share, cpu)
+	}
+	if per := float64(s.mallocs-before.mallocs) / float64(b.N); per > 0.01 && !underRace {
+		b.Errorf("%.3f allocations an I/O", per)
 	}
 }
 

@@ -2,6 +2,7 @@ package iscsi
 
 import (
 	"errors"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,11 @@ import (
 // only when nobody runs.
 func (c *connection) step(uintptr) bool {
 	c.slept()
+	if c.server.crowded() {
+		// Let those go first that were found to have something together with
+		// us: meanwhile more comes, and a longer batch costs less for each.
+		runtime.Gosched()
+	}
 	for {
 		if c.in == nil {
 			c.in = get(&c.server.pools.receive)

@@ -74,7 +74,7 @@ func (c *connection) keepVigil() (n int, e syscall.Errno, returned bool) {
 	if c.away.out > 0 && !v.owed {
 		return 0, unix.EAGAIN, false // the initiator waits for what is away
 	}
-	if !v.lively.Load() || int(c.server.lively.Load()) > c.server.vigils || v.dry-v.woke > turn {
+	if !v.lively.Load() || c.server.crowded() || v.dry-v.woke > turn {
 		return 0, unix.EAGAIN, false
 	}
 	if v.sleep > 0 {
@@ -96,6 +96,9 @@ func (c *connection) keepVigil() (n int, e syscall.Errno, returned bool) {
 		}
 	}
 }
+
+// crowded says that more connections are lively than may stay awake.
+func (s *Server) crowded() bool { return int(s.lively.Load()) > s.vigils }
 
 func (s *Server) enliven(v *vigil) {
 	if !v.lively.Load() && v.lively.CompareAndSwap(false, true) {
