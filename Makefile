@@ -5,6 +5,8 @@ GO ?= go
 PKG ?= ./...
 FUZZTIME ?= 60s
 ROUNDS ?= 5
+BENCHCOUNT ?= 6
+BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 
 # What needs root is run with sudo by those who are not root; it keeps their
 # PATH, which leads to Go.
@@ -85,13 +87,18 @@ fuzz: ## every fuzz target for FUZZTIME (60s) each
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
 .PHONY: bench
-bench: ## the Go benchmarks of all packages
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## the Go benchmarks of all packages, BENCHCOUNT (6) times, kept in bench/results/new.txt
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 0.5s -count $(BENCHCOUNT) ./... > bench/results/new.txt || { cat bench/results/new.txt; exit 1; }
+	grep -E '^(Benchmark|pkg)' bench/results/new.txt
+
+.PHONY: bench-compare
+bench-compare: ## what make bench kept, against the results in the tree
+	$(GO) run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT) bench/results/go.txt bench/results/new.txt
 
 .PHONY: bench-peers
 bench-peers: build ## ESOS and Debian's tgt side by side, ROUNDS (5) alternating rounds
 	scripts/install-deps bench
-	$(GO) run ./bench/peers -rounds $(ROUNDS)
+	$(GO) run ./bench/peers -rounds $(ROUNDS) -out bench/results/peers-new.txt
 
 .PHONY: bench-boot
 bench-boot: ## from the kernel's start to a served LUN, beside stock Debian 13 to its SSH; ROUNDS alternating rounds

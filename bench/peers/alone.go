@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -14,8 +15,10 @@ type check struct {
 
 func alone() []check {
 	return []check{
-		{"4sess-of-1-read", sessionsOfOne()},
-		{"4sess-of-1-write", sessionsOfOne("-w")},
+		{"4sess-of-1-read-32", sessionsOfOne(32)},
+		{"4sess-of-1-write-32", sessionsOfOne(32, "-w")},
+		{"4sess-of-1-read-128", sessionsOfOne(128)},
+		{"4sess-of-1-write-128", sessionsOfOne(128, "-w")},
 		{"fair-64-read-q1", fair("-q", "1")},
 		{"fair-64-read-q8", fair("-q", "8")},
 		{"fair-64-write-q8", fair("-q", "8", "-w")},
@@ -45,23 +48,25 @@ func (b *bench) byItself(ctx context.Context, ours *target) error {
 	return nil
 }
 
-// sessionsOfOne compares four sessions of depth 8 with one of depth 32.
-func sessionsOfOne(args ...string) func(context.Context, *bench, *target) (string, bool, error) {
+// sessionsOfOne compares four sessions with one of their depth in all.
+func sessionsOfOne(depth int, args ...string) func(context.Context, *bench, *target) (string, bool, error) {
+	single := append([]string{"-q", strconv.Itoa(depth)}, args...)
+	shared := append([]string{"-n", "4", "-q", strconv.Itoa(depth / 4)}, args...)
 	return func(ctx context.Context, b *bench, t *target) (string, bool, error) {
 		var one, four []result
 		for range b.rounds {
-			m, err := b.load(ctx, t, row{name: "1sess-q32" + strings.Join(args, ""), args: append([]string{"-q", "32"}, args...)}, b.secs)
+			m, err := b.load(ctx, t, row{name: "1sess" + strings.Join(single, ""), args: single}, b.secs)
 			if err != nil {
 				return "", false, err
 			}
 			one = append(one, m)
-			if m, err = b.load(ctx, t, row{name: "4sess-q8" + strings.Join(args, ""), args: append([]string{"-n", "4", "-q", "8"}, args...)}, b.secs); err != nil {
+			if m, err = b.load(ctx, t, row{name: "4sess" + strings.Join(shared, ""), args: shared}, b.secs); err != nil {
 				return "", false, err
 			}
 			four = append(four, m)
 		}
 		r := ratio(four, one, ofIOPS)
-		return fmt.Sprintf("4 sessions of depth 8: %.0f I/Os a second, %.2f times those of one of depth 32 (bar 1.00)", median(four, ofIOPS), r), r >= 1, nil
+		return fmt.Sprintf("4 sessions of depth %d: %.0f I/Os a second, %.2f times those of one of depth %d (bar 1.00)", depth/4, median(four, ofIOPS), r, depth), r >= 1, nil
 	}
 }
 
