@@ -58,6 +58,10 @@ const (
 // FileOptions say how a file is used.
 type FileOptions struct {
 	ReadOnly bool
+	// CacheUnless is the size of the blocks that will be asked for, in bytes: if
+	// O_DIRECT takes only larger ones, the file goes through the page cache
+	// instead. 0: it does not.
+	CacheUnless int
 }
 
 // NewFile makes a Store of an open file or block device. O_DIRECT is taken
@@ -82,6 +86,12 @@ func NewFile(f *os.File, o FileOptions) (*File, error) {
 	}
 	if flags&unix.O_DIRECT != 0 {
 		s.align = directAlignment(fd)
+		if n := o.CacheUnless; n > 0 && n%s.align != 0 {
+			if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&^unix.O_DIRECT); err != nil {
+				return nil, fmt.Errorf("use the page cache for backing file %s: %w", f.Name(), err)
+			}
+			s.align = 0
+		}
 	}
 	if _, err := s.Refresh(); err != nil {
 		return nil, err

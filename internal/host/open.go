@@ -70,7 +70,8 @@ func OpenImage(path string, a Access) (*os.File, error) {
 
 // OpenBlock opens a block device for serving. It claims the device (O_EXCL):
 // the kernel refuses that while the device or a partition of it is mounted,
-// in use as swap, or part of an array or volume group.
+// in use as swap, or part of an array or volume group. Direct is a wish: the few
+// devices that cannot do without the page cache are opened with it.
 func OpenBlock(path string, a Access) (*os.File, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
@@ -87,6 +88,10 @@ func OpenBlock(path string, a Access) (*os.File, error) {
 	var f *os.File
 	err := claim(unix.EBUSY, func() (err error) {
 		f, err = os.OpenFile(path, a.flags()|unix.O_EXCL, 0)
+		if a.Direct && errors.Is(err, unix.EINVAL) { // its driver only knows the page cache
+			a.Direct = false
+			f, err = os.OpenFile(path, a.flags()|unix.O_EXCL, 0)
+		}
 		return err
 	})
 	switch {

@@ -52,8 +52,12 @@ func TestBlockDevice(t *testing.T) {
 	if err := e.PutDevice(ctx, again); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("one block device twice: %v", err)
 	}
+	// Another node that has the same disk: it writes to what is below.
+	behind, err := os.OpenFile(file, os.O_RDWR, 0)
+	ok(t, err)
+	defer behind.Close()
 	s := login(t, at)
-	_, err := s.Attentions(1)
+	_, err = s.Attentions(1)
 	ok(t, err)
 	data := bytes.Repeat([]byte("block io"), 512)
 	ok(t, s.Write(1, 8, data, 512, true))
@@ -73,7 +77,18 @@ func TestBlockDevice(t *testing.T) {
 	s = relogin(t, at)
 	_, err = s.Attentions(1)
 	ok(t, err)
-	got, err := s.Read(1, 8, 8, 512)
+	got, err := s.Read(1, 64, 8, 512)
+	ok(t, err)
+	if !bytes.Equal(got, make([]byte, 4096)) {
+		t.Fatalf("blocks that nobody wrote hold % x...", got[:16])
+	}
+	other := bytes.Repeat([]byte("another!"), 512)
+	_, err = behind.WriteAt(other, 64*512)
+	ok(t, err)
+	if got, err = s.Read(1, 64, 8, 512); err != nil || !bytes.Equal(got, other) {
+		t.Errorf("after another node wrote: %v, % x...", err, got[:16])
+	}
+	got, err = s.Read(1, 8, 8, 512)
 	ok(t, err)
 	if !bytes.Equal(got, data) {
 		t.Errorf("read % x... after the restart", got[:16])

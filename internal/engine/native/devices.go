@@ -66,6 +66,9 @@ func (e *Engine) open(d control.Device) (*os.File, error) {
 	case config.FileIO:
 		return host.OpenImage(path, access)
 	case config.BlockIO:
+		// Another node, or a program of this one, may use the device, too:
+		// nobody may be told what it held once.
+		access.Direct = true
 		return host.OpenBlock(path, access)
 	case config.CDROM:
 		return host.OpenMedium(path)

@@ -129,7 +129,11 @@ func newStore(spec control.Device, f *files) (backing.Store, error) {
 		if file == nil {
 			return nil, control.Errorf(control.Refused, "no file came with %s", spec.Handler)
 		}
-		s, err := backing.NewFile(file, backing.FileOptions{ReadOnly: spec.ReadOnly})
+		opt := backing.FileOptions{ReadOnly: spec.ReadOnly}
+		if spec.Handler == blockIO {
+			opt.CacheUnless = spec.BlockSize // 512 byte blocks on a drive of 4096 byte sectors
+		}
+		s, err := backing.NewFile(file, opt)
 		if err != nil {
 			file.Close()
 			return nil, err
