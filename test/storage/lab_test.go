@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,28 +78,37 @@ func (a *array) nothingToDo(ctx context.Context, document string) {
 }
 
 // login opens a session of an initiator with a target.
-func (a *array) login(ctx context.Context, name, target string) (*initiator.Session, error) {
-	return initiator.Login(ctx, initiator.Options{Address: a.Portal(), Target: target, Initiator: name, ISID: 1, Timeout: 20 * time.Second})
+func (a *array) login(ctx context.Context, name, target string, isid uint32) (*initiator.Session, error) {
+	return initiator.Login(ctx, initiator.Options{Address: a.Portal(), Target: target, Initiator: name, ISID: isid, Timeout: 20 * time.Second})
 }
 
 // waitLogin logs in as soon as that is possible.
 func (a *array) waitLogin(ctx context.Context, name, target string) *initiator.Session {
 	a.T.Helper()
-	var s *initiator.Session
-	err := appliance.Poll(ctx, func(ctx context.Context) (err error) {
-		if s, err = a.login(ctx, name, target); err != nil {
+	// Attempts overlap. One ISID for all would have each end the session of the
+	// one before.
+	var isid atomic.Uint32
+	first := make(chan *initiator.Session, 1)
+	err := appliance.Poll(ctx, func(ctx context.Context) error {
+		s, err := a.login(ctx, name, target, isid.Add(1))
+		if err != nil {
 			return err
 		}
 		// A target can be there before its LUNs.
-		if _, err = s.Read(0, 0, 1, 512); err != nil {
-			_ = s.Close()
+		if _, err = s.Read(0, 0, 1, 512); err == nil {
+			select {
+			case first <- s:
+				return nil
+			default: // another was quicker
+			}
 		}
+		_ = s.Close()
 		return err
 	})
 	if err != nil {
 		a.T.Fatalf("%s logs in to %s: %v\nlast lines on the console:\n%s", name, target, err, a.Console().Tail(40))
 	}
-	return s
+	return <-first
 }
 
 // identities is what an initiator is told about each LUN: capacity, serial
