@@ -35,6 +35,9 @@ func adapters() map[string]func(path string) controllers {
 	return map[string]func(string) controllers{
 		"storcli64": storcli("storcli64", "mega"),
 		"perccli64": storcli("perccli64", "perc"),
+		"arcconf": func(path string) controllers {
+			return hwraid.Arcconf{Path: path, Word: "arc", Run: host.Linux{}}
+		},
 	}
 }
 
@@ -44,8 +47,8 @@ func (a *app) hardwareRAID() *cobra.Command {
 	c := &cobra.Command{
 		Use: "hwraid", Short: "Volumes and hot spares of hardware RAID controllers",
 		Long: `Volumes and hot spares of the hardware RAID controllers in this machine, through
-their vendors' programs (esos raid-cli): storcli64 and perccli64. A volume is a disk
-to this machine, and can be used as any other (esos disk list).`,
+their vendors' programs (esos raid-cli): storcli64, perccli64 and arcconf. A volume is
+a disk to this machine, and can be used as any other (esos disk list).`,
 	}
 	h := &hardware{app: a}
 	c.PersistentFlags().StringVar(&h.root, "root", "/", "`directory` of the system that the programs are in")
@@ -86,7 +89,7 @@ func (h *hardware) read(ctx context.Context) (hardwareState, map[string]controll
 	if err != nil {
 		return now, nil, err
 	}
-	make, serials := adapters(), map[string]bool{}
+	make, serials := adapters(), map[string]string{} // which program has which
 	for _, p := range programs {
 		if !p.Installed || make[p.Name] == nil {
 			continue
@@ -99,10 +102,10 @@ func (h *hardware) read(ctx context.Context) (hardwareState, map[string]controll
 		}
 		now.Programs = append(now.Programs, one)
 		for _, c := range list {
-			if c.Serial != "" && serials[c.Serial] {
+			if by := serials[c.Model+" "+c.Serial]; by != "" && by != p.Name {
 				continue
 			}
-			serials[c.Serial] = true
+			serials[c.Model+" "+c.Serial] = p.Name
 			now.Controllers, of[c.ID] = append(now.Controllers, c), program
 		}
 	}
@@ -141,7 +144,7 @@ func (h *hardware) find(ctx context.Context, name string) (hwraid.Controller, co
 	return hwraid.Controller{}, nil, notFound(fmt.Errorf("there is no controller %q; 'esos hwraid list' shows those that are there", name))
 }
 
-const noProgram = "no program that speaks to RAID controllers is here: put in that of the controller's vendor, storcli64 or perccli64 (esos raid-cli add)"
+const noProgram = "no program that speaks to RAID controllers is here: put in that of the controller's vendor, storcli64, perccli64 or arcconf (esos raid-cli add)"
 
 func (h *hardware) listCommand() *cobra.Command {
 	return &cobra.Command{

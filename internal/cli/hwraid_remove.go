@@ -167,12 +167,20 @@ func (*hardware) wouldBeLost(ctx context.Context, cl *client.Client, d v1.Disk) 
 	return "nothing is known to be on it, and what there is, is lost", nil
 }
 
-// diskOf finds the disk that a volume is to this machine: by the identifier that
-// both tell, and by the kernel's name. If they do not agree, nobody can tell.
+// diskOf finds the disk that a volume is to this machine: by the identifier or
+// serial number that both tell, and by the kernel's name. If they do not agree, nobody can tell.
 func diskOf(now v1.StorageState, on hwraid.Controller, v hwraid.Volume) (d v1.Disk, seen bool, err error) {
 	if v.NAA != "" {
 		for _, x := range now.Disks {
 			if strings.TrimPrefix(strings.ToLower(x.WWN), "0x") == v.NAA || strings.HasSuffix(strings.ToLower(x.ID), v.NAA) {
+				d, seen = x, true
+				break
+			}
+		}
+	}
+	if !seen && len(v.Serial) >= 8 {
+		for _, x := range now.Disks {
+			if strings.EqualFold(x.Serial, v.Serial) {
 				d, seen = x, true
 				break
 			}

@@ -138,3 +138,36 @@ func TestHardwareRAIDPrograms(t *testing.T) {
 	c.run(t, 0, "warning: list the controllers: storcli64 does not answer", "list")
 	c.run(t, 1, "does not answer", "add-spare", "mega0", "252:3")
 }
+
+// TestHardwareRAIDSerial: a program that tells neither the kernel's name nor the
+// identifier of a volume, but its serial number.
+func TestHardwareRAIDSerial(t *testing.T) {
+	t.Parallel()
+	c := newController(t, hwraidtest.State{})
+	p := hwraidtest.Install(t, c.root, "arcconf", hwraidtest.State{})
+	p.Script(`case $1 in GETCONFIG) cat <<END
+Controllers found: 1
+   Controller Model : Imitation
+Logical Device number 0
+   RAID level : 1
+   Unique Identifier : $(cat ` + c.root + `/serial)
+END
+;; *) echo "$*" >` + c.root + `/did ;; esac
+echo Command completed successfully.`)
+	c.a.Disks.Disk("vdx", "0BADCAFE", 1<<30).Mounts = []string{"/srv"}
+	for _, x := range []struct {
+		serial, want string
+		code         int
+	}{{"0BADCAFE", "mounted at /srv", 4}, {"0BADCAFF", "does not tell which disk", 4}, {"0badcafe", "deleted volume 0", 0}} {
+		if err := os.WriteFile(c.root+"/serial", []byte(x.serial), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if x.code == 0 {
+			c.a.Disks.Look("vdx").Mounts = nil
+		}
+		c.run(t, x.code, x.want, "remove-volume", "arc1", "0", "--destroy", "hwraid/arc1/0")
+	}
+	if did, err := os.ReadFile(c.root + "/did"); err != nil || string(did) != "DELETE 1 LOGICALDRIVE 0 noprompt\n" {
+		t.Errorf("the controller was told %q, %v", did, err)
+	}
+}

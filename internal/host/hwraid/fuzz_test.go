@@ -28,31 +28,42 @@ func FuzzStorcli(f *testing.F) {
 	f.Add([]byte(`{"Controllers":[{"Command Status":{"Controller":"1","Status":"Failure","Detailed Status":[{"ErrMsg":"\u001b[2J"}]},"Response Data":{"Product Name":"HBA"}}]}`))
 	f.Fuzz(func(t *testing.T, out []byte) {
 		s := Storcli{Name: "storcli64", Path: "/storcli64", Word: "mega", Run: says(out)}
-		check := func(texts ...string) {
-			for _, text := range texts {
-				if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || len([]rune(text)) > 10*(mostWord+60) {
-					t.Errorf("%q", text)
-				}
-			}
-		}
 		all, err := s.Controllers(t.Context())
 		if err != nil {
-			check(err.Error())
+			shown(t, err.Error())
 		}
 		for _, c := range all {
-			check(c.ID, c.Model, c.Serial, c.Firmware, c.State, c.Why)
+			fit(t, c)
 			for _, d := range c.Drives {
-				check(d.Place, d.Size, d.Medium, d.Interface, d.State, d.Model, d.Serial, d.Why)
 				if _, err := s.at(c.Number, d.Place); err != nil {
 					t.Error(err)
 				}
 			}
-			for _, v := range c.Volumes {
-				check(append(v.Drives, v.Name, v.Level, v.Size, v.State, v.WriteCache, v.Disk, v.NAA)...)
-			}
 		}
 		if err := s.AddSpare(t.Context(), 0, "252:1"); err != nil {
-			check(err.Error())
+			shown(t, err.Error())
 		}
 	})
+}
+
+// shown fails if texts are not fit to be shown.
+func shown(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || len([]rune(text)) > 10*(mostWord+60) {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
+// fit fails if anything of a controller is not fit to be shown.
+func fit(t *testing.T, c Controller) {
+	t.Helper()
+	shown(t, c.ID, c.Model, c.Serial, c.Firmware, c.State, c.Why)
+	for _, d := range c.Drives {
+		shown(t, d.Place, d.Size, d.Medium, d.Interface, d.State, d.Model, d.Serial, d.Why)
+	}
+	for _, v := range c.Volumes {
+		shown(t, append(v.Drives, v.Name, v.Level, v.Size, v.State, v.WriteCache, v.Disk, v.NAA, v.Serial)...)
+	}
 }

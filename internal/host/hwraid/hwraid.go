@@ -52,8 +52,9 @@ type Volume struct {
 	WriteCache string   `json:"write_cache,omitempty"` // wb, wt, or nothing if the program does not tell
 	ReadAhead  bool     `json:"read_ahead"`
 	Drives     []string `json:"drives"`
-	Disk       string   `json:"disk,omitempty"` // what the kernel has it as: /dev/sda
-	NAA        string   `json:"naa,omitempty"`  // the identifier that the disk has, in hex
+	Disk       string   `json:"disk,omitempty"`   // what the kernel has it as: /dev/sda
+	NAA        string   `json:"naa,omitempty"`    // the identifier that the disk has, in hex
+	Serial     string   `json:"serial,omitempty"` // the serial number that the disk has, if the program tells
 }
 
 // NewVolume is a volume to be made.

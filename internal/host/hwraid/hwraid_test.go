@@ -54,7 +54,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("drive %d: %+v, want %q", i, c.Drives[i], want)
 		}
 	}
-	if got, want := fmt.Sprintf("%+v", c.Volumes[0]), "{Number:0 Name: Level:RAID1 Size:3.637 TB State:Optl WriteCache:wt ReadAhead:false Drives:[252:0 252:1] Disk:/dev/vda NAA:00000000000000000000000000000060}"; got != want {
+	if got, want := fmt.Sprintf("%+v", c.Volumes[0]), "{Number:0 Name: Level:RAID1 Size:3.637 TB State:Optl WriteCache:wt ReadAhead:false Drives:[252:0 252:1] Disk:/dev/vda NAA:00000000000000000000000000000060 Serial:}"; got != want {
 		t.Errorf("volume %s, want %s", got, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/esos-project/esos/internal/tui/frame"
@@ -26,7 +27,9 @@ type program struct {
 }
 
 // driven says whether esos hwraid calls it.
-func (x program) driven() bool { return x.Name == "storcli64" || x.Name == "perccli64" }
+func (x program) driven() bool {
+	return slices.Contains([]string{"storcli64", "perccli64", "arcconf"}, x.Name)
+}
 
 // list shows the programs that are known, and which are here. The task, if
 // there is one, is what somebody wants to do with one.
@@ -38,7 +41,7 @@ func (p programs) list(d *frame.Desk, t *task) {
 	of := func(r frame.Row) program { return r.Value.(program) }
 	d.List(&frame.List{
 		Title: title, Command: "esos raid-cli list",
-		Help: "RAID controllers are set up through their vendors' own programs. These are proprietary; whoever has one puts it in. With storcli64 or perccli64 the entries of this menu do the work, " +
+		Help: "RAID controllers are set up through their vendors' own programs. These are proprietary; whoever has one puts it in. With storcli64, perccli64 or arcconf the entries of this menu do the work, " +
 			"with the others r does, which runs them. " +
 			"A controller shows its volumes as disks: how many of the disks look like volumes of a controller, by what they call themselves, is in the list. No controller is asked for that.",
 		Columns: []frame.Column{{Title: "program"}, {Title: "here"}, {Title: "volumes", Right: true}, {Title: "controllers", Wide: true}},

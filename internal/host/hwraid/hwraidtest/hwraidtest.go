@@ -96,7 +96,7 @@ func Shelf() State {
 // Install puts a program into a root.
 func Install(t testing.TB, root, name string, s State) *Program {
 	t.Helper()
-	dir := filepath.Join(root, map[string]string{"storcli64": "opt/MegaRAID/storcli", "perccli64": "opt/MegaRAID/perccli"}[name]) // as internal/image/raidcli has it
+	dir := filepath.Join(root, map[string]string{"storcli64": "opt/MegaRAID/storcli", "perccli64": "opt/MegaRAID/perccli", "arcconf": "opt/Arcconf"}[name]) // as internal/image/raidcli has it
 	p := &Program{Root: root, Path: filepath.Join(dir, name), file: filepath.Join(dir, "state.json"), t: t}
 	self, err := os.Executable()
 	if err == nil {
