@@ -95,7 +95,7 @@ with 'esos serve'.`,
 			c.AddCommand(sub)
 		}
 	}
-	c.AddCommand(a.versionCommand(), a.firstBoot(), a.raidCLI(), a.medium(), a.crash(), a.logs(), a.upgrade(), a.rollback(), a.slot(), a.install(), a.shell(), a.supportBundle())
+	c.AddCommand(a.versionCommand(), a.firstBoot(), a.raidCLI(), a.hardwareRAID(), a.medium(), a.crash(), a.logs(), a.upgrade(), a.rollback(), a.slot(), a.install(), a.shell(), a.supportBundle())
 	c.InitDefaultCompletionCmd()
 	finish(c)
 	return c

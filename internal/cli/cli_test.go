@@ -27,6 +27,7 @@ import (
 	"github.com/esos-project/esos/internal/client"
 	"github.com/esos-project/esos/internal/engine"
 	"github.com/esos-project/esos/internal/engine/enginetest"
+	"github.com/esos-project/esos/internal/host/hwraid/hwraidtest"
 	"github.com/esos-project/esos/internal/host/kernfs/nvmetfake"
 	"github.com/esos-project/esos/internal/host/storagefake"
 	"github.com/esos-project/esos/internal/layer/network/networktest"
@@ -42,6 +43,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 var program string
 
 func TestMain(m *testing.M) {
+	if code, is := hwraidtest.Main(); is {
+		os.Exit(code)
+	}
 	if log := os.Getenv(cli.LogVariable); log != "" {
 		os.Exit(cli.MainWithLog(log, os.Args[1:]))
 	}

@@ -196,7 +196,7 @@ func rootOnly(args []string) bool {
 	switch args[0] {
 	case "sync":
 		return !slices.Contains(args, "--last")
-	case "backup", "medium", "crash", "logs", "upgrade", "rollback", "slot", "raid-cli", "support-bundle", "first-boot", "install":
+	case "backup", "medium", "crash", "logs", "upgrade", "rollback", "slot", "raid-cli", "hwraid", "support-bundle", "first-boot", "install":
 		return true
 	case "config":
 		return len(args) > 1 && slices.Contains([]string{"generations", "restore", "backup", "factory-reset"}, args[1])

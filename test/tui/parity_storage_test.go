@@ -37,9 +37,11 @@ func storageFunctions() []function {
 	}
 }
 
-// controller does with a controller's program what an entry is for. There is
-// neither a controller nor a vendor's program: echo stands in for it, which the
-// first of these functions puts in. Programs run where the console does; here
+// controller does with a controller's program what an entry is for, by hand: there
+// is neither a controller nor a vendor's program (with one the entry is a form:
+// internal/tui/hardware TestParity). echo stands in for it, which the first of
+// these functions puts in; what it says to the other ones is no answer of a
+// controller's, and they say so. Programs run where the console does; here
 // that is not the appliance, and what is run is noted and done there.
 func controller(id, args string) func(*visit) {
 	const program = "storcli64"
@@ -50,10 +52,15 @@ func controller(id, args string) func(*visit) {
 			v.t.Fatal(err)
 		}
 		v.t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		here := v.installed(program)
 		v.open(id)
+		if here {
+			v.Wait("The controllers cannot be asked")
+			v.Enter()
+		}
 		v.Wait("which controller?")
 		v.Wait(program)
-		if !v.installed(program) {
+		if !here {
 			v.Type("a")
 			v.Wait("Put in " + program)
 			v.Field("/usr/bin/echo")

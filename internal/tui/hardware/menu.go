@@ -1,7 +1,10 @@
 // Package hardware is the Hardware RAID menu: controllers, and the disks themselves, wherever they are.
 package hardware
 
-import "github.com/esos-project/esos/internal/tui/frame"
+import (
+	"github.com/esos-project/esos/internal/host/hwraid"
+	"github.com/esos-project/esos/internal/tui/frame"
+)
 
 // Menu is its entries.
 func Menu() frame.Menu { return menu(onTerminal) }
@@ -9,15 +12,16 @@ func Menu() frame.Menu { return menu(onTerminal) }
 // menu is Menu with what runs vendors' programs.
 func menu(run runner) frame.Menu {
 	p := programs{run: run}
-	task := func(title, id, does string, t task) frame.Action {
-		return frame.Action{Title: title, IDs: []string{id}, Does: does, Command: "esos raid-cli list", Do: func(d *frame.Desk) { p.list(d, &t) }}
+	task := func(title, id, does, command string, t task, do func(*frame.Desk, []hwraid.Controller)) frame.Action {
+		return frame.Action{Title: title, IDs: []string{id}, Does: does, Command: command,
+			Do: func(d *frame.Desk) { p.withControllers(d, t, func(all []hwraid.Controller) { do(d, all) }) }}
 	}
 	m := frame.Menu{Title: "Hardware RAID", Key: 'a'}
 	m.Actions = []frame.Action{
-		task("Add Volume", "H1", "Make disks at a RAID controller into a volume", addVolume()),
-		task("Remove Volume", "H2", "Delete a volume of a RAID controller", removeVolume()),
-		task("Add Hot Spare", "H3", "Give a RAID controller a disk that stands by", addSpare()),
-		task("Remove Hot Spare", "H4", "Take a hot spare back from a RAID controller", removeSpare()),
+		task("Add Volume", "H1", "Make disks at a RAID controller into a volume", "esos hwraid add-volume CONTROLLER", addVolume(), newVolume),
+		task("Remove Volume", "H2", "Delete a volume of a RAID controller", "esos hwraid remove-volume CONTROLLER VOLUME", removeVolume(), dropVolume),
+		task("Add Hot Spare", "H3", "Give a RAID controller a disk that stands by", "esos hwraid add-spare CONTROLLER DRIVE", addSpare(), newSpare),
+		task("Remove Hot Spare", "H4", "Take a hot spare back from a RAID controller", "esos hwraid remove-spare CONTROLLER DRIVE", removeSpare(), dropSpare),
 		{Title: "Controllers' Programs", Command: "esos raid-cli list", Does: "Vendors' programs for RAID controllers: put in, run, take out", Do: func(d *frame.Desk) { p.list(d, nil) }},
 		{Title: "Disks", Command: "esos disk list", Does: "All disks, their health and their LEDs; wipe and discard them", Do: Disks},
 		{Title: "Locate a Disk", Command: "esos disk locate DISK", Does: "Make the LED at a disk blink, or stop", Do: locateOne},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/esos-project/esos/internal/tui/frame"
@@ -25,6 +26,11 @@ type program struct {
 	Installed bool   `json:"installed"`
 }
 
+// driven says whether esos hwraid calls it.
+func (x program) driven() bool {
+	return slices.Contains([]string{"storcli64", "perccli64", "arcconf"}, x.Name)
+}
+
 // list shows the programs that are known, and which are here. The task, if
 // there is one, is what somebody wants to do with one.
 func (p programs) list(d *frame.Desk, t *task) {
@@ -35,7 +41,8 @@ func (p programs) list(d *frame.Desk, t *task) {
 	of := func(r frame.Row) program { return r.Value.(program) }
 	d.List(&frame.List{
 		Title: title, Command: "esos raid-cli list",
-		Help: "ESOS does not set up RAID controllers itself yet: their vendors' own programs do. These are proprietary; whoever has one puts it in. " +
+		Help: "RAID controllers are set up through their vendors' own programs. These are proprietary; whoever has one puts it in. With storcli64, perccli64 or arcconf the entries of this menu do the work, " +
+			"with the others r does, which runs them. " +
 			"A controller shows its volumes as disks: how many of the disks look like volumes of a controller, by what they call themselves, is in the list. No controller is asked for that.",
 		Columns: []frame.Column{{Title: "program"}, {Title: "here"}, {Title: "volumes", Right: true}, {Title: "controllers", Wide: true}},
 		Empty:   "No program is known.",
@@ -86,7 +93,11 @@ func (p programs) list(d *frame.Desk, t *task) {
 func (p programs) how(d *frame.Desk, x program, t *task) {
 	v := vendors()[x.Name]
 	var b strings.Builder
-	fmt.Fprintf(&b, "ESOS does not set up RAID controllers itself yet. For controllers of %s the vendor's own program does, %s.\n\n", x.Vendor, x.Name)
+	if x.driven() {
+		fmt.Fprintf(&b, "Controllers of %s are set up through the vendor's own program, %s: the entries of this menu and esos hwraid call it.\n\n", x.Vendor, x.Name)
+	} else {
+		fmt.Fprintf(&b, "ESOS does not set up controllers of %s itself yet. The vendor's own program does, %s.\n\n", x.Vendor, x.Name)
+	}
 	title := x.Name
 	if t != nil {
 		title = t.title + " with " + x.Name
