@@ -13,18 +13,19 @@ import (
 	"github.com/esos-project/esos/backing"
 )
 
-// TestBlockDevice runs on a loop device, which only root can make.
-func TestBlockDevice(t *testing.T) {
+// loopDevice is a block device of 4 MiB of zeroes, which only root can make.
+func loopDevice(t *testing.T, args ...string) string {
+	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("needs root: a block device is made with losetup")
+		t.Skip("NOT TESTED: block devices; making a loop device takes root")
 	}
 	img := filepath.Join(t.TempDir(), "loop.img")
 	if err := os.WriteFile(img, make([]byte, 4*mib), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("losetup", "--find", "--show", img).CombinedOutput()
+	out, err := exec.Command("losetup", append(args, "--find", "--show", img)...).CombinedOutput()
 	if err != nil {
-		t.Skipf("no loop device to be had on this machine: %v: %s", err, out)
+		t.Skipf("NOT TESTED: block devices; this machine makes no loop device (losetup %s): %v: %s", strings.Join(args, " "), err, out)
 	}
 	dev := strings.TrimSpace(string(out))
 	t.Cleanup(func() {
@@ -32,6 +33,11 @@ func TestBlockDevice(t *testing.T) {
 			t.Errorf("detach %s: %v: %s", dev, err, out)
 		}
 	})
+	return dev
+}
+
+func TestBlockDevice(t *testing.T) {
+	dev := loopDevice(t)
 	f, err := os.OpenFile(dev, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -68,23 +74,7 @@ func TestBlockDevice(t *testing.T) {
 // TestSmallBlocksOfLargeSectors serves 512 byte blocks from a device whose
 // sectors are larger: through the page cache, or not at all.
 func TestSmallBlocksOfLargeSectors(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: a block device is made with losetup")
-	}
-	img := filepath.Join(t.TempDir(), "loop.img")
-	if err := os.WriteFile(img, make([]byte, 4*mib), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command("losetup", "--find", "--show", "--sector-size", "4096", img).CombinedOutput()
-	if err != nil {
-		t.Skipf("no loop device of large sectors to be had on this machine: %v: %s", err, out)
-	}
-	dev := strings.TrimSpace(string(out))
-	t.Cleanup(func() {
-		if out, err := exec.Command("losetup", "--detach", dev).CombinedOutput(); err != nil {
-			t.Errorf("detach %s: %v: %s", dev, err, out)
-		}
-	})
+	dev := loopDevice(t, "--sector-size", "4096")
 	for _, c := range []struct{ blocks, align int }{{512, 0}, {4096, 4096}, {0, 4096}} {
 		f, err := os.OpenFile(dev, os.O_RDWR|unix.O_DIRECT, 0)
 		if err != nil {

@@ -249,6 +249,18 @@ func (c *connection) endAway() {
 	c.closeQueue()
 }
 
+// tidyAway gives up a queue that nothing needed for long: a machine has room for
+// so many only.
+func (c *connection) tidyAway(now int64) {
+	if !c.mu.TryLock() {
+		return // it is at work
+	}
+	defer c.mu.Unlock()
+	if c.away.out == 0 && now-c.away.used > awayIdle {
+		c.closeQueue()
+	}
+}
+
 func (c *connection) closeQueue() {
 	q := c.away.queue
 	if q == nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -262,7 +263,7 @@ func TestLostWithTasksAway(t *testing.T) {
 	if n := r.server.budget.used.Load(); n != 0 {
 		t.Errorf("%d bytes of memory are still taken", n)
 	}
-	if !k.closed {
+	if !k.isClosed() {
 		t.Error("its queue is still there")
 	}
 }
@@ -290,6 +291,40 @@ func TestUnreadWithTasksAway(t *testing.T) {
 	if p := other.response(other.itt); p.Status() != byte(scsi.Good) {
 		t.Errorf("status %02x, sense % x", p.Status(), p.body)
 	}
+}
+
+// A queue that is not used for long is given up, and made again when needed.
+func TestIdleQueueIsGivenUp(t *testing.T) {
+	r := newRig(t, Options{})
+	k := heldBack(r)
+	var made atomic.Int32
+	r.server.newQueue = func(int) (queue, error) { made.Add(1); return k, nil }
+	i := r.login(1)
+	for range 2 {
+		i.write(i.read(awayLBA, 8))
+		i.collect(i.itt, 8*blockSize)
+	}
+	c := r.server.list()[0].conn
+	c.tidyAway(r.server.clock())
+	if k.isClosed() {
+		t.Fatal("given up at once")
+	}
+	for end := time.Now().Add(10 * time.Second); !k.isClosed(); time.Sleep(time.Millisecond) {
+		if c.tidyAway(r.server.clock() + 2*awayIdle); time.Now().After(end) {
+			t.Fatal("an idle queue stays")
+		}
+	}
+	i.write(i.read(awayLBA, 8))
+	i.collect(i.itt, 8*blockSize)
+	if n := made.Load(); n != 2 {
+		t.Errorf("%d queues were made, want 2", n)
+	}
+}
+
+func (k *kernel) isClosed() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.closed
 }
 
 // TestAwayOnDisk is the real queue, on a file past the page cache.

@@ -39,6 +39,7 @@ func (c *connection) ping(now int64) {
 // are not needed.
 func (c *connection) tend(now int64) {
 	c.workers.trim()
+	c.tidyAway(now)
 	heard := c.lastReceived.Load()
 	if now-heard > int64(time.Second) {
 		c.server.calm(&c.vigil)
@@ -55,9 +56,6 @@ func (c *connection) tend(now int64) {
 	}
 	if !c.mu.TryLock() {
 		return // it is at work
-	}
-	if c.away.out == 0 && now-c.away.used > awayIdle {
-		c.closeQueue()
 	}
 	stuck := c.tx.queued > 0
 	if at := [2]int{c.tx.head, c.tx.queued}; stuck && at != c.stuckAt {
