@@ -1,6 +1,8 @@
 package iscsi
 
 import (
+	"sync"
+
 	"github.com/esos-project/esos/backing"
 )
 
@@ -208,17 +210,21 @@ func (c *connection) answerReturned() {
 	a.back = a.back[:0]
 }
 
-// waitForSpace gives up the lock until the initiator has read something. What
-// is out comes back first: who does not read must not hold up what others want
-// of a device.
-func (c *connection) waitForSpace() {
+// waitForSpace gives up the lock until the initiator has read something.
+func (c *connection) waitForSpace() { c.waitFor(&c.tx.space) }
+
+// waitFor gives up the lock until others tell of event. On the receive goroutine
+// what is out comes back first, for nobody else takes it back: an initiator that
+// does not read must not hold up what others want of a device, and who waits
+// for tasks to end may be waiting for just these.
+func (c *connection) waitFor(event *sync.Cond) {
 	a := &c.away
 	at := a.receiving
 	a.receiving = false
 	if at && a.out > 0 {
 		c.comeBack()
 	} else {
-		c.tx.space.Wait()
+		event.Wait()
 	}
 	a.receiving = at
 }

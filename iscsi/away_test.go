@@ -36,9 +36,10 @@ type kernel struct {
 	added   []request // not submitted
 	out     []request
 	done    []backing.Done
-	held    bool // requests stay out until let go
-	undone  bool // let go of without being carried out
-	socket  any  // who watches
+	held    bool          // requests stay out until let go
+	late    time.Duration // after which they are carried out otherwise
+	undone  bool          // let go of without being carried out
+	socket  any           // who watches
 	closed  bool
 }
 
@@ -51,10 +52,15 @@ type request struct {
 
 // heldBack has the rig's connections use a kernel, on the upper half of the disk.
 func heldBack(r *rig) *kernel {
-	k := &kernel{store: r.store}
-	k.changed.L = &k.mu
+	k := newKernel(r)
 	r.server.newQueue = func(int) (queue, error) { return k, nil }
 	r.store.away.Store(true)
+	return k
+}
+
+func newKernel(r *rig) *kernel {
+	k := &kernel{store: r.store}
+	k.changed.L = &k.mu
 	return k
 }
 
@@ -69,8 +75,15 @@ func (k *kernel) Submit() []backing.Done {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.out, k.added = append(k.out, k.added...), nil
+	if k.late > 0 {
+		time.AfterFunc(k.late, func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.work()
+		})
+		return nil
+	}
 	k.work()
-	k.changed.Broadcast()
 	return nil
 }
 
@@ -240,6 +253,47 @@ func abortAway(t *testing.T, f wire.TMF) {
 	k.hold(false)
 	if p := i.receive(); p.Opcode() != wire.OpTMFResponse || p.Response() != wire.TMFComplete {
 		t.Errorf("%s, response %d", p.Opcode(), p.Response())
+	}
+}
+
+// A Logout is answered when what is out has come back: after a LOGICAL UNIT
+// RESET that waits for it, too, and when it leaves the session as it is.
+func TestLogoutWithTasksAway(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		logout wire.LogoutRequest
+		reset  bool
+		want   byte
+	}{
+		{"session", wire.LogoutRequest{Reason: wire.LogoutCloseSession}, false, wire.LogoutDone},
+		{"session, after a reset", wire.LogoutRequest{Reason: wire.LogoutCloseSession}, true, wire.LogoutDone},
+		{"session, during a reset", wire.LogoutRequest{Immediate: true, Reason: wire.LogoutCloseSession}, true, wire.LogoutDone},
+		{"for recovery, during a reset", wire.LogoutRequest{Immediate: true, Reason: wire.LogoutForRecovery}, true, wire.LogoutRecoveryNotSupported},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, Options{})
+			k := heldBack(r)
+			i := r.login(1)
+			k.hold(true)
+			i.write(i.write16(awayLBA, 8, make([]byte, 8*blockSize)))
+			k.await(t, 1)
+			var h wire.BHS
+			if c.reset {
+				i.write(i.tmf(wire.TMFLUNReset, wire.NoTag, 0))
+			}
+			c.logout.ITT, c.logout.CmdSN = 77, i.cmdSN
+			c.logout.Put(&h)
+			i.send(&h, nil)
+			time.Sleep(20 * time.Millisecond)
+			k.hold(false)
+			p := i.receive()
+			if c.reset && p.Opcode() == wire.OpTMFResponse {
+				p = i.receive()
+			}
+			if p.Opcode() != wire.OpLogoutResponse || p.Response() != c.want {
+				t.Errorf("%s, response %d", p.Opcode(), p.Response())
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -15,24 +16,60 @@ import (
 // FuzzConnection sends anything into a session: the server neither panics nor
 // hangs, and every byte of the budgets comes back.
 func FuzzConnection(f *testing.F) {
-	i := &initiator{cmdSN: 1}
-	f.Add(i.command([]byte{0}, wire.FlagFinal, 0, nil), false)
-	f.Add(append(i.read(0, 8), i.write16(0, 8, make([]byte, 4096))...), false)
-	f.Add(append(i.write16(0, 64, make([]byte, 100)), i.dataOut(i.itt, 0x100, 0, 100, make([]byte, 8000), true)...), false)
-	f.Add(append(i.command(rw16(0x8a, 0, 8), wire.FlagWrite, 4096, nil), i.dataOut(i.itt, wire.NoTag, 0, 0, make([]byte, 4096), true)...), true)
-	f.Add(append(i.tmf(wire.TMFAbortTask, 1, 1), i.tmf(wire.TMFLUNReset, 1, 1)...), true)
-	var h wire.BHS
+	// Each begins with the first CmdSN: what comes early is only held.
+	seed := func(slow, away bool, input func(i *initiator) [][]byte) {
+		f.Add(bytes.Join(input(&initiator{cmdSN: 1}), nil), slow, away)
+	}
+	header := func(i *initiator, put func(h *wire.BHS), data []byte) []byte {
+		var h wire.BHS
+		put(&h)
+		return i.encode(&h, data)
+	}
+	block := make([]byte, 4096)
+	logout := func(i *initiator) []byte {
+		return header(i, wire.LogoutRequest{Immediate: true, ITT: 3, CmdSN: i.cmdSN}.Put, nil)
+	}
+	seed(false, false, func(i *initiator) [][]byte { return [][]byte{i.command([]byte{0}, wire.FlagFinal, 0, nil)} })
+	seed(false, false, func(i *initiator) [][]byte { return [][]byte{i.read(0, 8), i.write16(0, 8, block)} })
+	seed(false, false, func(i *initiator) [][]byte {
+		return [][]byte{i.write16(0, 64, make([]byte, 100)), i.dataOut(i.itt, 0x100, 0, 100, make([]byte, 8000), true)}
+	})
+	seed(true, false, func(i *initiator) [][]byte {
+		return [][]byte{i.command(rw16(0x8a, 0, 8), wire.FlagWrite, 4096, nil), i.dataOut(i.itt, wire.NoTag, 0, 0, block, true)}
+	})
+	seed(true, false, func(i *initiator) [][]byte {
+		return [][]byte{i.tmf(wire.TMFAbortTask, 1, 1), i.tmf(wire.TMFLUNReset, 1, 1)}
+	})
 	text := wire.Text{{Key: "SendTargets", Value: ""}}.Append(nil)
-	wire.TextRequest{Immediate: true, Final: true, DataLength: len(text), ITT: 3, TTT: wire.NoTag}.Put(&h)
-	f.Add(i.encode(&h, text), false)
-	wire.LogoutRequest{ITT: 3, CmdSN: 1}.Put(&h)
-	f.Add(i.encode(&h, nil), false)
-	f.Add(append(i.encode(&wire.BHS{0x40, 0x80, 0, 0, 0, 0, 1, 0}, make([]byte, 256)), 1, 2, 3), false)
+	seed(false, false, func(i *initiator) [][]byte {
+		return [][]byte{header(i, wire.TextRequest{Immediate: true, Final: true, DataLength: len(text), ITT: 3, TTT: wire.NoTag}.Put, text)}
+	})
+	seed(false, false, func(i *initiator) [][]byte { return [][]byte{logout(i)} })
+	seed(false, false, func(i *initiator) [][]byte {
+		return [][]byte{i.encode(&wire.BHS{0x40, 0x80, 0, 0, 0, 0, 1, 0}, make([]byte, 256)), {1, 2, 3}}
+	})
+	// Commands are away when the rest comes. The first command only hears of the power on.
+	ready := func(i *initiator) []byte { return i.command([]byte{0}, wire.FlagFinal, 0, nil) }
+	seed(false, true, func(i *initiator) [][]byte {
+		return [][]byte{ready(i), i.read(awayLBA, 8), i.write16(awayLBA+8, 8, block), i.read(0, 64)}
+	})
+	seed(true, true, func(i *initiator) [][]byte {
+		return [][]byte{ready(i), i.write16(awayLBA, 8, block), i.tmf(wire.TMFLUNReset, wire.NoTag, 0), i.read(awayLBA, 8)}
+	})
+	seed(false, true, func(i *initiator) [][]byte {
+		return [][]byte{ready(i), i.read(awayLBA, 8), i.write16(awayLBA, 8, block), i.tmf(wire.TMFLUNReset, wire.NoTag, 0), logout(i)}
+	})
 
 	r := newRig(f, Options{})
-	f.Fuzz(func(t *testing.T, input []byte, slow bool) {
+	r.server.newQueue = func(int) (queue, error) {
+		k := newKernel(r)
+		k.late = 200 * time.Microsecond
+		return k, nil
+	}
+	f.Fuzz(func(t *testing.T, input []byte, slow, away bool) {
 		client, server := socketPair(t, r)
 		r.store.slow.Store(slow)
+		r.store.away.Store(away)
 		select {
 		case <-r.store.open:
 		default:

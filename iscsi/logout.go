@@ -29,7 +29,7 @@ func (c *connection) logout(h *wire.BHS) error {
 	}
 	for (c.barrier > 0 || c.loggedOut && c.busy(scsi.AllLUNs, nil)) && !c.tx.closed {
 		c.flush()
-		c.ended.Wait()
+		c.waitFor(&c.ended)
 	}
 	pdu := c.reserve(0)
 	r := wire.LogoutResponse{Response: response, ITT: h.ITT(), Seq: c.nextStatus()}
@@ -54,7 +54,7 @@ func (c *connection) finish() {
 	})
 	defer stop.Stop()
 	for c.tx.queued > 0 && !c.tx.closed {
-		c.tx.space.Wait()
+		c.waitForSpace()
 	}
 }
 
