@@ -36,7 +36,7 @@ func coldRows() []coldRow {
 		coldRow{"cold-seqw1m-q8", "write", 8, 1 << 20, []string{"-s", "-w"}})
 }
 
-// onDisk runs the rows whose data is on a disk, beside fio on the same file.
+// onDisk runs the rows whose data is on a disk, beside tgt and fio on the same file.
 func (b *bench) onDisk(ctx context.Context, dir string, size int64) error {
 	any := false
 	for _, r := range coldRows() {
@@ -65,15 +65,25 @@ func (b *bench) onDisk(ctx context.Context, dir string, size int64) error {
 	if err := b.fill(ctx, ours); err != nil {
 		return err
 	}
-	fmt.Printf("%-20s %9s %9s %6s %9s %7s %7s  %s\n", "row", "esos iops", "fio iops", "ratio", "esos cpu", "p50 us", "p99 us", "bar")
+	peer, err := startTgt(ctx, dir, disk{size: size, path: img})
+	if err != nil {
+		return err
+	}
+	defer peer.stop()
+	fmt.Printf("%-20s %9s %9s %6s %9s %6s %9s %6s %7s %7s  %s\n", "row", "esos iops", "fio iops", "ratio", "tgt iops", "ratio",
+		"esos cpu", "ratio", "p50 us", "p99 us", "bar")
 	for _, r := range coldRows() {
 		if !b.want.MatchString(r.name) {
 			continue
 		}
-		var got, fio []result
+		var got, tgt, fio []result
 		load := row{name: r.name, args: append([]string{"-q", strconv.Itoa(r.depth), "-b", strconv.Itoa(r.bytes), "-L", strconv.FormatInt(size, 10)}, r.args...)}
 		for range b.rounds {
 			m, err := b.load(ctx, ours, load, b.secs)
+			if err != nil {
+				return fmt.Errorf("row %s: %w", r.name, err)
+			}
+			p, err := b.load(ctx, peer, load, b.secs)
 			if err != nil {
 				return fmt.Errorf("row %s: %w", r.name, err)
 			}
@@ -82,7 +92,7 @@ func (b *bench) onDisk(ctx context.Context, dir string, size int64) error {
 				return fmt.Errorf("row %s: %w", r.name, err)
 			}
 			fmt.Fprintf(b.keep, "BenchmarkLoad/fio/%s 1 %.0f io/s\n", r.name, f.iops)
-			got, fio = append(got, m), append(fio, f)
+			got, tgt, fio = append(got, m), append(tgt, p), append(fio, f)
 		}
 		iops := ratio(got, fio, ofIOPS)
 		verdict := "held"
@@ -90,8 +100,8 @@ func (b *bench) onDisk(ctx context.Context, dir string, size int64) error {
 			verdict = "MISSED"
 			b.missed = append(b.missed, fmt.Sprintf("%s: %.2f of fio's rate; wanted %.2f", r.name, iops, coldBar))
 		}
-		fmt.Printf("%-20s %9.0f %9.0f %6.2f %9.3f %7.0f %7.0f  >=%.2f %s\n", r.name, median(got, ofIOPS), median(fio, ofIOPS), iops,
-			median(got, ofCPU), median(got, ofP50), median(got, ofP99), coldBar, verdict)
+		fmt.Printf("%-20s %9.0f %9.0f %6.2f %9.0f %6.2f %9.3f %6.2f %7.0f %7.0f  >=%.2f %s\n", r.name, median(got, ofIOPS), median(fio, ofIOPS), iops,
+			median(tgt, ofIOPS), ratio(got, tgt, ofIOPS), median(got, ofCPU), ratio(got, tgt, ofCPU), median(got, ofP50), median(got, ofP99), coldBar, verdict)
 	}
 	return nil
 }

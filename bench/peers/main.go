@@ -125,7 +125,7 @@ func (b *bench) inMemory(ctx context.Context, dir string, size int64) error {
 		return err
 	}
 	if besides {
-		peer, err := startTgt(ctx, filepath.Join(dir, "tgt"), size)
+		peer, err := startTgt(ctx, filepath.Join(dir, "tgt"), disk{size: size})
 		if err != nil {
 			return err
 		}

@@ -76,9 +76,10 @@ targets:
 	return t, nil
 }
 
-// startTgt serves an equal file through Debian's tgtd, with the backing store
-// type that is fastest for files in memory.
-func startTgt(ctx context.Context, dir string, size int64) (*target, error) {
+// startTgt serves a file, an equal one if d names none, through Debian's tgtd,
+// with the backing store type that is fastest for files in memory and the only
+// one that goes past the page cache.
+func startTgt(ctx context.Context, dir string, d disk) (*target, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -86,12 +87,15 @@ func startTgt(ctx context.Context, dir string, size int64) (*target, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	img := filepath.Join(dir, "bench.img")
-	if err := os.WriteFile(img, nil, 0o600); err != nil {
-		return nil, err
-	}
-	if err := os.Truncate(img, size); err != nil {
-		return nil, err
+	img := d.path
+	if img == "" {
+		img = filepath.Join(dir, "bench.img")
+		if err := os.WriteFile(img, nil, 0o600); err != nil {
+			return nil, err
+		}
+		if err := os.Truncate(img, d.size); err != nil {
+			return nil, err
+		}
 	}
 	t := &target{name: "tgt", addr: fmt.Sprintf("127.0.0.1:%d", port), iqn: "iqn.2026-11.org.esos-project:peer", lun: 1}
 	control := strconv.Itoa(port % 32768) // the number of a socket in /run, not of a port; a short integer

@@ -12,7 +12,7 @@ import (
 )
 
 // TestBoots: the image boots by BIOS and by UEFI, as a USB stick, NVMe, SATA
-// and virtio disk, to a served LUN.
+// and virtio disk, to a served LUN, and nothing that it starts fails.
 func TestBoots(t *testing.T) {
 	level.Require(t, level.Smoke)
 	have, err := level.Of()
@@ -38,6 +38,7 @@ func TestBoots(t *testing.T) {
 					t.Errorf("booted slot %q, version %q, want PRIMARY and a version", b.Slot, b.Version)
 				}
 				answersHTTPS(ctx, t, m)
+				startedAll(ctx, t, r)
 				_, err := r.Run(ctx, "test -d /sys/firmware/efi")
 				if uefi := err == nil; uefi != (firmware == "UEFI") {
 					t.Errorf("booted by UEFI: %t", uefi)
@@ -87,14 +88,9 @@ func TestDebugEntry(t *testing.T) {
 	}
 }
 
-// TestFailedServices: nothing that the image starts fails.
-func TestFailedServices(t *testing.T) {
-	level.Require(t, level.Smoke)
-	ctx := withTimeout(t, bootTimeout)
-	_, medium := lab(t)
-	m := start(ctx, t, Options{Boot: vm.Drive{File: medium, Snapshot: true}})
-	served(ctx, t, m)
-	r := login(ctx, t, m)
+// startedAll wants nothing that the image starts to have failed.
+func startedAll(ctx context.Context, t *testing.T, r *Remote) {
+	t.Helper()
 	// Wait for the end of the boot; "degraded" makes it exit with 1.
 	state, _ := r.Run(ctx, "systemctl is-system-running --wait")
 	if got := strings.TrimSpace(state); got != "running" {

@@ -58,8 +58,10 @@ var kinds = []kind{
 	{name: "direct", device: "size: 128MiB\n    o_direct: true\n    block_size: 4096"},
 	{name: "removable", device: "size: 128MiB\n    removable: true"},
 	{name: "read-only", device: "size: 128MiB", lun: "read_only: true", only: "SCSI.ReadOnly."},
-	{name: "slow", device: "o_direct: true\n    block_size: 4096", only: slowTest}, // see slowSize
 }
+
+// slow is for slowTest, see slowSize.
+var slow = kind{name: "slow", device: "o_direct: true\n    block_size: 4096", only: slowTest}
 
 // slowSize returns a size that takes about half a minute to overwrite here.
 func slowSize(t *testing.T) int64 {
@@ -75,21 +77,21 @@ func slowSize(t *testing.T) int64 {
 	return min(max(size, 1<<30), 12<<30) &^ (1<<20 - 1)
 }
 
-func document(portals []string, slow int64) string {
+func document(portals []string, slowBytes int64) string {
 	var b strings.Builder
 	b.WriteString("version: 1\nname: conformance\niscsi:\n  portals:\n")
 	for i, p := range portals {
 		fmt.Fprintf(&b, "  - name: p%d\n    address: %s\n", i, p)
 	}
 	b.WriteString("devices:\n")
-	for _, k := range kinds {
+	for _, k := range slices.Concat(kinds, []kind{slow}) {
 		fmt.Fprintf(&b, "  - name: %s\n    handler: vdisk_fileio\n    path: %s.img\n    %s\n", k.name, k.name, k.device)
-		if k.only == slowTest {
-			fmt.Fprintf(&b, "    size: %d\n", slow)
+		if k == slow {
+			fmt.Fprintf(&b, "    size: %d\n", slowBytes)
 		}
 	}
 	b.WriteString("targets:\n")
-	for _, k := range kinds {
+	for _, k := range slices.Concat(kinds, []kind{slow}) {
 		fmt.Fprintf(&b, "  - name: %s\n    groups:\n    - name: all\n      initiators: ['*']\n      luns:\n      - lun: 0\n        device: %s\n", k.target(), k.name)
 		if k.lun != "" {
 			fmt.Fprintf(&b, "        %s\n", k.lun)
@@ -118,6 +120,13 @@ func (o *outcome) add(r Result) {
 	}
 }
 
+// left returns the tests that were skipped until now.
+func (o *outcome) left() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return sortedKeys(o.skipped)
+}
+
 // TestConformance is bar 3: nothing fails, hangs or crashes, and what is
 // skipped on every kind of LUN is what the table says.
 func TestConformance(t *testing.T) {
@@ -141,22 +150,30 @@ func TestConformance(t *testing.T) {
 	all := &outcome{shown: map[string]bool{}, skipped: map[string]string{}}
 	run := func(t *testing.T, k kind, tests []string) {
 		tests = slices.DeleteFunc(slices.Clone(tests), func(name string) bool {
-			return !strings.HasPrefix(name, k.only) || name == slowTest && k.only != slowTest || name == k.except
+			return !strings.HasPrefix(name, k.only) || name == slowTest && k != slow || name == k.except
 		})
 		runKind(ctx, t, k, tests, portals, filepath.Join(logs, k.name+".log"), all)
 	}
-	t.Run(kinds[0].name, func(t *testing.T) { run(t, kinds[0], tests) })
-	rest := tests
-	if have < level.Full {
-		rest = append(sortedKeys(all.skipped), slowTest)
-	}
-	t.Run("other kinds", func(t *testing.T) {
-		for _, k := range kinds[1:] {
-			t.Run(k.name, func(t *testing.T) {
-				t.Parallel()
-				run(t, k, rest)
-			})
-		}
+	t.Run("kinds", func(t *testing.T) {
+		// It sleeps most of its time: the others need not wait for it.
+		t.Run(slow.name, func(t *testing.T) {
+			t.Parallel()
+			run(t, slow, []string{slowTest})
+		})
+		t.Run("everything", func(t *testing.T) {
+			t.Parallel()
+			t.Run(kinds[0].name, func(t *testing.T) { run(t, kinds[0], tests) })
+			rest := tests
+			if have < level.Full {
+				rest = all.left()
+			}
+			for _, k := range kinds[1:] {
+				t.Run(k.name, func(t *testing.T) {
+					t.Parallel()
+					run(t, k, rest)
+				})
+			}
+		})
 	})
 	a.CheckProcesses(t)
 	compare(t, all, len(tests))
