@@ -112,7 +112,7 @@ func addArray(v *visit) {
 func arrayStatus(v *visit) {
 	v.open("O1")
 	v.Wait("RAID 1")
-	v.Shows("/dev/md/data")
+	v.Wait("/dev/md/data") // at this width it is seen when nothing is at work
 	v.Enter()
 	v.Wait("virtio-d1")
 	v.Shows("virtio-d2")
