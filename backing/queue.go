@@ -2,6 +2,7 @@ package backing
 
 import (
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -26,7 +27,7 @@ type Async interface {
 // nothing from the kernel that is younger than RWF_NOWAIT. See
 // docs/decisions/0022-native-aio.md.
 type Queue struct {
-	ctx     uintptr // aio_context_t
+	ctx     uintptr // aio_context_t: also where the kernel has mapped its ring
 	cells   []cell
 	free    []int32
 	pending []*iocb // not submitted yet
@@ -157,10 +158,28 @@ func (q *Queue) put(i uint64) any {
 	return owner
 }
 
+// ring is the start of struct aio_ring (fs/aio.c), as libaio reads it.
+type ring struct {
+	_, _       uint32
+	head, tail uint32 // of what came back
+	magic      uint32
+}
+
+const ringMagic = 0xa10a10a1
+
+// empty says, without a system call, that nothing came back.
+func (q *Queue) empty() bool {
+	r := *(**ring)(unsafe.Pointer(&q.ctx))
+	return r.magic == ringMagic && atomic.LoadUint32(&r.head) == atomic.LoadUint32(&r.tail)
+}
+
 // Reap returns what came back, and waits until something did if it is to. What
 // it returns is good until the next call of the Queue.
 func (q *Queue) Reap(wait bool) []Done {
 	q.done = q.done[:0]
+	if !wait && q.empty() {
+		return q.done
+	}
 	var n uintptr
 	for {
 		var e syscall.Errno

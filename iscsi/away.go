@@ -187,6 +187,16 @@ func (c *connection) answerReturned() {
 	for i := 0; i < len(a.back); i++ {
 		t := a.back[i]
 		a.back[i] = nil
+		for c.tx.full() && !t.Aborted() {
+			c.waitForSpace()
+		}
+		if !t.Aborted() && c.lend(t) {
+			c.complete(t)
+			if c.out.size() >= answerFrom {
+				c.tx.send(&c.out)
+			}
+			continue
+		}
 		for data := t.out.buf.b[:t.InLen]; len(data) > 0; {
 			room, wait := t.TryRoom(len(data))
 			if wait {

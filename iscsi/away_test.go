@@ -2,7 +2,9 @@ package iscsi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -187,7 +189,12 @@ func TestAway(t *testing.T) {
 		{name: "long", blocks: 1000},
 		{name: "longer than the queue takes", blocks: 4096},
 		{name: "small Data-In", blocks: 100, keys: []wire.Pair{{Key: "MaxRecvDataSegmentLength", Value: "512"}, {Key: "MaxBurstLength", Value: "2048"}}},
+		{name: "one PDU", blocks: 256, keys: []wire.Pair{{Key: "MaxRecvDataSegmentLength", Value: "262144"}}},
+		{name: "some PDUs, digests", blocks: 512, keys: append([]wire.Pair{{Key: "MaxRecvDataSegmentLength", Value: "65536"}}, digests...)},
+		{name: "PDUs that do not fill bursts", blocks: 256,
+			keys: append([]wire.Pair{{Key: "MaxRecvDataSegmentLength", Value: "20480"}, {Key: "MaxBurstLength", Value: "51200"}}, digests...)},
 		{name: "not carried out", blocks: 8, undone: true},
+		{name: "long, not carried out", blocks: 256, undone: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, Options{})
@@ -206,6 +213,80 @@ func TestAway(t *testing.T) {
 				t.Errorf("%d bytes of memory are still taken", n)
 			}
 		})
+	}
+}
+
+// Data is sent from where it was read to, however slowly the initiator takes it.
+func TestUnreadAway(t *testing.T) {
+	onePDU := []wire.Pair{{Key: "MaxRecvDataSegmentLength", Value: "131072"}}
+	for name, c := range map[string]struct {
+		options Options
+		keys    []wire.Pair
+	}{
+		"much queued":            {keys: onePDU},
+		"little queued":          {options: Options{MaxQueuedBytes: 64 << 10}, keys: onePDU},
+		"some PDUs, digests":     {keys: append([]wire.Pair{{Key: "MaxRecvDataSegmentLength", Value: "20480"}}, digests...)},
+		"little queued, digests": {options: Options{MaxQueuedBytes: 64 << 10}, keys: append(onePDU, digests...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, c.options)
+			heldBack(r)
+			i := r.login(1, c.keys...)
+			// The sockets take little: much has to be sent in pieces.
+			here := r.server.list()[0].conn.sock.conn.(*net.TCPConn)
+			if err := errors.Join(i.conn.(*net.TCPConn).SetReadBuffer(16<<10), here.SetWriteBuffer(16<<10)); err != nil {
+				t.Fatal(err)
+			}
+			const blocks, reads = 240, 16
+			data := pattern((blocks+reads)*blockSize, 5)
+			if _, err := r.store.Memory.WriteAt(data, awayFrom); err != nil {
+				t.Fatal(err)
+			}
+			for range 8 {
+				first := i.itt + 1
+				for n := range reads {
+					i.write(i.read(awayLBA+n, blocks))
+				}
+				time.Sleep(5 * time.Millisecond)
+				for n := range reads {
+					if got := i.collect(first+uint32(n), blocks*blockSize); !bytes.Equal(got, data[n*blockSize:][:len(got)]) {
+						t.Fatalf("read %d is not what is there", n)
+					}
+				}
+			}
+			if n := r.server.budget.used.Load(); n != 0 {
+				t.Errorf("%d bytes of memory are still taken", n)
+			}
+		})
+	}
+}
+
+// The initiator has room for less than the command reads.
+func TestLittleRoomAway(t *testing.T) {
+	r := newRig(t, Options{})
+	heldBack(r)
+	i := r.login(1, append([]wire.Pair{{Key: "MaxRecvDataSegmentLength", Value: "65536"}}, digests...)...)
+	data := pattern(256*blockSize, 5)
+	if _, err := r.store.Memory.WriteAt(data, awayFrom); err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range []int{100_000, 99_999, 3} {
+		i.write(i.command(rw16(0x88, awayLBA, 256), wire.FlagFinal|wire.FlagRead, room, nil))
+		var got []byte
+		for p := i.receive(); ; p = i.receive() {
+			got = append(got, p.body...)
+			if p.Flags()&wire.FlagStatus == 0 {
+				continue
+			}
+			i.expStatSN = p.StatSN() + 1
+			if p.Status() != byte(scsi.Good) || p.Flags()&wire.FlagOverflow == 0 || p.Residual() != uint32(len(data)-room) {
+				t.Errorf("room for %d: status %02x, flags %02x, residual %d", room, p.Status(), p.Flags(), p.Residual())
+			}
+			break
+		}
+		if !bytes.Equal(got, data[:room]) {
+			t.Errorf("room for %d: got %d bytes, or others", room, len(got))
+		}
 	}
 }
 

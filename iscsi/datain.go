@@ -17,9 +17,10 @@ type dataIn struct {
 
 	// The last PDU, when its header is still to be written.
 	open    bool
-	at      int // where it starts in out
-	length  int // of its data
-	pduRoom int // what Room gave
+	at      int    // where it starts in out
+	length  int    // of its data
+	lent    []byte // its data, if that stands elsewhere: in out are header and digests only
+	pduRoom int    // what Room gave
 }
 
 // Room implements scsi.Transfer.
@@ -153,11 +154,16 @@ func (c *connection) seal(t *command, flags, status byte, residual uint32) {
 	} else {
 		seq.StatSN = 0
 	}
-	pdu := d.out.buf.b[d.at : d.at+c.dataInLength(d.length)]
+	inPlace := d.length - len(d.lent)
+	pdu := d.out.buf.b[d.at : d.at+c.dataInLength(inPlace)]
 	(&wire.DataIn{Flags: flags, Status: status, DataLength: d.length, ITT: t.itt, TTT: wire.NoTag, Seq: seq,
 		DataSN: d.dataSN, Offset: d.sent - uint32(d.length), Residual: residual}).Put(wire.View(pdu))
 	d.dataSN++
-	c.finishPDU(pdu, 0, d.length)
+	c.finishPDU(pdu, 0, inPlace)
+	if c.dataDigest > 0 && d.lent != nil {
+		wire.PutDigest(pdu[len(pdu)-wire.DigestLength:], wire.Digest(d.lent))
+	}
+	d.lent = nil
 }
 
 // finishPDU writes the padding and the digests of a PDU that is complete

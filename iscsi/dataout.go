@@ -152,11 +152,15 @@ func (c *connection) keepData(t *command) {
 }
 
 func (c *connection) dropBuffer(t *command) {
-	g := &t.out
-	if g.buf == nil {
-		return
+	if t.out.buf != nil {
+		t.out.buf.free()
+		c.forgo(t)
 	}
-	g.buf.free()
+}
+
+// forgo says that somebody else has the buffer of t.
+func (c *connection) forgo(t *command) {
+	g := &t.out
 	g.buf = nil
 	c.charged -= g.charged
 	c.server.giveBack(g.charged)

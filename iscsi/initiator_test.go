@@ -156,6 +156,7 @@ type initiator struct {
 	header    bool // digests
 	data      bool
 	maxSend   int
+	maxBurst  int
 }
 
 // pdu is a PDU as it came.
@@ -224,6 +225,9 @@ func (i *initiator) login(isid byte, kind string, keys ...wire.Pair) wire.LoginS
 		case "MaxRecvDataSegmentLength":
 			n, _ := wire.ParseNumber(a.Value, 512, 1<<24)
 			i.maxSend = int(n)
+		case "MaxBurstLength":
+			n, _ := wire.ParseNumber(a.Value, 512, 1<<24)
+			i.maxBurst = int(n)
 		}
 	}
 	i.maxCmdSN = p.MaxCmdSN()
@@ -366,6 +370,7 @@ func (i *initiator) write16(lba, blocks int, immediate []byte) []byte {
 func (i *initiator) collect(itt uint32, n int) []byte {
 	i.t.Helper()
 	var all []byte
+	burst := 0
 	for sn := uint32(0); ; sn++ {
 		p := i.receive()
 		if p.Opcode() != wire.OpDataIn || p.ITT() != itt {
@@ -375,6 +380,12 @@ func (i *initiator) collect(itt uint32, n int) []byte {
 			i.t.Fatalf("Data-In %d at %d, want %d at %d", p.DataSN(), p.BufferOffset(), sn, len(all))
 		}
 		all = append(all, p.body...)
+		if burst += len(p.body); i.maxBurst > 0 && burst > i.maxBurst {
+			i.t.Fatalf("a sequence of %d bytes, MaxBurstLength is %d", burst, i.maxBurst)
+		}
+		if p.Flags()&wire.FlagFinal != 0 {
+			burst = 0
+		}
 		if p.Flags()&wire.FlagStatus != 0 {
 			if p.Flags()&wire.FlagFinal == 0 || p.Status() != byte(scsi.Good) {
 				i.t.Fatalf("last Data-In has flags %02x and status %02x", p.Flags(), p.Status())

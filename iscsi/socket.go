@@ -27,7 +27,7 @@ type socket struct {
 }
 
 // maxVectors is how many buffers one send takes at most.
-const maxVectors = 16
+const maxVectors = 2*maxLent + 1
 
 func newSocket(conn net.Conn) (*socket, error) {
 	sc, ok := conn.(syscall.Conn)
@@ -77,6 +77,21 @@ func (s *socket) send(p []byte) (int, syscall.Errno) {
 	for {
 		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, s.fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
 			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if e != unix.EINTR {
+			return int(n), e
+		}
+	}
+}
+
+// sendv is send for what stands in up to maxVectors places.
+func (s *socket) sendv(all []segment) (int, syscall.Errno) {
+	var iov [maxVectors]unix.Iovec
+	for i, p := range all {
+		iov[i] = unix.Iovec{Base: unsafe.SliceData(p.b), Len: uint64(len(p.b))}
+	}
+	msg := unix.Msghdr{Iov: &iov[0], Iovlen: uint64(len(all))}
+	for {
+		n, _, e := syscall.RawSyscall(unix.SYS_SENDMSG, s.fd, uintptr(unsafe.Pointer(&msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		if e != unix.EINTR {
 			return int(n), e
 		}

@@ -10,8 +10,54 @@ import (
 // connection has one for what it answers itself, each worker has one for the
 // Data-In of its task.
 type batch struct {
-	buf *buffer
-	n   int // bytes of whole PDUs
+	buf  *buffer
+	n    int    // bytes of whole PDUs in buf
+	lent []lent // data that belongs between them
+}
+
+// lent is data that is sent from where it stands: behind the first at bytes of
+// its batch.
+type lent struct {
+	at   int
+	b    []byte
+	home *buffer // goes back when b is sent; nil: the next one's is the same
+}
+
+// maxLent is how many pieces of data a batch takes that stand elsewhere.
+const maxLent = 12
+
+// size is how many bytes b sends.
+func (b *batch) size() int {
+	n := b.n
+	for _, l := range b.lent {
+		n += len(l.b)
+	}
+	return n
+}
+
+// segments appends what b sends, in order. The last of them, which may be empty,
+// has the buffer of b.
+func (b *batch) segments(all []segment) []segment {
+	at := 0
+	for _, l := range b.lent {
+		if at < l.at {
+			all = append(all, segment{b: b.buf.b[at:l.at:l.at]})
+			at = l.at
+		}
+		all = append(all, segment{l.b, l.home})
+	}
+	return append(all, segment{b.buf.b[at:b.n], b.buf})
+}
+
+// giveBack forgets what b holds, but for its buffer.
+func (b *batch) giveBack() {
+	for i, l := range b.lent {
+		if l.home != nil {
+			l.home.free()
+		}
+		b.lent[i] = lent{}
+	}
+	b.n, b.lent = 0, b.lent[:0]
 }
 
 func (b *batch) free() int {
@@ -32,9 +78,10 @@ type transmitter struct {
 	limit  int       // bytes queued from which on nobody adds more Data-In
 	space  sync.Cond // queue shrank, a task was aborted, or closed is set
 	queue  []segment
-	head   int // first segment of queue
-	queued int // bytes in queue
-	sends  int // calls of send that had something
+	head   int       // first segment of queue
+	queued int       // bytes in queue
+	sends  int       // calls of send that had something
+	pieces []segment // of a batch that is being sent
 
 	draining bool
 	closed   bool
@@ -43,7 +90,8 @@ type transmitter struct {
 	drained  sync.WaitGroup
 }
 
-// segment is a piece of the queue. Its buffer goes back when it is sent.
+// segment is a piece of the queue. Its buffer, if it has one, goes back when it
+// is sent.
 type segment struct {
 	b   []byte
 	buf *buffer
@@ -57,14 +105,18 @@ func newTransmitter(mu *sync.Mutex, s *socket, limit int) *transmitter {
 }
 
 // send sends what b holds, now or as soon as the socket takes it. b is empty
-// and without a buffer after that, if it had to be queued.
+// after that, and without a buffer if it had to be queued.
 func (t *transmitter) send(b *batch) {
 	if b.n == 0 {
 		return
 	}
 	t.sends++
 	if t.closed {
-		b.n = 0
+		b.giveBack()
+		return
+	}
+	if len(b.lent) > 0 {
+		t.sendLent(b)
 		return
 	}
 	sent := 0
@@ -89,6 +141,40 @@ func (t *transmitter) send(b *batch) {
 	}
 	t.push(segment{b.buf.b[sent:b.n], b.buf})
 	b.buf, b.n = nil, 0
+}
+
+// sendLent is send for a batch whose data does not all stand in its buffer.
+func (t *transmitter) sendLent(b *batch) {
+	t.pieces = b.segments(t.pieces[:0])
+	sent := 0
+	if t.queued == 0 {
+		n, e := t.sock.sendv(t.pieces)
+		if e != 0 && e != unix.EAGAIN {
+			t.fail(e)
+			b.giveBack()
+			return
+		}
+		if e == 0 {
+			sent = n
+		}
+		if sent == b.size() {
+			clear(t.pieces)
+			b.giveBack()
+			return
+		}
+	}
+	for _, s := range t.pieces {
+		n := min(sent, len(s.b))
+		sent -= n
+		if s.b = s.b[n:]; len(s.b) > 0 || s.buf == b.buf {
+			t.push(s)
+		} else if s.buf != nil {
+			s.buf.free()
+		}
+	}
+	clear(t.pieces)
+	clear(b.lent)
+	b.buf, b.n, b.lent = nil, 0, b.lent[:0]
 }
 
 // join copies p behind what is queued last, if there is room in its buffer. An
@@ -156,14 +242,16 @@ func (t *transmitter) drain() {
 
 func (t *transmitter) advance(n int) {
 	t.queued -= n
-	for n > 0 {
+	for t.head < len(t.queue) {
 		s := &t.queue[t.head]
 		if n < len(s.b) {
 			s.b = s.b[n:]
 			return
 		}
 		n -= len(s.b)
-		s.buf.free()
+		if s.buf != nil {
+			s.buf.free()
+		}
 		*s = segment{}
 		t.head++
 	}
@@ -191,7 +279,9 @@ func (t *transmitter) close() {
 // release gives the buffers back; when drain has ended.
 func (t *transmitter) release() {
 	for _, s := range t.queue[t.head:] {
-		s.buf.free()
+		if s.buf != nil {
+			s.buf.free()
+		}
 	}
 	t.queue, t.head, t.queued = nil, 0, 0
 }

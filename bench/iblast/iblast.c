@@ -18,12 +18,14 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 typedef uint8_t u8;
 typedef uint32_t u32;
 typedef uint64_t u64;
 #define MAXQ 256
+#define LARGE 16384 // data that is sent from where it is, one command at a time
 struct slot {
   u64 t, off;
   u32 len;
@@ -178,6 +180,22 @@ static void flushtx(struct sess *s) {
     s->txn = 0;
   }
 }
+// senddata sends what is in tx and n bytes of data behind it, without a copy.
+static void senddata(struct sess *s, u8 *data, size_t n) {
+  struct iovec v[2] = {{s->tx, s->txn}, {data, n}};
+  struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
+  ssize_t r;
+  while ((r = sendmsg(s->fd, &m, MSG_NOSIGNAL)) < 0)
+    if (errno != EINTR)
+      die("sendmsg");
+  size_t k = r;
+  if (k < s->txn) {
+    sendall(s->fd, s->tx + k, s->txn - k);
+    k = s->txn;
+  }
+  sendall(s->fd, data + (k - s->txn), n - (k - s->txn));
+  s->txn = 0;
+}
 static int syncio(struct sess *s, u8 *cdb, int cl, u8 *buf,
                   u32 len) { // one read-direction command, synchronous; returns status
   u8 h[48] = {0};
@@ -279,8 +297,13 @@ static void dataout(struct sess *s, int tag, u32 ttt, u32 off, u32 len) {
     p32(h + 28, s->expstat);
     p32(h + 36, sn++);
     p32(h + 40, off);
-    memcpy(h + 48, (fill ? s->s[tag].buf : wbuf) + off, n);
-    s->txn += 48 + n;
+    s->txn += 48;
+    if (n >= LARGE) {
+      senddata(s, (fill ? s->s[tag].buf : wbuf) + off, n);
+    } else {
+      memcpy(h + 48, (fill ? s->s[tag].buf : wbuf) + off, n);
+      s->txn += n;
+    }
     off += n;
     len -= n;
     if (s->txn > (2 << 20))
@@ -337,8 +360,12 @@ static void issue(struct sess *s) {
       if (im > s->tmrdsl)
         im = s->tmrdsl;
       p24(h + 5, im);
-      memcpy(s->tx + s->txn, fill ? l->buf : wbuf, im);
-      s->txn += im;
+      if (im >= LARGE) {
+        senddata(s, fill ? l->buf : wbuf, im);
+      } else {
+        memcpy(s->tx + s->txn, fill ? l->buf : wbuf, im);
+        s->txn += im;
+      }
     }
     if (s->txn > (2 << 20))
       flushtx(s);
