@@ -12,7 +12,8 @@ import (
 )
 
 // TestBoots: the image boots by BIOS and by UEFI, as a USB stick, NVMe, SATA
-// and virtio disk, to a served LUN, and nothing that it starts fails.
+// and virtio disk, to a served LUN, with 1 GiB of memory on some, and nothing
+// that it starts fails.
 func TestBoots(t *testing.T) {
 	level.Require(t, level.Smoke)
 	have, err := level.Of()
@@ -30,7 +31,11 @@ func TestBoots(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				ctx := withTimeout(t, bootTimeout)
 				_, medium := lab(t)
-				m := start(ctx, t, Options{UEFI: firmware == "UEFI", Boot: vm.Drive{File: medium, Bus: bus, Snapshot: true}})
+				memory := 0
+				if bus == vm.Virtio {
+					memory = 1024
+				}
+				m := start(ctx, t, Options{UEFI: firmware == "UEFI", Memory: memory, Boot: vm.Drive{File: medium, Bus: bus, Snapshot: true}})
 				served(ctx, t, m)
 				r := login(ctx, t, m)
 				b := bootReport(ctx, t, r)

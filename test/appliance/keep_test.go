@@ -11,11 +11,11 @@ import (
 	"github.com/esos-project/esos/test/level"
 )
 
-// TestOneGiB: 1 GiB of memory is enough to boot, serve and save; what was
-// saved is there after the plug was pulled, and what was not saved by hand is
+// TestOneGiB: 1 GiB of memory is enough to save, too, not only to boot and
+// serve, which TestBoots does with it; what was saved is there after the plug was pulled, and what was not saved by hand is
 // there after a reboot.
 func TestOneGiB(t *testing.T) {
-	level.Require(t, level.Smoke)
+	level.Require(t, level.Full)
 	ctx := withTimeout(t, 4*bootTimeout)
 	o := Options{Memory: 1024, Boot: overlay(ctx, t, 8<<30), Dir: level.ShortDir(t), Data: blank(t, 1<<30)}
 	m := start(ctx, t, o)

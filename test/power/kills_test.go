@@ -17,15 +17,8 @@ import (
 // no order, and starts it again: it serves, with the last state that was
 // acknowledged or the one that was asked for.
 func TestKills(t *testing.T) {
-	level.Require(t, level.Smoke)
-	have, err := level.Of()
-	if err != nil {
-		t.Fatal(err)
-	}
-	kills := 1
-	if have >= level.Full {
-		kills = 8 // those of TestKillsInUpgrade make it ten
-	}
+	level.Require(t, level.Full)
+	const kills = 8 // those of TestKillsInUpgrade make it ten
 	ctx := stand.Timeout(t, time.Duration(kills+2)*stand.BootTimeout)
 	seed := uint64(rand.Uint32())
 	t.Logf("seed %d", seed)

@@ -108,7 +108,8 @@ func Install(t testing.TB, root, name string, s State) *Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Script(variable + "='" + p.file + "' exec '" + self + "' \"$@\"")
+	// With the race detector a process would wait a second before it ends.
+	p.Script(variable + "='" + p.file + "' GORACE=atexit_sleep_ms=0 exec '" + self + "' \"$@\"")
 	return p
 }
 
