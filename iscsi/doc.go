@@ -11,10 +11,10 @@
 //	transmit  one send for all answers of the batch
 //
 // A task whose device would have to wait is away (away.go): the kernel carries
-// its I/O out, if it is one transfer past the page cache, and long data is sent
-// from where it was read to (lend.go); else a worker goroutine of the connection
-// does. The batch goes on. Nothing on this way
-// allocates, logs or takes a lock that another connection could hold.
+// its I/O out, if it is one transfer past the page cache; else a worker
+// goroutine of the connection does. The batch goes on. Long data that the kernel
+// read is sent from where it stands (lend.go). Nothing on this way allocates,
+// logs or takes a lock that another connection could hold.
 //
 // With nothing left to receive the connection keeps a vigil (vigil.go), then
 // sleeps.
