@@ -19,7 +19,7 @@ type socket struct {
 
 	// State of flush, which waits for room. A func value made once: a closure
 	// for each call would be an allocation.
-	pending [maxVectors][]byte
+	pending [maxVectors]segment
 	nvec    int
 	sent    int
 	errno   syscall.Errno
@@ -111,23 +111,9 @@ func (s *socket) flush() (int, error) {
 	return s.sent, nil
 }
 
-func (s *socket) flushOnce(fd uintptr) bool {
-	var iov [maxVectors]unix.Iovec
-	for i, p := range s.pending[:s.nvec] {
-		iov[i] = unix.Iovec{Base: unsafe.SliceData(p), Len: uint64(len(p))}
-	}
-	msg := unix.Msghdr{Iov: &iov[0], Iovlen: uint64(s.nvec)}
-	for {
-		n, _, e := syscall.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		switch e {
-		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
-			return false
-		}
-		s.sent, s.errno = int(n), e
-		return true
-	}
+func (s *socket) flushOnce(uintptr) bool {
+	s.sent, s.errno = s.sendv(s.pending[:s.nvec])
+	return s.errno != unix.EAGAIN
 }
 
 // shutdown ends both directions: whoever waits for the socket wakes up, what

@@ -222,7 +222,7 @@ func (t *transmitter) drain() {
 			if n == maxVectors {
 				break
 			}
-			t.sock.pending[n] = s.b
+			t.sock.pending[n] = s
 			n++
 		}
 		t.sock.nvec = n
