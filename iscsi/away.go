@@ -114,6 +114,7 @@ func (c *connection) welcome(wait bool) bool {
 	var came []backing.Done
 	if a.out > 0 {
 		if wait && len(a.back) == 0 {
+			c.sock.in.shut() // the queue watches it
 			c.watch()
 		}
 		came = a.queue.Reap(wait && len(a.back) == 0)
@@ -180,8 +181,8 @@ func (c *connection) returned(t *command, moved bool) {
 	}
 }
 
-// answerReturned sends the data of the reads that have returned. The lock is
-// held; it is given up while the initiator does not read.
+// answerReturned sends the data of the reads that have returned; of long ones,
+// one. The lock is held; it is given up while the initiator does not read.
 func (c *connection) answerReturned() {
 	a := &c.away
 	for i := 0; i < len(a.back); i++ {
@@ -194,6 +195,8 @@ func (c *connection) answerReturned() {
 			c.complete(t)
 			if c.out.size() >= answerFrom {
 				c.tx.send(&c.out)
+				a.back = append(a.back[:0], a.back[i+1:]...)
+				return // commands may have come: the disk should have them
 			}
 			continue
 		}

@@ -233,8 +233,9 @@ func TestUnreadAway(t *testing.T) {
 			heldBack(r)
 			i := r.login(1, c.keys...)
 			// The sockets take little: much has to be sent in pieces.
-			here := r.server.list()[0].conn.sock.conn.(*net.TCPConn)
-			if err := errors.Join(i.conn.(*net.TCPConn).SetReadBuffer(16<<10), here.SetWriteBuffer(16<<10)); err != nil {
+			here := int(r.server.list()[0].conn.sock.fd)
+			if err := errors.Join(i.conn.(*net.TCPConn).SetReadBuffer(16<<10),
+				unix.SetsockoptInt(here, unix.SOL_SOCKET, unix.SO_SNDBUF, 16<<10)); err != nil {
 				t.Fatal(err)
 			}
 			const blocks, reads = 240, 16

@@ -132,7 +132,7 @@ func (c *connection) serve() error {
 	// The loop runs inside a single call of RawConn.Read: it does not clear
 	// what the poller noted between two calls of ours, and the descriptor stays
 	// valid.
-	err := c.sock.raw.Read(c.stepFn)
+	err := c.sock.in.raw.Read(c.stepFn)
 	if c.err != nil {
 		err = c.err
 	}

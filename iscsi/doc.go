@@ -17,7 +17,7 @@
 // logs or takes a lock that another connection could hold.
 //
 // With nothing left to receive the connection keeps a vigil (vigil.go), then
-// sleeps.
+// sleeps until the runtime's poller hears from its socket (gate.go).
 //
 // # Locks
 //

@@ -22,8 +22,9 @@ func (s *Server) handle(p *portal, conn net.Conn) {
 		s.refused(conn, err)
 		return
 	}
+	_ = conn.Close() // x has the socket
 	why := s.serve(x, p, conn)
-	_ = conn.Close()
+	x.conn.sock.close()
 	s.forget(x)
 	if x.login.Discovery {
 		return
@@ -121,6 +122,7 @@ func (s *Server) begin(p *portal, conn net.Conn, r login.Result, a *admission) (
 	}
 	x.conn = newConnection(x, sock)
 	if refusal := s.open(x); refusal != nil {
+		sock.close()
 		return nil, refusal
 	}
 	if !r.Discovery {
@@ -133,6 +135,7 @@ func (s *Server) begin(p *portal, conn net.Conn, r login.Result, a *admission) (
 // undo takes back a session whose initiator never heard of it.
 func (s *Server) undo(x *session) {
 	x.conn.end()
+	x.conn.sock.close()
 	if x.nexus != nil {
 		x.nexus.Close()
 	}

@@ -81,11 +81,12 @@ func FuzzConnection(f *testing.F) {
 			t.Fatal(refusal)
 		}
 		over := make(chan struct{})
+		_ = server.Close()
 		go func() {
 			defer close(over)
 			_ = x.conn.serve()
 			x.nexus.Close()
-			_ = server.Close()
+			x.conn.sock.close()
 			r.server.forget(x)
 		}()
 		read := make(chan struct{})

@@ -2,6 +2,7 @@ package iscsi
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"syscall"
 
@@ -42,10 +43,17 @@ func (c *connection) step(uintptr) bool {
 				continue
 			}
 		}
-		if e == unix.EAGAIN && c.away.out > 0 {
+		if e == unix.EAGAIN && (c.away.out > 0 || len(c.away.back) > 0) {
 			c.welcome(true)
 			c.slept()
 			continue
+		}
+		if e == unix.EAGAIN && c.sock.in.isShut {
+			if err := c.sock.in.open(); err != nil {
+				c.err = fmt.Errorf("wait for the initiator: %w", err)
+				return true
+			}
+			n, e = c.fill()
 		}
 		if e == unix.EAGAIN {
 			if c.r == c.w {

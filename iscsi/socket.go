@@ -1,8 +1,11 @@
 package iscsi
 
 import (
+	"cmp"
 	"fmt"
 	"net"
+	"os"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -11,11 +14,15 @@ import (
 
 // socket moves bytes with raw system calls that never wait: a plain call into
 // the kernel costs a fraction of what net.Conn does around it. To wait, it
-// uses the runtime's poller, as net.Conn does.
+// has the runtime's poller watch its gates.
 type socket struct {
-	conn net.Conn
-	raw  syscall.RawConn
-	fd   uintptr // valid until close
+	conn net.Conn // it came from; closed once the socket is in use
+	fd   uintptr  // the same socket, valid until close
+	in   *gate    // opens when there is something to receive
+	out  *gate    // opens when there is room to send; made when it is needed first
+
+	mu     sync.Mutex // for shutdown, which may come late
+	closed bool
 
 	// State of flush, which waits for room. A func value made once: a closure
 	// for each call would be an allocation.
@@ -29,21 +36,51 @@ type socket struct {
 // maxVectors is how many buffers one send takes at most.
 const maxVectors = 2*maxLent + 1
 
+// newSocket makes a socket that shares conn's connection and outlives conn. Until
+// conn is closed the runtime's poller hears of what comes from there, too.
 func newSocket(conn net.Conn) (*socket, error) {
-	sc, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil, fmt.Errorf("connection from %s is no socket but a %T", conn.RemoteAddr(), conn)
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil, fmt.Errorf("socket of connection from %s: %w", conn.RemoteAddr(), err)
-	}
-	s := &socket{conn: conn, raw: raw}
+	s := &socket{conn: conn}
 	s.flushFn = s.flushOnce
-	if err := raw.Control(func(fd uintptr) { s.fd = fd }); err != nil {
+	if err := s.adopt(conn); err != nil {
 		return nil, fmt.Errorf("socket of connection from %s: %w", conn.RemoteAddr(), err)
 	}
 	return s, nil
+}
+
+func (s *socket) adopt(conn net.Conn) error {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("no socket but a %T", conn)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	fd := -1
+	if e := raw.Control(func(theirs uintptr) { fd, err = unix.FcntlInt(theirs, unix.F_DUPFD_CLOEXEC, 0) }); e != nil || err != nil {
+		return cmp.Or(e, os.NewSyscallError("fcntl", err))
+	}
+	s.fd = uintptr(fd)
+	if s.in, err = newGate(fd, unix.EPOLLIN|unix.EPOLLRDHUP); err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	return nil
+}
+
+// close gives the socket up. Nobody uses it any more but for shutdown.
+func (s *socket) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	s.in.close()
+	if s.out != nil {
+		s.out.close()
+	}
+	_ = unix.Close(int(s.fd))
 }
 
 // recv reads what is there into p. It returns EAGAIN if nothing is.
@@ -101,8 +138,14 @@ func (s *socket) sendv(all []segment) (int, syscall.Errno) {
 // flush waits until the socket takes some of s.pending[:s.nvec] and returns
 // how much. One goroutine at a time.
 func (s *socket) flush() (int, error) {
+	if s.out == nil {
+		var err error
+		if s.out, err = newGate(int(s.fd), unix.EPOLLOUT); err != nil {
+			return 0, err
+		}
+	}
 	s.sent, s.errno = 0, 0
-	if err := s.raw.Write(s.flushFn); err != nil {
+	if err := s.out.raw.Read(s.flushFn); err != nil {
 		return 0, err
 	}
 	if s.errno != 0 {
@@ -119,6 +162,10 @@ func (s *socket) flushOnce(uintptr) bool {
 // shutdown ends both directions: whoever waits for the socket wakes up, what
 // was sent still arrives.
 func (s *socket) shutdown() {
-	// An error means that the peer was faster.
-	_ = s.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		// An error means that the peer was faster.
+		_ = unix.Shutdown(int(s.fd), unix.SHUT_RDWR)
+	}
 }

@@ -81,6 +81,7 @@ func (c *connection) keepVigil() (n int, e syscall.Errno, returned bool) {
 		v.sleep--
 		return 0, unix.EAGAIN, false
 	}
+	c.sock.in.shut()
 	for {
 		for range asks {
 			n, e = c.fill()

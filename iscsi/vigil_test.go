@@ -32,6 +32,8 @@ func waiting(t *testing.T) (*connection, net.Conn) {
 	}
 	s := &Server{began: time.Now().Add(-time.Second), pools: newPools(64 << 10), vigils: 1}
 	c := &connection{server: s, sock: sock}
+	c.tx = newTransmitter(&c.mu, sock, 64<<10)
+	t.Cleanup(sock.close)
 	c.params.maxReceive = 8192
 	c.in = get(&s.pools.receive)
 	return c, far
