@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/esos-project/esos/internal/config"
@@ -49,11 +47,13 @@ func Next(n config.Snapshots, last time.Time) time.Time {
 	return next
 }
 
+// timeOfDay is midnight for what the document's check refuses.
 func timeOfDay(at string) (hour, minute int) {
-	h, m, _ := strings.Cut(at, ":")
-	hour, _ = strconv.Atoi(h)
-	minute, _ = strconv.Atoi(m)
-	return hour, minute
+	t, err := time.Parse("15:04", at)
+	if err != nil {
+		return 0, 0
+	}
+	return t.Hour(), t.Minute()
 }
 
 // Last is the moment of the newest snapshot of a schedule; zero if there is

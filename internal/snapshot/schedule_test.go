@@ -48,6 +48,7 @@ func FuzzNext(f *testing.F) {
 	f.Add("daily", "02:30", int64(1795867200))
 	f.Add("15m", "", int64(0))
 	f.Add("x", "y", int64(1))
+	f.Add("daily", "044444444444444403:", int64(1795867261))
 	f.Fuzz(func(t *testing.T, every, at string, last int64) {
 		from := time.Unix(last%(1<<40), 0)
 		if got := Next(config.Snapshots{Every: every, At: at}, from); !got.After(from) {
