@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -21,19 +22,21 @@ func told(t *testing.T, g *gate) bool {
 	return n == 1
 }
 
+// say has eight bytes arrive at c.
+func say(t *testing.T, far net.Conn, c *connection) {
+	t.Helper()
+	if _, err := far.Write(make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	p := []unix.PollFd{{Fd: int32(c.sock.fd), Events: unix.POLLIN}}
+	if n, err := unix.Poll(p, 5000); n != 1 || err != nil {
+		t.Fatalf("nothing arrived: %v", err)
+	}
+}
+
 func TestGate(t *testing.T) {
 	c, far := waiting(t)
 	g := c.sock.in
-	say := func() {
-		t.Helper()
-		if _, err := far.Write(make([]byte, 8)); err != nil {
-			t.Fatal(err)
-		}
-		p := []unix.PollFd{{Fd: int32(c.sock.fd), Events: unix.POLLIN}}
-		if n, err := unix.Poll(p, 5000); n != 1 || err != nil {
-			t.Fatalf("nothing arrived: %v", err)
-		}
-	}
 	hear := func() {
 		t.Helper()
 		var p [64]byte
@@ -44,13 +47,13 @@ func TestGate(t *testing.T) {
 	if told(t, g) {
 		t.Error("told of nothing")
 	}
-	say()
+	say(t, far, c)
 	if !told(t, g) {
 		t.Error("an open gate told nothing")
 	}
 	hear()
 	g.shut()
-	say()
+	say(t, far, c)
 	if told(t, g) {
 		t.Error("a shut gate told what came")
 	}
@@ -58,7 +61,7 @@ func TestGate(t *testing.T) {
 		t.Fatal(err)
 	}
 	hear()
-	say()
+	say(t, far, c)
 	if !told(t, g) {
 		t.Error("a gate that is open again told nothing")
 	}
@@ -74,13 +77,7 @@ func TestGate(t *testing.T) {
 // of it: here between the last look and going to sleep.
 func TestSleepMissesNothing(t *testing.T) {
 	c, far := waiting(t)
-	if _, err := far.Write(make([]byte, 8)); err != nil {
-		t.Fatal(err)
-	}
-	p := []unix.PollFd{{Fd: int32(c.sock.fd), Events: unix.POLLIN}}
-	if n, err := unix.Poll(p, 5000); n != 1 || err != nil {
-		t.Fatalf("nothing arrived: %v", err)
-	}
+	say(t, far, c)
 	c.sock.in.shut()
 	c.drained = true
 	if c.step(0) {
@@ -105,9 +102,9 @@ func TestDescriptors(t *testing.T) {
 		}
 		return len(all)
 	}
-	settled := func(want int) bool {
+	soon := func(is func() bool) bool {
 		for range 500 {
-			if open() <= want {
+			if is() {
 				return true
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -128,15 +125,11 @@ func TestDescriptors(t *testing.T) {
 		}
 		other.closed()
 		_, _ = other.conn.Close(), i.conn.Close()
-		// The next one has to find room.
-		for range 500 {
-			if len(r.server.Sessions()) == 0 {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
+		if !soon(func() bool { return len(r.server.Sessions()) == 0 }) {
+			t.Fatal("the session stays") // and leaves no room for the next one
 		}
 	}
-	if !settled(before) {
+	if !soon(func() bool { return open() <= before }) {
 		t.Errorf("%d descriptors are open, %d before", open(), before)
 	}
 }

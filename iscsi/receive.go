@@ -16,7 +16,7 @@ import (
 // that the connection is over (c.err says why).
 //
 // A receive that did not fill its buffer took all that there was (epoll(7): the
-// poller hears of what comes later). So where there is no time to stay awake
+// poller hears of what comes later, if the gate is open). So where there is no time to stay awake
 // the connection goes to sleep without asking again, and the sessions of a
 // busy server take turns: the scheduler looks for others that have something
 // only when nobody runs.
@@ -53,7 +53,7 @@ func (c *connection) step(uintptr) bool {
 				c.err = fmt.Errorf("wait for the initiator: %w", err)
 				return true
 			}
-			n, e = c.fill()
+			n, e = c.fill() // the poller may not tell of what came before
 		}
 		if e == unix.EAGAIN {
 			if c.r == c.w {
